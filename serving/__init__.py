@@ -1,0 +1,1 @@
+"""Pointsman: a model-serving gateway with version routing built in."""

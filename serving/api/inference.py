@@ -1,0 +1,131 @@
+"""The rest of the Open Inference Protocol v2 over HTTP, as raw ASGI: health, metadata, readiness, statistics, the repository index.
+
+Inference itself never comes here: the listener takes it on a short cut. Every error is `{"error": ...}`.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+from urllib.parse import unquote
+
+import msgspec
+
+from registry_client.errors import InvalidReference
+from serving.core.errors import Refusal
+from serving.core.routing import Target
+from serving.gateway.catalogue import Catalogue, NotReady
+from serving.gateway.messages import problem, refused
+
+Scope = dict[str, Any]
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+Result = tuple[int, object]
+
+EXTENSIONS = ("binary_tensor_data", "model_repository", "statistics")
+
+_encode = msgspec.json.Encoder().encode
+
+
+class InferenceApp:
+    """Answers everything on the public listener that is not an inference request."""
+
+    def __init__(self, catalogue: Catalogue, version: str) -> None:
+        self._catalogue = catalogue
+        self._version = version
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one HTTP request."""
+        if scope["type"] != "http":
+            return
+        await _drain(receive)
+        try:
+            status, document = await self._answer(scope["method"], scope["raw_path"].decode("latin-1").split("/")[1:])
+        except (Refusal, InvalidReference) as error:
+            answer = refused(error)
+            await _send(send, answer.status, answer.body, retry_after=answer.retry_after)
+            return
+        except NotReady as error:
+            await _send(send, 503, problem(str(error)), retry_after=1)
+            return
+        body = document if isinstance(document, bytes) else _encode(document)
+        await _send(send, status, b"" if scope["method"] == "HEAD" else body)
+
+    async def _answer(self, method: str, path: list[str]) -> Result:
+        parts = [unquote(part) for part in path]
+        if method in {"GET", "HEAD"}:
+            return await self._get(parts)
+        if method == "POST":
+            return self._post(parts)
+        return 405, {"error": f"{method} is not allowed here"}
+
+    async def _get(self, parts: list[str]) -> Result:
+        catalogue = self._catalogue
+        match parts:
+            case ["v2"]:
+                return 200, {"name": "pointsman", "version": self._version, "extensions": EXTENSIONS}
+            case ["v2", "health", "live"]:
+                return 200, {"live": True}
+            case ["v2", "health", "ready"]:
+                return (200, {"ready": True}) if catalogue.is_ready() else (503, {"ready": False})
+            case ["v2", "models", "stats"]:
+                return 200, {"model_stats": catalogue.statistics()}
+            case ["v2", "models", family, *rest]:
+                return await self._model(family, rest)
+            case ["v2", *_] | ["v1", "families", _, "predict"] | ["v1", "families", _, "versions", _, "predict"]:
+                return _no_such(parts)
+            case _:
+                return 404, {"error": "no such path; inference is at /v2/models/FAMILY/infer and /v1/families/FAMILY/predict"}
+
+    async def _model(self, family: str, rest: list[str]) -> Result:
+        selector = None
+        if len(rest) > 1 and rest[0] == "versions":
+            selector, rest = rest[1], rest[2:]
+        target = self._catalogue.target(family, selector)
+        match rest:
+            case []:
+                return 200, await self._catalogue.metadata(target)
+            case ["ready"]:
+                return self._model_ready(target)
+            case ["config"]:
+                return 200, await self._catalogue.config(target)
+            case ["stats"]:
+                return 200, {"model_stats": self._catalogue.statistics(target)}
+            case ["infer"]:
+                return 405, {"error": "inference needs POST"}
+            case _:
+                return 404, {"error": f"no such path under /v2/models/{family}"}
+
+    def _model_ready(self, target: Target) -> Result:
+        ready = self._catalogue.is_target_ready(target)
+        return (200 if ready else 503), {"name": target.family, "ready": ready}
+
+    def _post(self, parts: list[str]) -> Result:
+        match parts:
+            case ["v2", "repository", "index"]:
+                return 200, self._catalogue.index()
+            case ["v2", "repository", "models", _, "load" | "unload"]:
+                return 403, {"error": "what is loaded follows from the tags; change them through the admin API"}
+            case _:
+                return _no_such(parts)
+
+
+def _no_such(parts: list[str]) -> Result:
+    path = "/" + "/".join(parts)
+    if parts[-1] in {"infer", "predict"}:
+        return 405, {"error": f"{path[:120]} needs POST"}
+    return 404, {"error": f"no such path: {path[:120]}"}
+
+
+async def _drain(receive: Receive) -> None:
+    """Read the body away (an index request may have one); the listener has capped it."""
+    more = True
+    while more:
+        message = await receive()
+        more = message.get("more_body", False) and message["type"] == "http.request"
+
+
+async def _send(send: Send, status: int, body: bytes, *, retry_after: int = 0) -> None:
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    if retry_after:
+        headers.append((b"retry-after", str(retry_after).encode()))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,79 @@
+"""What a decision can refuse, each with its data and its own sentence. Status codes are assigned at the edges.
+
+    PointsmanError
+    ├── Refusal                 a request that cannot be routed
+    │   ├── FamilyNotServed, VersionNotServed, TagNotServed, RangeNotServed
+    ├── ChangeRefused           a change of a family's record that breaks an invariant (see lifecycle.py)
+    │   ├── NotReady, Quarantined, Deprecated, NothingToRollBack, TooManyCanaries, NotPublished ...
+    ├── StaleRevision           the record moved on since it was read
+    ├── UnknownFamilyRecord     nothing is recorded of that family
+    └── StoreUnavailable        the state store cannot answer; nothing was changed
+"""
+
+
+class PointsmanError(Exception):
+    """The base of every error of the serving package; `hint` says what to do about it."""
+
+    hint: str = ""
+
+
+class Refusal(PointsmanError):
+    """A request that no version can be found for."""
+
+
+class FamilyNotServed(Refusal):
+    """No family of that name has a route."""
+
+    hint = "GET /v2/repository/index lists the families that are served"
+
+    def __init__(self, family: str) -> None:
+        self.family = family
+        super().__init__(f"family {family[:80]!r} is not served here")
+
+
+class NothingInProduction(Refusal):
+    """The family is known, but no version of it is in production."""
+
+    hint = "promote a version, or name one in the version slot"
+
+    def __init__(self, family: str) -> None:
+        self.family = family
+        super().__init__(f"family {family!r} has no version in production")
+
+
+class SelectorNotServed(Refusal):
+    """The version slot names a version, tag or range that nothing served satisfies."""
+
+    def __init__(self, family: str, selector: str, reason: str) -> None:
+        self.family, self.selector = family, selector
+        super().__init__(f"family {family!r}: {reason}")
+
+
+class ChangeRefused(PointsmanError):
+    """A change that would break an invariant of the family's record: nothing was changed."""
+
+
+class StaleRevision(PointsmanError):
+    """The family's record moved on since the caller read it."""
+
+    hint = "read the family again, look at what changed, and repeat the change against its new revision"
+
+    def __init__(self, family: str, *, expected: int, actual: int) -> None:
+        self.family, self.expected, self.actual = family, expected, actual
+        super().__init__(f"family {family!r} is at revision {actual}, the change expected {expected}")
+
+
+class UnknownFamilyRecord(PointsmanError):
+    """Nothing is recorded of that family."""
+
+    hint = "publish a version of it first: pointsman publish DIR"
+
+    def __init__(self, family: str) -> None:
+        self.family = family
+        super().__init__(f"no family {family[:80]!r} is known here")
+
+
+class StoreUnavailable(PointsmanError):
+    """The state store did not answer: nothing was changed, serving goes on with the last routes."""
+
+    hint = "look at the store (disk full, file locked?) and try again"

@@ -1,0 +1,177 @@
+"""Who answers a request: the route table, and `decide`, which finds in it one target, its shadows and the reason why.
+
+Pure and total: any table and any facts give a `Decision` or raise a `Refusal`; nothing here does I/O or reads a clock.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from registry_client.references import AnyVersion, Exact, InRange, Selector, Tag, Tagged
+from registry_client.versions import ModelVersion
+from serving.core.errors import FamilyNotServed, NothingInProduction, Refusal, SelectorNotServed
+from serving.core.traffic import WHOLE, Slice, point, refuse_weight
+
+
+class Reason(StrEnum):
+    """Why a target was chosen; the `X-Route-Reason` header."""
+
+    PRODUCTION = "production"
+    CANARY = "canary"
+    PINNED = "pinned"
+    RANGE = "range"
+    TAG = "tag"
+    FALLBACK = "fallback"
+
+
+class Arm(StrEnum):
+    """The part a version played in a request; a metric label."""
+
+    PRODUCTION = "production"
+    CANARY = "canary"
+    SHADOW = "shadow"
+    PINNED = "pinned"
+
+
+class MissingKey(StrEnum):
+    """What a canary split does with a request that carries no routing key."""
+
+    RANDOM = "random"
+    PRODUCTION = "production"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One version by name and by content: a worker answers only for the digest it verified."""
+
+    family: str
+    version: ModelVersion
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class CanaryRoute:
+    """A canary in force: its target and its slice of the traffic."""
+
+    target: Target
+    slice: Slice
+
+
+@dataclass(frozen=True, slots=True)
+class ShadowRoute:
+    """A shadow in force: its target and how many basis points of the requests are mirrored to it."""
+
+    target: Target
+    weight: int
+
+    def __post_init__(self) -> None:
+        """Refuse a weight outside 0..WHOLE."""
+        refuse_weight("shadow weight", self.weight)
+
+
+@dataclass(frozen=True, slots=True)
+class FamilyRoute:
+    """How one family's requests are routed. `served` holds every target a version slot may name, newest last."""
+
+    family: str
+    production: Target | None = None
+    canaries: tuple[CanaryRoute, ...] = ()
+    shadows: tuple[ShadowRoute, ...] = ()
+    served: Mapping[ModelVersion, Target] = field(default_factory=dict)
+    live: frozenset[ModelVersion] = frozenset()
+    """Versions that a range may pick: in production, or superseded and still served; never a candidate."""
+    tags: Mapping[Tag, Target] = field(default_factory=dict)
+    key_headers: tuple[str, ...] = ()
+    """Lower-case names; the first that a request carries is its routing key."""
+    missing_key: MissingKey = MissingKey.RANDOM
+    salt: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse slices that overlap: together they may not exceed the whole."""
+        if sum(canary.slice.weight for canary in self.canaries) > WHOLE:
+            msg = f"the canaries of {self.family!r} together weigh more than {WHOLE}"
+            raise ValueError(msg)
+
+
+@dataclass(frozen=True, slots=True)
+class RouteTable:
+    """Every family's route at one epoch; gateways swap it whole."""
+
+    epoch: int = 0
+    families: Mapping[str, FamilyRoute] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What `decide` may know of a request. `dice` and `shadow_dice` are drawn in [0, 1) by the caller."""
+
+    family: str
+    selector: Selector
+    key: str | None
+    dice: float
+    shadow_dice: float
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Who answers, who listens in, whom to ask if a canary fails, and why."""
+
+    target: Target
+    arm: Arm
+    reason: Reason
+    shadows: tuple[Target, ...] = ()
+    fallback: Target | None = None
+
+
+def decide(table: RouteTable, facts: Facts) -> Decision:
+    """Find the target of a request. Raises `FamilyNotServed`, `NothingInProduction` or `SelectorNotServed`."""
+    route = table.families.get(facts.family)
+    if route is None:
+        raise FamilyNotServed(facts.family)
+    match facts.selector:
+        case AnyVersion():
+            return _split(route, facts)
+        case Exact(version):
+            target = route.served.get(version)
+            return Decision(_found(route, target, facts.selector, "is not served"), Arm.PINNED, Reason.PINNED)
+        case Tagged(tag):
+            target = route.production if tag is Tag.PRODUCTION else route.tags.get(tag)
+            return Decision(_found(route, target, facts.selector, "is on no version that is served"), Arm.PINNED, Reason.TAG)
+        case InRange(wanted):
+            highest = wanted.highest(route.live)
+            target = None if highest is None else route.served.get(highest)
+            return Decision(_found(route, target, facts.selector, "is satisfied by no live version"), Arm.PINNED, Reason.RANGE)
+
+
+def _found(route: FamilyRoute, target: Target | None, selector: Selector, otherwise: str) -> Target:
+    if target is None:
+        raise _refused(route, selector, otherwise)
+    return target
+
+
+def _refused(route: FamilyRoute, selector: Selector, otherwise: str) -> Refusal:
+    served = ", ".join(str(version) for version in sorted(route.served)) or "none"
+    return SelectorNotServed(route.family, str(selector), f"{selector} {otherwise} (served: {served})")
+
+
+def _split(route: FamilyRoute, facts: Facts) -> Decision:
+    production = route.production
+    if production is None:
+        raise NothingInProduction(route.family)
+    shadows = _mirrored(route, facts.shadow_dice) if route.shadows else ()
+    if route.canaries:
+        at = _place(route, facts)
+        for canary in route.canaries:
+            if at is not None and canary.slice.covers(at):
+                return Decision(canary.target, Arm.CANARY, Reason.CANARY, shadows, fallback=production)
+    return Decision(production, Arm.PRODUCTION, Reason.PRODUCTION, shadows)
+
+
+def _place(route: FamilyRoute, facts: Facts) -> float | None:
+    if facts.key is not None:
+        return point(route.salt, facts.key)
+    return facts.dice if route.missing_key is MissingKey.RANDOM else None
+
+
+def _mirrored(route: FamilyRoute, dice: float) -> tuple[Target, ...]:
+    return tuple(shadow.target for shadow in route.shadows if dice * WHOLE < shadow.weight)

@@ -1,0 +1,1 @@
+"""The processes that carry requests: Ray Serve deployments, the link between them, ONNX Runtime."""

@@ -1,0 +1,87 @@
+"""Starting and stopping Ray on this machine: on loopback, with a token, quiet, and with nothing that does not serve."""
+
+import os
+import secrets
+import shutil
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+OBJECT_STORE_BYTES = 80 * 2**20
+"""The smallest that Ray takes: no tensor ever goes through its object store."""
+
+CPUS = 2
+"""Ray starts at most this many replicas at once. Replicas reserve none: what a version may use is its manifest's business."""
+
+
+def prepare_environment(token: Path) -> None:
+    """Set what Ray reads when it is first imported; so call this before anything imports it.
+
+    The controller's interval is half of Serve's default: a killed replica is replaced that much sooner. Workers get no
+    niceness, since by default Ray runs them below everything else on the machine.
+    """
+    os.environ.update(_environment(token))  # noqa: TID251 - Ray takes these from the environment only
+
+
+def _environment(token: Path) -> Mapping[str, str]:
+    return {
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN_PATH": str(token),
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_DISABLE_IMPORT_WARNING": "1",
+        "RAY_LOGGER_LEVEL": "error",
+        "RAY_SERVE_LOG_TO_STDERR": "0",
+        "RAY_SERVE_CONTROL_LOOP_INTERVAL_S": "0.05",
+        # Without it Ray turns 127.0.0.1 into the machine's outward address.
+        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+        "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+        "RAY_enable_worker_prestart": "0",
+        "RAY_prestart_worker_first_driver": "0",
+        "RAY_enable_open_telemetry": "0",
+        "RAY_worker_niceness": "0",
+        "RAY_worker_oom_score_adjustment": "0",
+    }
+
+
+def make_token(path: Path) -> None:
+    """Write a new secret that every process of this cluster must show."""
+    path.unlink(missing_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(secrets.token_hex(32))
+
+
+def start(directory: Path) -> None:
+    """Start Ray and Serve, without Serve's own proxy. `directory` must be short (unix sockets) and this user's alone."""
+    import ray  # noqa: PLC0415 - only after prepare_environment
+    from ray import serve  # noqa: PLC0415
+
+    from serving.dataplane import ray_internals  # noqa: PLC0415
+
+    ray_internals.start_only_what_serves()
+    ray_internals.keep_replicas_on_loopback()
+    ray.init(
+        include_dashboard=False,
+        log_to_driver=False,
+        logging_level="error",
+        configure_logging=True,
+        num_cpus=CPUS,
+        num_gpus=0,
+        object_store_memory=OBJECT_STORE_BYTES,
+        _temp_dir=str(directory),
+        _node_ip_address="127.0.0.1",
+        namespace="serve",
+    )
+    serve.start(proxy_location="Disabled", logging_config={"log_level": "WARNING", "enable_access_log": False})
+    ray_internals.quiet_serve_client()
+
+
+def stop(directory: Path) -> None:
+    """Stop every replica in good order, then Ray, then take its session directory away."""
+    import ray  # noqa: PLC0415
+    from ray import serve  # noqa: PLC0415
+
+    with suppress(Exception):  # a cluster that is half gone must still be stopped
+        serve.shutdown()
+    ray.shutdown()
+    shutil.rmtree(directory, ignore_errors=True)

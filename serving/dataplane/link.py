@@ -1,0 +1,245 @@
+"""The gateway's end of the links: connections to the replicas of every version, and the calls that are under way on them.
+
+Calls of one turn of the event loop travel in one write. A call whose replica is lost goes to another, or waits for the
+replacement inside its deadline, if its caller is patient; it is sent at most twice, since a second loss is likely its own doing.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from itertools import count
+
+import structlog
+
+from serving.dataplane.frames import BrokenFrame, FrameReader, decode_reply, encode_call
+from serving.gateway.messages import failed
+from serving.ports import Call, Failure, Reply
+
+log = structlog.get_logger()
+
+SWEEP_S = 0.05
+"""How late a deadline may be noticed. One sweep over the calls under way costs less than a timer for each."""
+
+RECONNECT_S = 0.05
+SENDS = 2
+"""A call is sent at most this often; inference is idempotent, a request that kills its replica is not to kill them all."""
+
+WAITING_MOST = 10_000
+"""Calls that may wait for a replica of one version on one gateway."""
+
+
+@dataclass(slots=True)
+class Pending:
+    """A call under way, or waiting for a replica."""
+
+    call: Call
+    deadline: float
+    done: Callable[[Reply], None]
+    patient: bool
+    sends: int = 0
+
+
+class Link(asyncio.Protocol):
+    """One connection to one replica."""
+
+    def __init__(self, pool: "VersionLinks", address: str) -> None:
+        self.address = address
+        self.pending: dict[int, Pending] = {}
+        self._pool = pool
+        self._reader = FrameReader()
+        self._numbers = count(1)
+        self._out: list[bytes] = []
+        self._transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # a stream's transport; uvloop's is no subclass
+        """Join the pool."""
+        self._transport = transport
+        self._pool.joined(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Leave the pool; what was under way is the pool's to place again."""
+        del exc
+        self._pool.lost(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Hand every reply that arrived to the one who waits for it; a reply that came after its deadline is dropped."""
+        try:
+            for number, payload in self._reader.feed(data):
+                pending = self.pending.pop(number, None)
+                if pending is not None:
+                    pending.done(decode_reply(payload))
+        except BrokenFrame as error:
+            log.exception("link_broken", address=self.address, why=str(error))
+            self.close()
+
+    def send(self, pending: Pending) -> None:
+        """Put a call on the wire at the end of this turn of the loop."""
+        number = next(self._numbers) & 0xFFFFFFFF
+        self.pending[number] = pending
+        pending.sends += 1
+        if not self._out:
+            self._pool.loop.call_soon(self._flush)
+        self._out.append(encode_call(number, pending.call))
+
+    def close(self) -> None:
+        """Hang up; `connection_lost` follows."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    def _flush(self) -> None:
+        if self._transport is not None:
+            self._transport.write(b"".join(self._out))
+        self._out.clear()
+
+
+class VersionLinks:
+    """All links to the replicas of one version, and the calls that wait for one."""
+
+    def __init__(self, name: str, loop: asyncio.AbstractEventLoop) -> None:
+        self.name = name
+        self.loop = loop
+        self.links: list[Link] = []
+        self.waiting: deque[Pending] = deque()
+        self._addresses: set[str] = set()
+        self._dialling: dict[str, asyncio.Task[None]] = {}
+
+    def set_addresses(self, addresses: Collection[str]) -> None:
+        """Dial what is new; a link to what is gone lives until its replica hangs up."""
+        self._addresses = set(addresses)
+        connected = {link.address for link in self.links}
+        for address in self._addresses - connected - self._dialling.keys():
+            self._dial(address)
+
+    def invoke(self, pending: Pending) -> None:
+        """Send a call to the least loaded replica, or keep it until there is one."""
+        links = self.links
+        if links:
+            link = links[0] if len(links) == 1 else min(links, key=_load)
+            link.send(pending)
+        elif not pending.patient:
+            pending.done(failed(Failure.UNAVAILABLE, f"{self.name} has no replica that is ready"))
+        elif len(self.waiting) >= WAITING_MOST:
+            sentence = f"{self.name} has no replica that is ready, and {WAITING_MOST} requests wait for one already"
+            pending.done(failed(Failure.OVERLOAD, sentence))
+        else:
+            self.waiting.append(pending)
+
+    def joined(self, link: Link) -> None:
+        """A replica is there: it gets what waited."""
+        self.links.append(link)
+        waiting, self.waiting = self.waiting, deque()
+        for pending in waiting:
+            self.invoke(pending)
+
+    def lost(self, link: Link) -> None:
+        """A replica is gone: place its calls again, and dial it again for as long as it is said to live."""
+        self.links.remove(link)
+        if link.address in self._addresses:
+            self._dial(link.address)
+        pending, link.pending = link.pending, {}
+        for call in pending.values():
+            self._replace(call)
+
+    def sweep(self, now: float) -> None:
+        """End every call that is past its deadline."""
+        for link in self.links:
+            late = [number for number, pending in link.pending.items() if pending.deadline <= now]
+            for number in late:
+                _time_out(link.pending.pop(number), f"{self.name} gave no answer in time")
+        if self.waiting and any(pending.deadline <= now for pending in self.waiting):
+            waiting, self.waiting = self.waiting, deque()
+            for pending in waiting:
+                if pending.deadline > now:
+                    self.waiting.append(pending)
+                else:
+                    pending.done(failed(Failure.UNAVAILABLE, f"{self.name} had no replica that was ready in time"))
+
+    def close(self) -> None:
+        """Hang up on every replica and fail what waits."""
+        self._addresses = set()
+        for task in self._dialling.values():
+            task.cancel()
+        for link in list(self.links):
+            link.close()
+        waiting, self.waiting = self.waiting, deque()
+        for pending in waiting:
+            pending.done(failed(Failure.UNAVAILABLE, f"{self.name} is no longer served"))
+
+    def _replace(self, pending: Pending) -> None:
+        if pending.patient and pending.sends < SENDS:
+            self.invoke(pending)
+        else:
+            pending.done(failed(Failure.UNAVAILABLE, f"the replica of {self.name} was lost while it worked on this request"))
+
+    def _dial(self, address: str) -> None:
+        if address not in self._dialling:
+            self._dialling[address] = self.loop.create_task(self._connect(address))
+
+    async def _connect(self, address: str) -> None:
+        try:
+            while address in self._addresses:
+                try:
+                    await self.loop.create_unix_connection(lambda: Link(self, address), address)
+                except OSError:
+                    await asyncio.sleep(RECONNECT_S)
+                else:
+                    return
+        finally:
+            self._dialling.pop(address, None)
+
+
+class LinkPool:
+    """Reaches every version that has replicas; the `Invoker` of a gateway."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._versions: dict[str, VersionLinks] = {}
+        self._timer = loop.call_later(SWEEP_S, self._sweep)
+
+    def invoke(self, call: Call, deadline: float, done: Callable[[Reply], None], *, patient: bool) -> None:
+        """Send a call to its version; `done` is called exactly once."""
+        self._links(call.digest).invoke(Pending(call, deadline, done, patient))
+
+    def set_replicas(self, digest: str, name: str, addresses: Collection[str]) -> None:
+        """Take the addresses of a version's replicas, as they are now."""
+        links = self._links(digest)
+        links.name = name
+        links.set_addresses(addresses)
+
+    def forget(self, digest: str) -> None:
+        """A version is no longer loaded."""
+        links = self._versions.pop(digest, None)
+        if links is not None:
+            links.close()
+
+    def replicas(self, digest: str) -> int:
+        """How many replicas of a version are connected."""
+        links = self._versions.get(digest)
+        return 0 if links is None else len(links.links)
+
+    def close(self) -> None:
+        """Hang up everywhere."""
+        self._timer.cancel()
+        for digest in list(self._versions):
+            self.forget(digest)
+
+    def _links(self, digest: str) -> VersionLinks:
+        links = self._versions.get(digest)
+        if links is None:
+            links = self._versions[digest] = VersionLinks("this version", self._loop)
+        return links
+
+    def _sweep(self) -> None:
+        now = self._loop.time()
+        for links in self._versions.values():
+            links.sweep(now)
+        self._timer = self._loop.call_later(SWEEP_S, self._sweep)
+
+
+def _load(link: Link) -> int:
+    return len(link.pending)
+
+
+def _time_out(pending: Pending, sentence: str) -> None:
+    pending.done(failed(Failure.TIMEOUT, sentence))

@@ -1,0 +1,77 @@
+"""Which replicas of which version are there, as Serve's own long poll tells it; nothing is polled and no registry is written.
+
+Serve calls `publish` on a thread of its own, one for all handles of the process; `Membership` carries it over to the gateway's loop.
+"""
+
+import asyncio
+import threading
+from collections.abc import Callable, Mapping, Sequence
+
+from ray.serve.handle import DeploymentHandle
+
+from serving.core.routing import Target
+from serving.dataplane.link import LinkPool
+
+DEPLOYMENT = "version"
+"""The name of the one deployment of a version's application."""
+
+ADDRESS = "address"
+"""The key of a replica's metadata under which it publishes its socket."""
+
+Listener = Callable[[str, tuple[str, ...]], None]
+
+_lock = threading.Lock()
+_listeners: list[Listener] = []
+
+
+def application_of(digest: str) -> str:
+    """The Serve application of a version: named by content, so it is never redeployed with other content."""
+    return f"version-{digest[:32]}"
+
+
+def publish(application: str, metadata: Sequence[Mapping[str, str] | None]) -> None:
+    """Tell every listener the addresses of an application's replicas."""
+    addresses = tuple(sorted(entry[ADDRESS] for entry in metadata if entry and ADDRESS in entry))
+    with _lock:
+        listeners = list(_listeners)
+    for listener in listeners:
+        listener(application, addresses)
+
+
+class Membership:
+    """Keeps a gateway's links in step with the replicas that run."""
+
+    def __init__(self, pool: LinkPool, loop: asyncio.AbstractEventLoop) -> None:
+        self._pool = pool
+        self._loop = loop
+        # Serve keeps routers in a weak set: the handle must live for as long as the version is watched.
+        self._watched: dict[str, tuple[Target, DeploymentHandle]] = {}
+        with _lock:
+            _listeners.append(self._heard)
+
+    def watch(self, targets: Sequence[Target]) -> None:
+        """Watch these versions and no others; a version may be watched before it is deployed."""
+        wanted = {application_of(target.digest): target for target in targets}
+        for application in self._watched.keys() - wanted.keys():
+            target, _ = self._watched.pop(application)
+            self._pool.forget(target.digest)
+        for application in wanted.keys() - self._watched.keys():
+            handle = DeploymentHandle(DEPLOYMENT, application)
+            self._watched[application] = (wanted[application], handle)
+            handle._init()  # noqa: SLF001 - starts the long poll without a request
+
+    def close(self) -> None:
+        """Stop listening."""
+        with _lock:
+            _listeners.remove(self._heard)
+        self._watched.clear()
+
+    def _heard(self, application: str, addresses: tuple[str, ...]) -> None:
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._apply, application, addresses)
+
+    def _apply(self, application: str, addresses: tuple[str, ...]) -> None:
+        watched = self._watched.get(application)
+        if watched is not None:
+            target, _ = watched
+            self._pool.set_replicas(target.digest, f"{target.family}@{target.version}", addresses)

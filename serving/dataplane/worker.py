@@ -1,0 +1,97 @@
+"""The version's end of the links: takes the calls that have arrived, runs them as one, answers them in one write for each link.
+
+The engine runs on the event loop itself: while it works, calls gather in the sockets, and the next run takes all of them.
+"""
+
+import asyncio
+from pathlib import Path
+
+import structlog
+
+from serving.dataplane.frames import BrokenFrame, FrameReader, decode_call, encode_reply
+from serving.gateway.messages import failed
+from serving.ports import Call, Engine, Failure, Reply
+
+log = structlog.get_logger()
+
+
+class WorkerLink(asyncio.Protocol):
+    """One gateway that has dialled this worker."""
+
+    def __init__(self, worker: "Worker") -> None:
+        self._worker = worker
+        self._reader = FrameReader()
+        self.transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # a stream's transport; uvloop's is no subclass
+        """Keep the way back."""
+        self.transport = transport
+        self._worker.links.add(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget a gateway that is gone; its calls are answered into the void."""
+        del exc
+        self.transport = None
+        self._worker.links.discard(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Queue the calls that arrived for this turn's run."""
+        try:
+            frames = self._reader.feed(data)
+            calls = [(self, number, decode_call(payload)) for number, payload in frames]
+        except (BrokenFrame, ValueError) as error:
+            log.exception("link_broken", why=str(error))
+            if self.transport is not None:
+                self.transport.abort()
+            return
+        if calls:
+            self._worker.arrived(calls)
+
+
+class Worker:
+    """Serves one version on one socket. It answers only for the digest that it verified."""
+
+    def __init__(self, engine: Engine, digest: str, loop: asyncio.AbstractEventLoop) -> None:
+        self.links: set[WorkerLink] = set()
+        self._engine = engine
+        self._digest = digest
+        self._loop = loop
+        self._queue: list[tuple[WorkerLink, int, Call]] = []
+        self._server: asyncio.Server | None = None
+
+    async def listen(self, path: Path) -> None:
+        """Answer calls on a unix socket; the directory it stands in is this user's alone."""
+        self._server = await self._loop.create_unix_server(lambda: WorkerLink(self), str(path))
+
+    def close(self) -> None:
+        """Stop listening and hang up."""
+        if self._server is not None:
+            self._server.close()
+        for link in list(self.links):
+            if link.transport is not None:
+                link.transport.close()
+
+    def arrived(self, calls: list[tuple[WorkerLink, int, Call]]) -> None:
+        """Take calls; they run together with whatever else arrives in this turn of the loop."""
+        if not self._queue:
+            self._loop.call_soon(self._drain)
+        self._queue += calls
+
+    def _drain(self) -> None:
+        batch, self._queue = self._queue, []
+        mine = [entry for entry in batch if entry[2].digest == self._digest]
+        replies = self._engine.run([call for _, _, call in mine])
+        out: dict[WorkerLink, list[bytes]] = {}
+        for (link, number, _), reply in zip(mine, replies, strict=True):
+            out.setdefault(link, []).append(encode_reply(number, reply))
+        if len(mine) < len(batch):
+            self._refuse_strangers(batch, out)
+        for link, frames in out.items():
+            if link.transport is not None:
+                link.transport.write(b"".join(frames))
+
+    def _refuse_strangers(self, batch: list[tuple[WorkerLink, int, Call]], out: dict[WorkerLink, list[bytes]]) -> None:
+        reply: Reply = failed(Failure.UNAVAILABLE, "this process serves another version than the one that was asked for")
+        for link, number, call in batch:
+            if call.digest != self._digest:
+                out.setdefault(link, []).append(encode_reply(number, reply))

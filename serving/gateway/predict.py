@@ -1,0 +1,181 @@
+"""One inference request from its arrival to its answer: route, call, fall back once if a canary fails, count, mirror.
+
+The path is made of callbacks, not of tasks and futures: at this size a task costs as much as all the rest of the gateway's work.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from registry_client.errors import InvalidReference
+from registry_client.references import AnyVersion, Selector, parse_selector
+from serving.core.errors import Refusal
+from serving.core.routing import Arm, Decision, Facts, FamilyRoute, Reason, RouteTable, Target, decide
+from serving.gateway.messages import RETRY_AFTER_S, Answer, Request, failed, refused
+from serving.gateway.request_ids import RequestIds
+from serving.gateway.shadow import OK, Mirror
+from serving.gateway.tallies import Tallies, Tally
+from serving.ports import Call, Failure, Invoker, Recorder, Reply
+
+ANY = AnyVersion()
+SERVICE_UNAVAILABLE = 503
+TRIPPING_ROW = 3
+"""Failures in a row from which on a report goes out at once rather than with the next tick."""
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayLimits:
+    """Seconds a request may take (by default, and at most), and how many may be under way for one version here."""
+
+    timeout: float = 10.0
+    longest_timeout: float = 120.0
+    in_flight: int = 2048
+
+
+@dataclass(slots=True)
+class Lane:
+    """What all requests share that one table sends to one target in one arm for one reason."""
+
+    target: Target
+    arm: Arm
+    tally: Tally
+    headers: bytes
+    id_prefix: str
+
+
+class Gateway:
+    """Answers requests by the route table it holds; `swap` replaces the table whole."""
+
+    def __init__(  # noqa: PLR0913 - the ports it stands on
+        self,
+        *,
+        invoker: Invoker,
+        recorder: Recorder,
+        mirror: Mirror,
+        request_ids: RequestIds,
+        monotonic: Callable[[], float],
+        dice: Callable[[], float],
+        limits: GatewayLimits,
+    ) -> None:
+        self.tallies = Tallies()
+        self.table = RouteTable()
+        self.has_table = False
+        self.on_failing: Callable[[], None] = lambda: None
+        """Called when a version fails several times in a row, so that the controller hears of it at once."""
+        self.invoker = invoker
+        self.recorder = recorder
+        self.mirror = mirror
+        self.request_ids = request_ids
+        self.monotonic = monotonic
+        self.dice = dice
+        self.limits = limits
+        self._lanes: dict[tuple[str, Arm, Reason], Lane] = {}
+
+    def swap(self, table: RouteTable) -> None:
+        """Serve by a new table from the next request on; those under way end as they began."""
+        self.table = table
+        self.has_table = True
+        self._lanes = {}
+
+    def handle(self, request: Request, respond: Callable[[Answer], None]) -> None:
+        """Answer a request: `respond` is called exactly once, now or later."""
+        try:
+            decision = self.decide(request)
+        except (Refusal, InvalidReference) as error:
+            self.recorder.refused(request.family, type(error).__name__)
+            respond(refused(error))
+            return
+        Exchange(self, request, decision, respond).start()
+
+    def decide(self, request: Request) -> Decision:
+        """Route a request by the table in force. Raises `Refusal` or `InvalidReference`."""
+        selector: Selector = ANY if request.selector is None else parse_selector(request.selector)
+        route = self.table.families.get(request.family)
+        key = _routing_key(route, request.headers) if route is not None and route.canaries else None
+        return decide(self.table, Facts(request.family, selector, key, self.dice(), self.dice()))
+
+    def lane(self, target: Target, arm: Arm, reason: Reason) -> Lane:
+        """The lane of a decision under the table in force."""
+        key = (target.digest, arm, reason)
+        lane = self._lanes.get(key)
+        if lane is None:
+            lane = self._lanes[key] = self._open_lane(target, arm, reason)
+        return lane
+
+    def _open_lane(self, target: Target, arm: Arm, reason: Reason) -> Lane:
+        epoch = self.table.epoch
+        headers = f"x-model-version: {target.version}\r\nx-route-epoch: {epoch}\r\nx-route-reason: {reason.value}\r\n"
+        return Lane(target, arm, self.tallies.of(target, arm), headers.encode(), self.request_ids.prefix(target, arm, epoch))
+
+
+class Exchange:
+    """One request under way. A canary that gives no good answer is blamed for it, and production asked once instead."""
+
+    __slots__ = ("arrived", "call", "deadline", "decision", "fallback_lane", "gateway", "lane", "respond", "sent")
+
+    def __init__(self, gateway: Gateway, request: Request, decision: Decision, respond: Callable[[Answer], None]) -> None:
+        self.gateway = gateway
+        self.decision = decision
+        self.respond = respond
+        self.arrived = self.sent = gateway.monotonic()
+        limits = gateway.limits
+        timeout = limits.timeout if request.timeout is None else min(request.timeout, limits.longest_timeout)
+        self.deadline = self.arrived + timeout
+        self.lane = gateway.lane(decision.target, decision.arm, decision.reason)
+        # Taken now, not at the fallback: an answer names one epoch, the one it was routed under.
+        self.fallback_lane = None if decision.fallback is None else gateway.lane(decision.fallback, Arm.PRODUCTION, Reason.FALLBACK)
+        self.call = Call(request.kind, decision.target.digest, request.body, request.json_length, request.encoding)
+
+    def start(self) -> None:
+        """Ask the target; a canary gets half of the time, so that production can still answer in the other half."""
+        tally = self.lane.tally
+        if tally.in_flight >= self.gateway.limits.in_flight:
+            sentence = f"{self._name()} has {tally.in_flight} requests under way, which is its limit; try again"
+            self._settle(failed(Failure.OVERLOAD, sentence))
+            return
+        tally.in_flight += 1
+        patient = self.fallback_lane is None
+        deadline = self.deadline if patient else self.arrived + (self.deadline - self.arrived) / 2
+        self.gateway.invoker.invoke(self.call, deadline, self._replied, patient=patient)
+
+    def _replied(self, reply: Reply) -> None:
+        self.lane.tally.in_flight -= 1
+        self._settle(reply)
+
+    def _settle(self, reply: Reply) -> None:
+        failure = reply.failure
+        lane, gateway = self.lane, self.gateway
+        lane.tally.answered(failure)
+        gateway.recorder.answered(lane.target, lane.arm, gateway.monotonic() - self.sent, failure)
+        if failure is not None and failure is not Failure.CLIENT:
+            if lane.tally.failures_in_a_row >= TRIPPING_ROW:
+                gateway.on_failing()
+            if self.fallback_lane is not None:
+                self._fall_back(self.fallback_lane)
+                return
+        self._answer(reply)
+
+    def _fall_back(self, lane: Lane) -> None:
+        self.lane, self.fallback_lane = lane, None
+        self.sent = self.gateway.monotonic()
+        call = self.call
+        self.call = Call(call.kind, lane.target.digest, call.body, call.json_length, call.encoding)
+        self.start()
+
+    def _answer(self, reply: Reply) -> None:
+        lane = self.lane
+        request_id = self.gateway.request_ids.mint(lane.id_prefix)
+        retry_after = RETRY_AFTER_S if reply.failure in (Failure.UNAVAILABLE, Failure.OVERLOAD) else 0
+        self.respond(Answer(reply.status, reply.body, reply.json_length, lane.headers, request_id, retry_after))
+        if self.decision.shadows and reply.status == OK:
+            self.gateway.mirror.offer(self.decision.shadows, self.call, reply)
+
+    def _name(self) -> str:
+        return f"{self.lane.target.family}@{self.lane.target.version}"
+
+
+def _routing_key(route: FamilyRoute, headers: dict[bytes, bytes]) -> str | None:
+    for name in route.key_headers:
+        value = headers.get(name.encode())
+        if value:
+            return value.decode("latin-1")
+    return None

@@ -1,0 +1,127 @@
+"""Keeping a gateway's route table in step with the store: poll, swap the table whole, ack the epoch.
+
+A gateway that cannot reach the store serves on by its last table, except that a canary's weight is a lease: when the controller has
+not renewed it for too long, the canary's traffic goes back to production.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+
+from serving.core.errors import StoreUnavailable
+from serving.core.routing import RouteTable
+from serving.core.tables import table_of
+from serving.ports import Acks, Clock, GatewayAck, Snapshot, StateStore
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class RouteTimes:
+    """Seconds: between polls, between acks of an unchanged epoch, and how long a canary's weight outlives its last renewal."""
+
+    poll: float = 0.02
+    ack: float = 1.0
+    lease: float = 15.0
+
+
+@dataclass(slots=True)
+class Renewal:
+    """The last sign of life of a family's canary lease, and when this gateway saw it (monotonic seconds)."""
+
+    sign: tuple[int, int]
+    seen: float
+
+
+class RouteKeeper:
+    """Holds the newest snapshot that could be read, and gives a new table whenever it, or a lease, changes what holds."""
+
+    def __init__(
+        self,
+        *,
+        store: StateStore,
+        acks: Acks,
+        clock: Clock,
+        gateway: str,
+        on_table: Callable[[RouteTable], None],
+        times: RouteTimes,
+    ) -> None:
+        self._store = store
+        self._acks = acks
+        self._clock = clock
+        self._gateway = gateway
+        self._on_table = on_table
+        self._times = times
+        self._snapshot = Snapshot(epoch=-1)
+        self._renewals: dict[str, Renewal] = {}
+        self._lapsed: frozenset[str] = frozenset()
+        self._acked_at = float("-inf")
+        self._store_is_down = False
+
+    @property
+    def epoch(self) -> int:
+        """The epoch of the table in force; -1 before the store could first be read."""
+        return self._snapshot.epoch
+
+    async def run(self) -> None:
+        """Keep the table until cancelled."""
+        while True:
+            await self.tick()
+            await asyncio.sleep(self._times.poll)
+
+    async def tick(self) -> None:
+        """Look once; the store's absence is logged when it begins and when it ends."""
+        try:
+            newer = await self._read()
+            changed = newer is not None and self._take(newer)
+            if self._lapse() or changed:
+                self._on_table(table_of(self._snapshot.epoch, self._snapshot.families.values(), self._lapsed))
+            await self._ack(at_once=changed)
+        except StoreUnavailable as error:
+            if not self._store_is_down:
+                log.warning("store_unreachable", why=str(error), serving_epoch=self.epoch)
+            self._store_is_down = True
+            if self._lapse():
+                self._on_table(table_of(self._snapshot.epoch, self._snapshot.families.values(), self._lapsed))
+            return
+        if self._store_is_down:
+            log.info("store_reachable_again", serving_epoch=self.epoch)
+        self._store_is_down = False
+
+    async def _read(self) -> Snapshot | None:
+        if self._snapshot.epoch < 0:
+            return await self._store.snapshot()
+        return await self._store.poll(self._snapshot)
+
+    def _take(self, snapshot: Snapshot) -> bool:
+        """Hold a newer snapshot; say whether its epoch is new."""
+        changed = snapshot.epoch != self._snapshot.epoch
+        self._snapshot = snapshot
+        now = self._clock.monotonic()
+        for family, record in snapshot.families.items():
+            sign = (record.revision, snapshot.beats.get(family, 0))
+            renewal = self._renewals.get(family)
+            if renewal is None or renewal.sign != sign:
+                self._renewals[family] = Renewal(sign, now)
+        return changed
+
+    def _lapse(self) -> bool:
+        """Find the canaries whose lease has run out; say whether they are others than before."""
+        now = self._clock.monotonic()
+        lapsed = frozenset(
+            family
+            for family, record in self._snapshot.families.items()
+            if record.canaries and now - self._renewals[family].seen > self._times.lease
+        )
+        changed, self._lapsed = lapsed != self._lapsed, lapsed
+        if changed:
+            log.warning("canary_leases", lapsed=sorted(lapsed))
+        return changed
+
+    async def _ack(self, *, at_once: bool) -> None:
+        now = self._clock.monotonic()
+        if at_once or now - self._acked_at >= self._times.ack:
+            self._acked_at = now
+            await self._acks.ack(GatewayAck(self._gateway, self._snapshot.epoch, self._clock.now()))

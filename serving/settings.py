@@ -1,0 +1,128 @@
+"""What an operator can set, from the command line, the environment (`POINTSMAN_*`) or a YAML file, in this order.
+
+This module alone reads the environment. Everything else is given the values it needs.
+"""
+
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
+
+Port = Annotated[int, Field(ge=1, le=65_535)]
+Seconds = Annotated[float, Field(gt=0, le=3600)]
+MIB = 2**20
+
+
+class InvalidSettings(Exception):
+    """Settings that cannot be used; the sentence names each field and what is wrong with it."""
+
+    hint = "pointsman serve --help lists the options; configs/gateway.yaml explains every field"
+
+
+class Section(BaseModel):
+    """A part of the settings: an unknown key is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Limits(Section):
+    """What one request and one connection may cost. Bytes, seconds, counts."""
+
+    body_bytes: Annotated[int, Field(ge=1024, le=200 * MIB)] = 64 * MIB
+    header_bytes: Annotated[int, Field(ge=1024, le=MIB)] = 32 * 1024
+    headers: Annotated[int, Field(ge=10, le=1000)] = 100
+    receive_timeout: Seconds = 30.0
+    idle_timeout: Seconds = 75.0
+    request_timeout: Seconds = 10.0
+    longest_request_timeout: Seconds = 120.0
+    in_flight_per_version: Annotated[int, Field(ge=1, le=100_000)] = 2048
+
+
+class ShadowLimits(Section):
+    """What a shadow may cost one gateway."""
+
+    in_flight: Annotated[int, Field(ge=1, le=10_000)] = 64
+    timeout: Seconds = 2.0
+    max_bytes: Annotated[int, Field(ge=1024, le=200 * MIB)] = 16 * MIB
+
+
+class Guards(Section):
+    """When a canary is rolled back without being asked, and how long its weight lives without the controller."""
+
+    errors_in_a_row: Annotated[int, Field(ge=2, le=1000)] = 8
+    lease: Seconds = 15.0
+
+
+class Settings(BaseSettings):
+    """Everything that can be set; every field has a default that works on a laptop."""
+
+    model_config = SettingsConfigDict(env_prefix="POINTSMAN_", env_nested_delimiter="__", extra="forbid", frozen=True)
+
+    data: Path = Path("pointsman-data")
+    registry: Path | None = None
+    host: str = "127.0.0.1"
+    port: Port = 8080
+    admin_host: str = "127.0.0.1"
+    admin_port: Port = 8081
+    gateways: Annotated[int, Field(ge=1, le=64)] = 2
+    unload_grace: Seconds = 30.0
+    log_json: bool = False
+    limits: Limits = Limits()
+    shadow: ShadowLimits = ShadowLimits()
+    guards: Guards = Guards()
+
+    @field_validator("admin_host")
+    @classmethod
+    def _admin_stays_at_home(cls, host: str) -> str:
+        if host != "localhost" and not ip_address(host).is_loopback:
+            msg = f"the admin API has no authentication yet and listens on loopback only, not on {host}"
+            raise ValueError(msg)
+        return host
+
+    @model_validator(mode="after")
+    def _ports_differ(self) -> Self:
+        if self.port == self.admin_port:
+            msg = f"port and admin_port are both {self.port}; they must differ"
+            raise ValueError(msg)
+        return self
+
+    @property
+    def registry_path(self) -> Path:
+        """Where published versions live."""
+        return self.registry or self.data / "registry"
+
+
+def load_settings(config: Path | None = None, **given: object) -> Settings:
+    """Read the settings; `given` (the command line, without what was not said) wins. Raises `InvalidSettings`."""
+
+    class Loaded(Settings):
+        """The settings with the YAML file as the last source; a class of its own because pydantic wants the path on it."""
+
+        @classmethod
+        def settings_customise_sources(
+            cls,
+            settings_cls: type[BaseSettings],
+            init_settings: PydanticBaseSettingsSource,
+            env_settings: PydanticBaseSettingsSource,
+            dotenv_settings: PydanticBaseSettingsSource,
+            file_secret_settings: PydanticBaseSettingsSource,
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            del dotenv_settings, file_secret_settings
+            sources = (init_settings, env_settings)
+            return sources if config is None else (*sources, YamlConfigSettingsSource(settings_cls, config))
+
+    if config is not None and not config.is_file():
+        msg = f"there is no configuration file at {config}"
+        raise InvalidSettings(msg)
+    try:
+        loaded = Loaded(**given)  # type: ignore[arg-type]  # pydantic checks each value
+    except ValidationError as error:
+        raise InvalidSettings(_sentence(error)) from error
+    # As a plain Settings it can be pickled into the replicas.
+    return Settings.model_construct(**dict(loaded))
+
+
+def _sentence(error: ValidationError) -> str:
+    return "; ".join(f"{'.'.join(map(str, item['loc'])) or 'settings'}: {item['msg']}" for item in error.errors())

@@ -1,0 +1,208 @@
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from serving.dataplane.link import LinkPool
+from serving.dataplane.worker import Worker
+from serving.ports import Call, CallKind, Failure, Reply
+
+DIGEST, OTHER = "ab" * 32, "cd" * 32
+
+
+class EchoEngine:
+    """Answers each call with its own body and how many calls ran together."""
+
+    def __init__(self) -> None:
+        self.batches: list[int] = []
+
+    def run(self, calls: Sequence[Call]) -> Sequence[Reply]:
+        self.batches.append(len(calls))
+        return [Reply(200, call.body) for call in calls]
+
+
+class Caller:
+    """Sends calls and gathers the replies."""
+
+    def __init__(self, pool: LinkPool) -> None:
+        self._pool = pool
+        self._loop = asyncio.get_running_loop()
+
+    def call(self, body: bytes = b"x", *, digest: str = DIGEST, timeout: float = 5.0, patient: bool = True) -> asyncio.Future[Reply]:
+        waiting: asyncio.Future[Reply] = self._loop.create_future()
+        self._pool.invoke(Call(CallKind.INFER, digest, body), self._loop.time() + timeout, waiting.set_result, patient=patient)
+        return waiting
+
+
+@pytest.fixture
+async def pool() -> AsyncIterator[LinkPool]:
+    links = LinkPool(asyncio.get_running_loop())
+    yield links
+    links.close()
+    await asyncio.sleep(0.02)  # the servers' ends see the hang-up
+
+
+async def worker_at(path: Path, *, digest: str = DIGEST) -> tuple[Worker, EchoEngine]:
+    engine = EchoEngine()
+    worker = Worker(engine, digest, asyncio.get_running_loop())
+    await worker.listen(path)
+    return worker, engine
+
+
+async def until(claim: Callable[[], bool], seconds: float = 5.0) -> None:
+    deadline = asyncio.get_running_loop().time() + seconds
+    while not claim():
+        assert asyncio.get_running_loop().time() < deadline
+        await asyncio.sleep(0.005)
+
+
+async def test_calls_of_one_turn_travel_and_run_together(pool: LinkPool, tmp_path: Path) -> None:
+    worker, engine = await worker_at(tmp_path / "w")
+    pool.set_replicas(DIGEST, "digits@1.0.0", [str(tmp_path / "w")])
+    await until(lambda: pool.replicas(DIGEST) == 1)
+
+    replies = await asyncio.gather(*(Caller(pool).call(bytes([number])) for number in range(32)))
+
+    assert [reply.body for reply in replies] == [bytes([number]) for number in range(32)]
+    assert engine.batches == [32]
+    worker.close()
+
+
+async def test_a_patient_call_waits_for_the_first_replica(pool: LinkPool, tmp_path: Path) -> None:
+    waiting = Caller(pool).call(b"early")
+    pool.set_replicas(DIGEST, "digits@1.0.0", [str(tmp_path / "w")])
+    worker, _ = await worker_at(tmp_path / "w")
+
+    assert (await waiting).body == b"early"
+    worker.close()
+
+
+async def test_an_impatient_call_fails_at_once_without_a_replica(pool: LinkPool) -> None:
+    reply = await Caller(pool).call(patient=False)
+
+    assert (reply.status, reply.failure) == (503, Failure.UNAVAILABLE)
+
+
+async def test_a_call_ends_at_its_deadline(pool: LinkPool) -> None:
+    reply = await Caller(pool).call(timeout=0.05)
+
+    assert reply.failure is Failure.UNAVAILABLE
+    assert b"in time" in reply.body
+
+
+async def silent_server(path: Path) -> tuple[asyncio.Server, list[asyncio.StreamWriter]]:
+    """A replica that takes calls and never answers."""
+    taken: list[asyncio.StreamWriter] = []
+
+    async def swallow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        taken.append(writer)
+        while await reader.read(65536):
+            pass
+        writer.close()
+
+    return await asyncio.start_unix_server(swallow, path), taken
+
+
+async def test_a_replica_that_hangs_costs_the_call_its_deadline_and_no_more(pool: LinkPool, tmp_path: Path) -> None:
+    server, _ = await silent_server(tmp_path / "w")
+    pool.set_replicas(DIGEST, "digits@1.0.0", [str(tmp_path / "w")])
+
+    reply = await Caller(pool).call(timeout=0.1)
+
+    assert (reply.status, reply.failure) == (504, Failure.TIMEOUT)
+    server.close()
+
+
+async def test_a_patient_call_survives_the_loss_of_its_replica(pool: LinkPool, tmp_path: Path) -> None:
+    server, taken = await silent_server(tmp_path / "dying")
+    pool.set_replicas(DIGEST, "digits@1.0.0", [str(tmp_path / "dying")])
+    waiting = Caller(pool).call(b"survivor")
+    await until(lambda: bool(taken))
+
+    pool.set_replicas(DIGEST, "digits@1.0.0", [str(tmp_path / "fresh")])
+    taken[0].transport.abort()
+    worker, _ = await worker_at(tmp_path / "fresh")
+
+    assert (await waiting).body == b"survivor"
+    server.close()
+    worker.close()
+
+
+async def test_an_impatient_call_dies_with_its_replica(pool: LinkPool, tmp_path: Path) -> None:
+    server, taken = await silent_server(tmp_path / "dying")
+    pool.set_replicas(DIGEST, "digits@1.0.0", [str(tmp_path / "dying")])
+    await until(lambda: pool.replicas(DIGEST) == 1)
+    waiting = Caller(pool).call(patient=False)
+    await until(lambda: bool(taken))
+
+    taken[0].transport.abort()
+
+    assert (await waiting).failure is Failure.UNAVAILABLE
+    server.close()
+
+
+async def test_a_call_is_sent_at_most_twice(pool: LinkPool, tmp_path: Path) -> None:
+    killed: list[int] = []
+
+    async def dies_of_it(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if await reader.read(65536):
+            killed.append(1)
+        writer.transport.abort()
+
+    server = await asyncio.start_unix_server(dies_of_it, tmp_path / "w")
+    pool.set_replicas(DIGEST, "digits@1.0.0", [str(tmp_path / "w")])
+
+    reply = await Caller(pool).call()
+
+    assert reply.failure is Failure.UNAVAILABLE
+    assert len(killed) == 2
+    server.close()
+
+
+async def test_the_least_loaded_replica_is_asked(pool: LinkPool, tmp_path: Path) -> None:
+    busy, _ = await silent_server(tmp_path / "busy")
+    pool.set_replicas(DIGEST, "digits@1.0.0", [str(tmp_path / "busy")])
+    await until(lambda: pool.replicas(DIGEST) == 1)
+    stuck = Caller(pool).call(timeout=0.2)
+    worker, _ = await worker_at(tmp_path / "free")
+    pool.set_replicas(DIGEST, "digits@1.0.0", [str(tmp_path / "busy"), str(tmp_path / "free")])
+    await until(lambda: pool.replicas(DIGEST) == 2)
+
+    assert (await Caller(pool).call(b"mine")).body == b"mine"
+    assert (await stuck).failure is Failure.TIMEOUT
+    busy.close()
+    worker.close()
+
+
+async def test_a_worker_answers_only_for_the_digest_that_it_verified(pool: LinkPool, tmp_path: Path) -> None:
+    worker, engine = await worker_at(tmp_path / "w", digest=OTHER)
+    pool.set_replicas(DIGEST, "digits@1.0.0", [str(tmp_path / "w")])
+
+    reply = await Caller(pool).call()
+
+    assert reply.failure is Failure.UNAVAILABLE
+    assert b"another version" in reply.body
+    assert sum(engine.batches) == 0
+    worker.close()
+
+
+async def test_a_version_that_is_unloaded_answers_what_waited(pool: LinkPool) -> None:
+    waiting = Caller(pool).call()
+
+    pool.forget(DIGEST)
+
+    assert (await waiting).failure is Failure.UNAVAILABLE
+
+
+async def test_a_peer_that_talks_nonsense_is_hung_up_on(pool: LinkPool, tmp_path: Path) -> None:
+    worker, _ = await worker_at(tmp_path / "w")
+    reader, writer = await asyncio.open_unix_connection(tmp_path / "w")
+
+    writer.write(b"\xff" * 64)
+
+    assert await reader.read() == b""
+    pool.set_replicas(DIGEST, "digits@1.0.0", [str(tmp_path / "w")])
+    assert (await Caller(pool).call(b"still here")).body == b"still here"
+    writer.close()
+    worker.close()

@@ -1,0 +1,239 @@
+import asyncio
+import gzip
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import pytest
+import uvicorn
+
+from registry_client.versions import ModelVersion
+from serving.api.listener import ListenerLimits, protocol_for
+from serving.core.routing import FamilyRoute, RouteTable, Target
+from serving.gateway.predict import Gateway, GatewayLimits
+from serving.gateway.request_ids import RequestIds
+from serving.gateway.shadow import Mirror, MirrorLimits
+from serving.ports import CallKind, Encoding, Reply
+from tests.fakes.request_path import HandInvoker, MemoryRecorder
+
+ONE = Target("digits", ModelVersion.parse("1.0.0"), "ab" * 32)
+LIMITS = ListenerLimits(body=1000, header_bytes=2000, headers=20, receive_timeout=0.2, idle_timeout=0.3)
+
+
+async def hello(scope: dict[str, object], receive: object, send: object) -> None:
+    """An ASGI application that is slow enough to be overtaken."""
+    del scope, receive
+    await asyncio.sleep(0.02)
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"5")]})  # type: ignore[operator]
+    await send({"type": "http.response.body", "body": b"hello"})  # type: ignore[operator]
+
+
+@dataclass
+class Listening:
+    invoker: HandInvoker
+    server: uvicorn.Server
+    port: int
+
+    async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        return await asyncio.open_connection("127.0.0.1", self.port)
+
+    async def invoked(self, number: int = 1) -> None:
+        deadline = asyncio.get_running_loop().time() + 5
+        while len(self.invoker.invoked) < number:
+            assert asyncio.get_running_loop().time() < deadline
+            await asyncio.sleep(0.005)
+
+    def sweep(self) -> None:
+        for connection in list(self.server.server_state.connections):
+            connection.sweep(asyncio.get_running_loop().time())  # type: ignore[attr-defined]
+
+
+@asynccontextmanager
+async def listening() -> AsyncIterator[Listening]:
+    loop = asyncio.get_running_loop()
+    invoker, recorder = HandInvoker(), MemoryRecorder()
+    gateway = Gateway(
+        invoker=invoker,
+        recorder=recorder,
+        mirror=Mirror(invoker, recorder, loop.time, MirrorLimits()),
+        request_ids=RequestIds(b"secret"),
+        monotonic=loop.time,
+        dice=lambda: 0.5,
+        limits=GatewayLimits(),
+    )
+    gateway.swap(RouteTable(1, {"digits": FamilyRoute("digits", ONE, served={ONE.version: ONE}, live=frozenset({ONE.version}))}))
+    sock = socket.socket()
+    sock.bind(("127.0.0.1", 0))
+    config = uvicorn.Config(hello, http=protocol_for(gateway, LIMITS), log_level="critical", lifespan="off", access_log=False)  # type: ignore[arg-type]
+    server = uvicorn.Server(config)
+    serving = asyncio.create_task(server.serve(sockets=[sock]))
+    while not server.started:  # noqa: ASYNC110 - uvicorn offers no event
+        await asyncio.sleep(0.005)
+    yield Listening(invoker, server, sock.getsockname()[1])
+    server.should_exit = True
+    await serving
+    sock.close()
+
+
+def post(body: bytes = b"{}", *, path: str = "/v2/models/digits/infer", headers: str = "") -> bytes:
+    return f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n{headers}\r\n".encode() + body
+
+
+async def read_answer(reader: asyncio.StreamReader) -> tuple[int, dict[str, str], bytes]:
+    head = (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)).decode()
+    status, *lines = head.split("\r\n")[:-2]
+    headers = dict(line.split(": ", 1) for line in lines)
+    return int(status.split()[1]), headers, await reader.readexactly(int(headers["content-length"]))
+
+
+async def test_an_inference_request_is_answered_with_its_headers() -> None:
+    async with listening() as there:
+        reader, writer = await there.connect()
+        writer.write(post(b'{"inputs":[]}', headers="X-Request-Timeout-Ms: 1500\r\n"))
+        await there.invoked()
+        invoked = there.invoker.answer(Reply(200, b"[1]"))
+        status, headers, body = await read_answer(reader)
+        writer.close()
+
+    assert (status, body) == (200, b"[1]")
+    assert (headers["x-model-version"], headers["x-route-epoch"], headers["x-route-reason"]) == ("1.0.0", "1", "production")
+    assert headers["content-type"] == "application/json"
+    assert (invoked.call.kind, invoked.call.body) == (CallKind.INFER, b'{"inputs":[]}')
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        ("/v2/models/digits/versions/1.0.0/infer", CallKind.INFER),
+        ("/v2/models/digits/versions/%5E1.0/infer", CallKind.INFER),
+        ("/v2/models/digits/versions/^1.0/infer", CallKind.INFER),
+        ("/v1/families/digits/predict?verbose=1", CallKind.PREDICT),
+        ("/v1/families/digits/versions/production/predict", CallKind.PREDICT),
+    ],
+)
+async def test_every_form_of_the_path_is_understood(path: str, kind: CallKind) -> None:
+    async with listening() as there:
+        _, writer = await there.connect()
+        writer.write(post(path=path))
+        await there.invoked()
+        writer.close()
+
+    assert there.invoker.invoked[0].call.kind is kind
+
+
+async def test_binary_answers_carry_their_json_length() -> None:
+    async with listening() as there:
+        reader, writer = await there.connect()
+        writer.write(post(b"{}abcd", headers="Inference-Header-Content-Length: 2\r\n"))
+        await there.invoked()
+        invoked = there.invoker.answer(Reply(200, b"{}efgh", json_length=2))
+        _, headers, body = await read_answer(reader)
+        writer.close()
+
+    assert invoked.call.json_length == 2
+    assert (headers["inference-header-content-length"], headers["content-type"], body) == ("2", "application/octet-stream", b"{}efgh")
+
+
+async def test_compressed_and_chunked_bodies_are_passed_on_whole() -> None:
+    packed = gzip.compress(b"{}")
+    async with listening() as there:
+        _, writer = await there.connect()
+        head = b"POST /v2/models/digits/infer HTTP/1.1\r\nHost: x\r\nContent-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n"
+        writer.write(head + b"%x\r\n%b\r\n" % (5, packed[:5]))
+        await writer.drain()
+        writer.write(b"%x\r\n%b\r\n0\r\n\r\n" % (len(packed) - 5, packed[5:]))
+        await there.invoked()
+        writer.close()
+
+    call = there.invoker.invoked[0].call
+    assert (call.body, call.encoding) == (packed, Encoding.GZIP)
+
+
+async def test_pipelined_requests_are_answered_in_their_order() -> None:
+    async with listening() as there:
+        reader, writer = await there.connect()
+        writer.write(b"GET /v2 HTTP/1.1\r\nHost: x\r\n\r\n" + post(b"1") + post(b"2") + b"GET /v2 HTTP/1.1\r\nHost: x\r\n\r\n")
+        bodies = [(await read_answer(reader))[2]]
+        for _ in range(2):
+            await there.invoked()
+            (invoked,) = there.invoker.invoked
+            there.invoker.answer(Reply(200, b"re " + invoked.call.body))
+            bodies.append((await read_answer(reader))[2])
+        bodies.append((await read_answer(reader))[2])
+        writer.close()
+
+    assert bodies == [b"hello", b"re 1", b"re 2", b"hello"]
+
+
+async def test_a_caller_that_hangs_up_harms_nobody() -> None:
+    async with listening() as there:
+        _, writer = await there.connect()
+        writer.write(post())
+        await there.invoked()
+        writer.close()
+        await asyncio.sleep(0.02)
+        there.invoker.answer(Reply(200, b"{}"))
+
+        reader, writer = await there.connect()
+        writer.write(b"GET /v2 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        assert (await read_answer(reader))[0] == 200
+        writer.close()
+
+
+@pytest.mark.parametrize(
+    ("request_bytes", "status", "says"),
+    [
+        (post(b"x" * 1001), 413, "1000 bytes"),
+        (b"POST /v2/models/digits/infer HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3ea\r\n" + b"x" * 1002, 413, "1000 bytes"),
+        (b"POST /v2 HTTP/1.1\r\nHost: x\r\nContent-Length: 1001\r\n\r\n" + b"x" * 1001, 413, "1000 bytes"),
+        (post(headers="X-Big: " + "x" * 2000 + "\r\n"), 431, "2000 bytes"),
+        (post(headers="".join(f"X-{number}: 1\r\n" for number in range(30))), 431, "20 lines"),
+        (post(headers="Content-Encoding: br\r\n"), 415, "Content-Encoding"),
+        (post(headers="Inference-Header-Content-Length: -1\r\n"), 400, "Inference-Header-Content-Length"),
+        (post(headers="Inference-Header-Content-Length: 99999999999\r\n"), 400, "Inference-Header-Content-Length"),
+        (post(headers="X-Request-Timeout-Ms: soon\r\n"), 400, "X-Request-Timeout-Ms"),
+        (b"NOT HTTP\r\n\r\n", 400, "HTTP/1.1"),
+        (b"GET /v2 HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n", 400, "upgrade"),
+    ],
+)
+async def test_what_breaks_a_limit_is_refused_and_hung_up_on(request_bytes: bytes, status: int, says: str) -> None:
+    async with listening() as there:
+        reader, writer = await there.connect()
+        writer.write(request_bytes)
+        got, _, body = await read_answer(reader)
+        rest = await reader.read()
+        writer.close()
+
+    assert (got, rest) == (status, b"")
+    assert body.startswith(b'{"error":')
+    assert says.encode() in body
+    assert not there.invoker.invoked
+
+
+async def test_a_slow_caller_is_told_so_and_an_idle_one_hung_up_on() -> None:
+    async with listening() as there:
+        slow, slow_writer = await there.connect()
+        slow_writer.write(b"POST /v2/models/digits/infer HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n12345")
+        idle, idle_writer = await there.connect()
+        idle_writer.write(post())
+        await there.invoked()
+        there.invoker.answer(Reply(200, b"{}"))
+        await read_answer(idle)
+        await asyncio.sleep(0.35)
+        there.sweep()
+
+        assert (await read_answer(slow))[0] == 408
+        assert await idle.read() == b""
+        slow_writer.close()
+        idle_writer.close()
+
+
+async def test_a_caller_that_expects_100_is_told_to_go_on() -> None:
+    async with listening() as there:
+        reader, writer = await there.connect()
+        writer.write(b"POST /v2/models/digits/infer HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n")
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 100")
+        writer.write(b"{}")
+        await there.invoked()
+        writer.close()

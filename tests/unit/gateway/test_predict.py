@@ -1,0 +1,254 @@
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import pytest
+
+from registry_client.versions import ModelVersion
+from serving.core.routing import Arm, CanaryRoute, FamilyRoute, RouteTable, ShadowRoute, Target
+from serving.core.traffic import WHOLE, End, Slice
+from serving.gateway.messages import Answer, Request
+from serving.gateway.predict import Gateway, GatewayLimits
+from serving.gateway.request_ids import RequestIds
+from serving.gateway.shadow import Mirror, MirrorLimits
+from serving.ports import CallKind, Failure, Reply
+from tests.fakes.request_path import HandInvoker, MemoryRecorder
+
+GOOD = Reply(200, b'{"outputs":[]}')
+BROKEN = Reply(500, b'{"error":"x"}', failure=Failure.MODEL)
+CALLERS_FAULT = Reply(400, b'{"error":"x"}', failure=Failure.CLIENT)
+
+
+def target(version: str) -> Target:
+    return Target("digits", ModelVersion.parse(version), version.encode().hex().ljust(64, "0"))
+
+
+ONE, TWO = target("1.0.0"), target("1.1.0")
+
+
+def table(*, epoch: int = 3, canary: int = 0, shadow: int = 0) -> RouteTable:
+    return RouteTable(
+        epoch,
+        {
+            "digits": FamilyRoute(
+                family="digits",
+                production=ONE,
+                canaries=(CanaryRoute(TWO, Slice(End.LOW, canary)),) if canary else (),
+                shadows=(ShadowRoute(TWO, shadow),) if shadow else (),
+                served={ONE.version: ONE, TWO.version: TWO},
+                live=frozenset({ONE.version}),
+                key_headers=("x-user-id",),
+            )
+        },
+    )
+
+
+@dataclass
+class Bench:
+    """A gateway with nothing real around it."""
+
+    invoker: HandInvoker = field(default_factory=HandInvoker)
+    recorder: MemoryRecorder = field(default_factory=MemoryRecorder)
+    answers: list[Answer] = field(default_factory=list)
+    now: float = 100.0
+    alarms: int = 0
+    request_ids: RequestIds = field(default_factory=lambda: RequestIds(b"secret"))
+
+    def __post_init__(self) -> None:
+        monotonic: Callable[[], float] = lambda: self.now  # noqa: E731 - a clock
+        mirror = Mirror(self.invoker, self.recorder, monotonic, MirrorLimits(in_flight=2, max_bytes=100))
+        self.gateway = Gateway(
+            invoker=self.invoker,
+            recorder=self.recorder,
+            mirror=mirror,
+            request_ids=self.request_ids,
+            monotonic=monotonic,
+            dice=lambda: 0.0,
+            limits=GatewayLimits(timeout=10.0, longest_timeout=20.0, in_flight=3),
+        )
+        self.gateway.on_failing = self._alarm
+
+    def _alarm(self) -> None:
+        self.alarms += 1
+
+    def ask(self, *, family: str = "digits", selector: str | None = None, timeout: float | None = None, body: bytes = b"{}") -> None:
+        self.gateway.handle(Request(CallKind.INFER, family, selector, body, {}, timeout=timeout), self.answers.append)
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return Bench()
+
+
+def test_an_answer_names_its_version_epoch_and_reason(bench: Bench) -> None:
+    bench.gateway.swap(table())
+
+    bench.ask()
+    bench.invoker.answer(GOOD)
+
+    (answer,) = bench.answers
+    assert (answer.status, answer.body) == (200, GOOD.body)
+    assert answer.route_headers == b"x-model-version: 1.0.0\r\nx-route-epoch: 3\r\nx-route-reason: production\r\n"
+
+
+def test_a_request_id_says_where_the_answer_came_from(bench: Bench) -> None:
+    bench.gateway.swap(table())
+
+    bench.ask()
+    bench.invoker.answer(GOOD)
+
+    origin = bench.request_ids.read(bench.answers[0].request_id)
+    assert origin is not None
+    assert (origin.family, origin.version, origin.arm, origin.epoch) == ("digits", "1.0.0", Arm.PRODUCTION, 3)
+
+
+@pytest.mark.parametrize("failure", [Failure.MODEL, Failure.TIMEOUT, Failure.UNAVAILABLE])
+def test_a_failing_canary_is_retried_once_on_production_and_blamed(bench: Bench, failure: Failure) -> None:
+    bench.gateway.swap(table(canary=WHOLE))
+
+    bench.ask()
+    to_canary = bench.invoker.answer(Reply(500, b"{}", failure=failure))
+    to_production = bench.invoker.answer(GOOD)
+
+    assert (to_canary.call.digest, to_production.call.digest) == (TWO.digest, ONE.digest)
+    assert b"x-route-reason: fallback" in bench.answers[0].route_headers
+    assert bench.recorder.answers == [("1.1.0", Arm.CANARY, failure), ("1.0.0", Arm.PRODUCTION, None)]
+
+
+def test_a_canary_gets_half_of_the_time_and_no_patience(bench: Bench) -> None:
+    bench.gateway.swap(table(canary=WHOLE))
+
+    bench.ask()
+    to_canary = bench.invoker.answer(BROKEN)
+    to_production = bench.invoker.answer(GOOD)
+
+    assert (to_canary.deadline, to_canary.patient) == (105.0, False)
+    assert (to_production.deadline, to_production.patient) == (110.0, True)
+
+
+def test_the_fallback_is_not_retried_again(bench: Bench) -> None:
+    bench.gateway.swap(table(canary=WHOLE))
+
+    bench.ask()
+    bench.invoker.answer(BROKEN)
+    bench.invoker.answer(BROKEN)
+
+    assert [answer.status for answer in bench.answers] == [500]
+    assert not bench.invoker.invoked
+
+
+def test_the_callers_own_mistake_is_answered_by_the_canary_and_blames_nobody(bench: Bench) -> None:
+    bench.gateway.swap(table(canary=WHOLE))
+
+    bench.ask()
+    bench.invoker.answer(CALLERS_FAULT)
+
+    assert bench.answers[0].status == 400
+    assert bench.gateway.tallies.of(TWO, Arm.CANARY).failures_in_a_row == 0
+
+
+def test_an_answer_keeps_the_epoch_that_it_was_routed_under(bench: Bench) -> None:
+    bench.gateway.swap(table(epoch=3, canary=WHOLE))
+    bench.ask()
+
+    bench.gateway.swap(table(epoch=4))
+    bench.invoker.answer(BROKEN)
+    bench.invoker.answer(GOOD)
+
+    assert b"x-route-epoch: 3" in bench.answers[0].route_headers
+
+
+def test_failures_in_a_row_raise_the_alarm_at_once(bench: Bench) -> None:
+    bench.gateway.swap(table(canary=WHOLE))
+
+    for _ in range(3):
+        bench.ask()
+        bench.invoker.answer(BROKEN)
+        bench.invoker.answer(GOOD)
+
+    assert bench.alarms == 1
+
+
+def test_the_callers_timeout_is_honoured_up_to_the_longest(bench: Bench) -> None:
+    bench.gateway.swap(table())
+
+    bench.ask(timeout=1.5)
+    bench.ask(timeout=1e9)
+
+    assert [invoked.deadline for invoked in bench.invoker.invoked] == [101.5, 120.0]
+
+
+def test_requests_beyond_the_limit_are_refused_at_once_and_say_when_to_come_back(bench: Bench) -> None:
+    bench.gateway.swap(table())
+
+    for _ in range(4):
+        bench.ask()
+
+    assert [(answer.status, answer.retry_after) for answer in bench.answers] == [(429, 1)]
+
+
+@pytest.mark.parametrize(
+    ("family", "selector", "status"),
+    [("nope", None, 404), ("digits", "9.9.9", 404), ("digits", "^9", 404), ("digits", "staging", 404), ("digits", "not a version", 400)],
+)
+def test_what_cannot_be_routed_is_refused_with_a_sentence(bench: Bench, family: str, selector: str | None, status: int) -> None:
+    bench.gateway.swap(table())
+
+    bench.ask(family=family, selector=selector)
+
+    assert bench.answers[0].status == status
+    assert bench.answers[0].body.startswith(b'{"error":"')
+
+
+def test_a_good_answer_is_mirrored_after_it_was_given(bench: Bench) -> None:
+    bench.gateway.swap(table(shadow=WHOLE))
+
+    bench.ask()
+    bench.invoker.answer(GOOD)
+    copy = bench.invoker.answer(Reply(200, b"agree"))
+
+    assert bench.answers[0].status == 200
+    assert copy.call.digest == TWO.digest
+    assert copy.call.mirror is not None
+    assert copy.call.mirror.body == GOOD.body
+    assert not copy.patient
+    assert bench.recorder.shadows == [("1.1.0", "agree")]
+
+
+def test_a_bad_answer_is_not_mirrored(bench: Bench) -> None:
+    bench.gateway.swap(table(shadow=WHOLE))
+
+    bench.ask()
+    bench.invoker.answer(CALLERS_FAULT)
+
+    assert not bench.invoker.invoked
+
+
+def test_every_offered_copy_has_exactly_one_outcome(bench: Bench) -> None:
+    bench.gateway.swap(table(shadow=WHOLE))
+
+    for body in (b"{}", b"{}", b"x" * 200, b"{}"):
+        bench.ask(body=body)
+        primary = next(invoked for invoked in bench.invoker.invoked if invoked.call.mirror is None)
+        bench.invoker.invoked.remove(primary)
+        primary.done(GOOD)
+    bench.invoker.answer(Reply(504, b"{}", failure=Failure.TIMEOUT))
+    bench.invoker.answer(Reply(503, b"{}", failure=Failure.UNAVAILABLE))
+
+    assert sorted(outcome for _, outcome in bench.recorder.shadows) == ["error", "shed", "shed", "timeout"]
+
+
+def test_a_forged_request_id_is_not_believed() -> None:
+    ids, others = RequestIds(b"one"), RequestIds(b"two")
+    minted = ids.mint(ids.prefix(ONE, Arm.CANARY, 9))
+
+    assert ids.read(minted) is not None
+    assert ids.read(minted.replace("1.0.0", "1.1.0")) is None
+    assert others.read(minted) is None
+    assert ids.read("anything") is None
+
+
+def test_request_ids_never_repeat() -> None:
+    ids = RequestIds(b"secret")
+    prefix = ids.prefix(ONE, Arm.PRODUCTION, 1)
+
+    assert len({ids.mint(prefix) for _ in range(1000)}) == 1000
