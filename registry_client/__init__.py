@@ -1,0 +1,1 @@
+"""Versions, bundles and registries of models: the vocabulary that serving is built on, usable without it."""

@@ -1,11 +1,15 @@
 """What can go wrong with versions, bundles and registries.
 
-    RegistryError
-    ├── InvalidVersion, InvalidReference      a text that does not parse
-    ├── InvalidManifest, InvalidBundle        a description that contradicts itself or its files
-    ├── UnknownFamily, UnknownVersion         nothing of that name
-    ├── VersionExists                         other bytes are already published under that version
-    └── DigestMismatch                        bytes that are not what the manifest says
+RegistryError
+├── InvalidVersion, InvalidReference      a text that does not parse
+├── InvalidManifest, InvalidBundle        a description that contradicts itself or its files
+├── UnknownFamily, UnknownVersion         nothing of that name
+├── VersionExists                         other bytes are already published under that version
+├── BumpTooSmall                          the interface changed more than the version number says
+├── MissingBlob                           the registry lacks a file that a manifest names
+├── DigestMismatch                        bytes that are not what the manifest says
+├── ImmutabilityViolation                 a version is no longer what it was when first seen
+└── DamagedLedger                         the record of first sights cannot be read
 """
 
 
@@ -84,4 +88,40 @@ class DigestMismatch(RegistryError):
 
     def __init__(self, what: str, *, expected: str, actual: str) -> None:
         self.expected, self.actual = expected, actual
-        super().__init__(f"{what}: sha256 is {actual[:12]}…, the manifest says {expected[:12]}…")
+        super().__init__(f"{what}: sha256 is {actual[:12]}…, not {expected[:12]}…")
+
+
+class BumpTooSmall(RegistryError):
+    """The interface changed more than the version number says; `reasons` are sentences, one per rule that was broken."""
+
+    def __init__(self, version: str, baseline: str, *, declared: str, needed: str, reasons: tuple[str, ...]) -> None:
+        self.declared, self.needed, self.reasons = declared, needed, reasons
+        self.hint = f"publish it as the next {needed} version, or waive a rule in model.yaml under change.waivers"
+        super().__init__(f"{version} is a {declared} step from {baseline}, but a {needed} one is needed: {'; '.join(reasons)}")
+
+
+class MissingBlob(RegistryError, LookupError):
+    """The registry lacks a file that a manifest names."""
+
+    def __init__(self, digest: str) -> None:
+        self.digest = digest
+        super().__init__(f"the registry has no file of sha256 {digest[:64]}")
+
+
+class ImmutabilityViolation(RegistryError):
+    """A published version is no longer what it was when it was first seen: never loaded, and a matter for a person."""
+
+    hint = "somebody changed what was published; the copy in the cache is still the one first seen"
+
+    def __init__(self, registry: str, family: str, version: str, *, recorded: str, found: str) -> None:
+        self.recorded, self.found = recorded, found
+        super().__init__(f"{family}@{version} of {registry} was {recorded[:12]} when first seen and is {found[:12]} now")
+
+
+class DamagedLedger(RegistryError):
+    """The record of first sights cannot be read, so nothing can be compared with it."""
+
+    hint = "restore the file, or remove the broken line after checking the versions it may have named"
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(f"{path}: {reason}")

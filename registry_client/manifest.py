@@ -5,9 +5,10 @@ The canonical form is RFC 8785 JSON. This module is pure: it reads no files.
 """
 
 import hashlib
+import re
 from collections.abc import Iterator
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 import rfc8785
@@ -15,13 +16,15 @@ import rfc8785
 from registry_client.errors import InvalidManifest
 from registry_client.versions import ModelVersion
 
-FORMAT = 1
+FORMAT: Final = 1
 
-FamilyName = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$", max_length=63)]
+LONGEST_FAMILY = 63
+_FAMILY = r"^[a-z][a-z0-9]*(-[a-z0-9]+)*\Z"  # \Z, not $: that would let a final newline through
+FamilyName = Annotated[str, msgspec.Meta(pattern=_FAMILY, max_length=LONGEST_FAMILY)]
 """Lower-case words joined by single dashes: safe in a URL, a path, a metric label and an OCI repository name."""
 
-Sha256 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$")]
-BundlePath = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*$", max_length=200)]
+Sha256 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
+BundlePath = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*\Z", max_length=200)]
 """A relative path inside the bundle; no part starts with a dot, so it can never climb out."""
 
 
@@ -67,14 +70,14 @@ class Node(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """A part of the manifest: immutable, and a field nobody knows is an error."""
 
 
-class Predecessor(Node):
+class Predecessor(Node, frozen=True, kw_only=True):
     """The version this one supersedes, and by digest exactly which bytes that was."""
 
     version: str
     digest: Sha256 | None = None
 
 
-class Task(Node):
+class Task(Node, frozen=True, kw_only=True):
     """What the family is asked to do; a change of any of it breaks the interface."""
 
     type: str
@@ -82,7 +85,7 @@ class Task(Node):
     primary_metric: str | None = None
 
 
-class Artifact(Node):
+class Artifact(Node, frozen=True, kw_only=True):
     """One file of the bundle. `size` is in bytes."""
 
     path: BundlePath
@@ -92,7 +95,7 @@ class Artifact(Node):
     sha256: Sha256
 
 
-class Component(Node):
+class Component(Node, frozen=True, kw_only=True):
     """A pre- or postprocessing step, itself versioned; `sha256` covers its kind, entry, files and config."""
 
     name: FamilyName
@@ -105,7 +108,7 @@ class Component(Node):
     sha256: Sha256
 
 
-class Lock(Node):
+class Lock(Node, frozen=True, kw_only=True):
     """The exact dependencies of the bundle's Python components: a hash-pinned requirements file in the bundle."""
 
     python: str
@@ -113,7 +116,7 @@ class Lock(Node):
     sha256: Sha256
 
 
-class Pipeline(Node):
+class Pipeline(Node, frozen=True, kw_only=True):
     """What turns a request into the model's tensors and the model's tensors into the answer."""
 
     pre: Component | None = None
@@ -126,7 +129,7 @@ class Pipeline(Node):
         return tuple(component for component in (self.pre, self.post) if component is not None)
 
 
-class TensorSpec(Node):
+class TensorSpec(Node, frozen=True, kw_only=True):
     """One tensor of the interface. `shape`: -1 is a dynamic dimension; the first dimension is the batch."""
 
     name: Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
@@ -137,14 +140,14 @@ class TensorSpec(Node):
     """Plain JSON shows the last axis as an object keyed by `interface.labels.names`."""
 
 
-class Labels(Node):
+class Labels(Node, frozen=True, kw_only=True):
     """The class labels of the interface, in the order of any axis marked `by_label`."""
 
     names: Annotated[tuple[str, ...], msgspec.Meta(min_length=1)]
     policy: Literal["closed", "extensible"] = "closed"
 
 
-class Interface(Node):
+class Interface(Node, frozen=True, kw_only=True):
     """The external contract: what a caller sends and gets, before `pre` and after `post`."""
 
     inputs: Annotated[tuple[TensorSpec, ...], msgspec.Meta(min_length=1)]
@@ -157,7 +160,7 @@ class Interface(Node):
     unknown_inputs: Literal["reject", "ignore"] = "reject"
 
 
-class Dataset(Node):
+class Dataset(Node, frozen=True, kw_only=True):
     """Data that the version was trained or evaluated on."""
 
     name: str
@@ -165,7 +168,7 @@ class Dataset(Node):
     sha256: Sha256 | None = None
 
 
-class Provenance(Node):
+class Provenance(Node, frozen=True, kw_only=True):
     """Where the version comes from."""
 
     repository: str | None = None
@@ -176,7 +179,7 @@ class Provenance(Node):
     parents: tuple[str, ...] = ()
 
 
-class Evaluation(Node):
+class Evaluation(Node, frozen=True, kw_only=True):
     """One measured figure: metric value on a dataset (or a slice of it) of `n` examples, with its interval."""
 
     dataset: str
@@ -187,7 +190,7 @@ class Evaluation(Node):
     ci: tuple[float, float] | None = None
 
 
-class Waiver(Node):
+class Waiver(Node, frozen=True, kw_only=True):
     """A rule of the semver gate set aside, by whom and why."""
 
     rule: str
@@ -195,7 +198,7 @@ class Waiver(Node):
     by: str
 
 
-class Change(Node):
+class Change(Node, frozen=True, kw_only=True):
     """The declared bump and what was computed of the real one."""
 
     declared: Literal["major", "minor", "patch", "first"] | None = None
@@ -205,14 +208,14 @@ class Change(Node):
     waivers: tuple[Waiver, ...] = ()
 
 
-class Slo(Node):
+class Slo(Node, frozen=True, kw_only=True):
     """What the version promises: latency in milliseconds, availability as a fraction."""
 
     p99_ms: float | None = None
     availability: float | None = None
 
 
-class Serving(Node):
+class Serving(Node, frozen=True, kw_only=True):
     """What the version needs to run. `cpu`: intra-op threads; `mem_mb`: MiB; `max_batch`: rows in one run."""
 
     runtime: dict[str, str] = {}
@@ -225,7 +228,7 @@ class Serving(Node):
     slo: Slo = Slo()
 
 
-class Manifest(Node):
+class Manifest(Node, frozen=True, kw_only=True):
     """The whole description of one version. Build it with `registry_client.bundle`, read it with `parse_manifest`."""
 
     format: Literal[1] = FORMAT
@@ -256,13 +259,24 @@ class Manifest(Node):
             msg = f"artifacts must hold exactly one file of role 'model', not {len(models)}"
             raise ValueError(msg)
         self._refuse_dangling_files()
+        self._refuse_files_under_files()
 
     def _refuse_dangling_files(self) -> None:
         known = {artifact.path for artifact in self.artifacts}
-        missing = [path for component in self.pipeline.components for path in component.files if path not in known]
+        named = [path for component in self.pipeline.components for path in component.files]
+        if self.pipeline.lock is not None:
+            named.append(self.pipeline.lock.requirements)
+        missing = [path for path in named if path not in known]
         if missing:
             msg = f"pipeline names files that artifacts does not list: {', '.join(missing)}"
             raise ValueError(msg)
+
+    def _refuse_files_under_files(self) -> None:
+        known = {artifact.path for artifact in self.artifacts}
+        for path in known:
+            if any(path.startswith(f"{other}/") for other in known):
+                msg = f"artifacts holds {path} under what is itself a file"
+                raise ValueError(msg)
 
     @property
     def model_version(self) -> ModelVersion:
@@ -288,6 +302,11 @@ class Manifest(Node):
         return hashlib.sha256(self.canonical()).hexdigest()
 
 
+def is_family_name(text: str) -> bool:
+    """Whether the text may name a family."""
+    return len(text) <= LONGEST_FAMILY and re.match(_FAMILY, text) is not None
+
+
 def parse_manifest(document: bytes) -> Manifest:
     """Read a manifest, refusing unknown fields, wrong types and bytes that are not the canonical form.
 
@@ -295,9 +314,10 @@ def parse_manifest(document: bytes) -> Manifest:
     """
     try:
         manifest = msgspec.json.decode(document, type=Manifest)
-    except (msgspec.DecodeError, ValueError) as error:
+        canonical = manifest.canonical()
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise InvalidManifest(str(error)) from error
-    if manifest.canonical() != document:
+    if canonical != document:
         reason = "the bytes are not the canonical (RFC 8785) form of what they say"
         raise InvalidManifest(reason)
     return manifest

@@ -1,0 +1,193 @@
+"""Published versions as a tree of files that a person can read: the embedded default.
+
+ROOT/README.txt                                what this tree is
+ROOT/blobs/sha256/ab/abcdef...                 every file once, by digest, read-only
+ROOT/families/digits/1.1.0/manifest.json       the manifest's canonical bytes
+ROOT/families/digits/1.1.0/manifest.sha256     their digest, as `sha256sum -c` reads it
+ROOT/families/digits/1.1.0/bundle/...          links to the blobs under their own names, for people; never read here
+ROOT/.staging/...                              what is being written; counts for nothing
+
+Nothing is ever changed: files appear whole by a link, versions whole by a rename, and whoever is second loses.
+"""
+
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+from registry_client.backends.base import Capabilities, StoredManifest, Support
+from registry_client.errors import DigestMismatch, InvalidManifest, InvalidVersion, MissingBlob, UnknownFamily, UnknownVersion
+from registry_client.files import make_directory, measure, move_into_place, staging, sync_directory, write_verified
+from registry_client.manifest import Manifest, is_family_name
+from registry_client.versions import ModelVersion
+
+LARGEST_MANIFEST = 16 * 2**20
+
+_README = """\
+Published model versions, kept by Pointsman. Nothing in here ever changes; do not edit it by hand.
+
+families/NAME/VERSION/manifest.json    what a version is: every file with its digest, the interface, where it comes from
+families/NAME/VERSION/bundle/          the same files under their own names (links into blobs/), for you to look at
+blobs/sha256/                          every file once, named by its sha256; check one with: sha256sum FILE
+.staging/                              unfinished writes; may be removed while nobody publishes
+"""
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+
+
+_CAPABILITIES = Capabilities(
+    immutable=Support.EMULATED,  # whoever may write to the disk may change it; the digests and the ledger tell
+    cas=Support.NONE,
+    events=Support.NONE,
+    history=Support.NONE,
+    signing=Support.NONE,
+)
+
+
+class FilesBackend:
+    """A registry in a local directory, which appears with the first version."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = Path(os.path.realpath(root))
+        self._staging = self._root / ".staging"
+        self._families = self._root / "families"
+
+    @property
+    def name(self) -> str:
+        """The directory, as a URL."""
+        return self._root.as_uri()
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What a directory can do: little by itself."""
+        return _CAPABILITIES
+
+    def put_blob(self, digest: str, source: BinaryIO) -> bool:
+        """Store a file under its sha256 unless it is there; whether it was new. Raises `DigestMismatch` for other bytes."""
+        target = self._blob(digest)
+        self._explain()
+        with staging(self._staging) as unfinished:
+            write_verified(source, unfinished / digest, digest, what="a file that changed while it was published")
+            make_directory(target.parent)
+            created = _link(unfinished / digest, target)
+        sync_directory(target.parent)
+        if not created:
+            _verify(target, digest)
+        return created
+
+    def put_manifest(self, manifest: Manifest) -> bool:
+        """Publish, unless the version is there; whether this call did it. Raises `MissingBlob` while a file is lacking."""
+        target = self._version(manifest.family, manifest.version)
+        for artifact in manifest.artifacts:
+            if not self._blob(artifact.sha256).is_file():
+                raise MissingBlob(artifact.sha256)
+        self._explain()
+        with staging(self._staging) as unfinished:
+            whole = unfinished / "version"
+            self._write_version(whole, target, manifest)
+            return move_into_place(whole, target)
+
+    def _write_version(self, directory: Path, target: Path, manifest: Manifest) -> None:
+        directory.mkdir(mode=0o755)
+        _write(directory / "manifest.json", manifest.canonical())
+        _write(directory / "manifest.sha256", f"{manifest.digest}  manifest.json\n".encode())
+        for artifact in manifest.artifacts:
+            link = directory / "bundle" / artifact.path
+            link.parent.mkdir(parents=True, exist_ok=True)
+            link.symlink_to(os.path.relpath(self._blob(artifact.sha256), (target / "bundle" / artifact.path).parent))
+        sync_directory(directory)
+
+    def read_manifest(self, family: str, version: str) -> StoredManifest:
+        """Look a version up. Raises `UnknownFamily` or `UnknownVersion`."""
+        directory = self._version(family, version)
+        try:
+            with (directory / "manifest.json").open("rb") as file:
+                document = file.read(LARGEST_MANIFEST + 1)
+            digest = (directory / "manifest.sha256").read_text("ascii", "replace").split(" ")[0]
+        except FileNotFoundError as error:
+            if not directory.parent.is_dir():
+                raise UnknownFamily(family) from error
+            raise UnknownVersion(family, version) from error
+        if len(document) > LARGEST_MANIFEST:
+            raise InvalidManifest(reason=f"larger than {LARGEST_MANIFEST} bytes")
+        return StoredManifest(document, digest)
+
+    def open_blob(self, digest: str) -> BinaryIO:
+        """Read a file; the caller verifies it. Raises `MissingBlob`."""
+        try:
+            return self._blob(digest).open("rb")
+        except FileNotFoundError as error:
+            raise MissingBlob(digest) from error
+
+    def families(self) -> Sequence[str]:
+        """The families that have a version, by name."""
+        return [name for name in _names(self._families) if is_family_name(name) and self._published(name)]
+
+    def versions(self, family: str) -> Sequence[str]:
+        """A family's versions, in no order. Raises `UnknownFamily`."""
+        if not is_family_name(family):
+            raise UnknownFamily(family)
+        published = self._published(family)
+        if not published:
+            raise UnknownFamily(family)
+        return published
+
+    def _published(self, family: str) -> list[str]:
+        directory = self._families / family
+        return [name for name in _names(directory) if _is_version(name) and (directory / name / "manifest.json").is_file()]
+
+    def _version(self, family: str, version: str) -> Path:
+        if not is_family_name(family):
+            raise UnknownFamily(family)
+        if not _is_version(version):
+            raise UnknownVersion(family, version)
+        return self._families / family / version
+
+    def _blob(self, digest: str) -> Path:
+        if _DIGEST.fullmatch(digest) is None:
+            raise MissingBlob(digest)
+        return self._root / "blobs" / "sha256" / digest[:2] / digest
+
+    def _explain(self) -> None:
+        readme = self._root / "README.txt"
+        if not readme.exists():
+            make_directory(self._root)
+            readme.write_text(_README, "utf-8")
+
+
+def _is_version(text: str) -> bool:
+    try:
+        ModelVersion.parse(text)
+    except InvalidVersion:
+        return False
+    return True
+
+
+def _names(directory: Path) -> list[str]:
+    try:
+        return sorted(path.name for path in directory.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def _link(file: Path, name: Path) -> bool:
+    try:
+        os.link(file, name)
+    except FileExistsError:
+        return False
+    return True
+
+
+def _verify(path: Path, digest: str) -> None:
+    with path.open("rb") as file:
+        actual = measure(file).sha256
+    if actual != digest:
+        raise DigestMismatch(what=f"{path}, damaged since it was stored", expected=digest, actual=actual)
+
+
+def _write(path: Path, content: bytes) -> None:
+    with path.open("xb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    path.chmod(0o444)

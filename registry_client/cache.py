@@ -1,0 +1,155 @@
+"""The cache: verified copies of published files on this machine, put together as whole bundles.
+
+CACHE/manifests/<digest>.json      manifests, by digest
+CACHE/blobs/sha256/ab/<digest>     files, by digest
+CACHE/bundles/<manifest digest>/   a version's files under their own names, ready to load
+CACHE/ledger.jsonl                 what each version was when first seen
+CACHE/.staging/...                 what is being written; counts for nothing
+
+Everything is hashed again each time before it is handed out: a size or a name proves nothing. Bundles hold copies, not links:
+a component that writes into its own directory must not reach the blob, and ONNX tools refuse weights with two links.
+"""
+
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+from shutil import rmtree
+from typing import BinaryIO
+
+from registry_client.errors import InvalidBundle, InvalidManifest
+from registry_client.files import make_directory, measure, move_into_place, open_regular, staging, sync_directory, write_verified
+from registry_client.manifest import Artifact, Manifest, parse_manifest
+
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+
+OpenBlob = Callable[[str], BinaryIO]
+"""Opens a file of the registry by its sha256."""
+
+
+def _nobody(_damaged: str) -> None:
+    """Where nobody wants to know of repairs."""
+
+
+class Cache:
+    """Verified copies. Safe among threads and processes, and under kill -9 at any point.
+
+    `repaired` is called with the path of whatever was found damaged or foreign, which is then put right.
+    """
+
+    def __init__(self, root: Path, repaired: Callable[[str], None] = _nobody) -> None:
+        self._root = Path(os.path.realpath(root))
+        self._staging = self._root / ".staging"
+        self._repaired = repaired
+
+    @property
+    def ledger_path(self) -> Path:
+        """Where the ledger of this machine is kept."""
+        return self._root / "ledger.jsonl"
+
+    def manifest(self, digest: str) -> Manifest | None:
+        """The cached manifest of that digest, or None."""
+        if _DIGEST.fullmatch(digest) is None:
+            return None
+        path = self._manifest_path(digest)
+        try:
+            manifest = parse_manifest(path.read_bytes())
+        except OSError:
+            return None
+        except InvalidManifest:
+            manifest = None
+        if manifest is None or manifest.digest != digest:
+            self._discard(path)
+            return None
+        return manifest
+
+    def bundle(self, manifest: Manifest, open_blob: OpenBlob) -> Path:
+        """The directory with a version's files, each of them just verified. Raises `DigestMismatch` or `MissingBlob`."""
+        digest = manifest.digest
+        directory = self._root / "bundles" / digest
+        if not directory.is_dir():
+            self._assemble(manifest, directory, open_blob)
+        self._put_right(manifest, directory, open_blob)
+        self._remember(manifest, digest)
+        return directory
+
+    def _remember(self, manifest: Manifest, digest: str) -> None:
+        path = self._manifest_path(digest)
+        if path.exists():
+            return
+        make_directory(path.parent)
+        with staging(self._staging) as unfinished:
+            whole = unfinished / "manifest.json"
+            whole.write_bytes(manifest.canonical())
+            whole.rename(path)
+
+    def _assemble(self, manifest: Manifest, directory: Path, open_blob: OpenBlob) -> None:
+        with staging(self._staging) as unfinished:
+            for artifact in manifest.artifacts:
+                target = unfinished / "bundle" / artifact.path
+                target.parent.mkdir(parents=True, exist_ok=True)
+                self._copy_blob(artifact, target, open_blob)
+            move_into_place(unfinished / "bundle", directory)
+
+    def _put_right(self, manifest: Manifest, directory: Path, open_blob: OpenBlob) -> None:
+        """Hash every file again, replace what is damaged, remove what the manifest does not name."""
+        self._remove_foreign(manifest, directory)
+        for artifact in manifest.artifacts:
+            if _is_sound(directory, artifact):
+                continue
+            self._repaired(str(directory / artifact.path))
+            with staging(self._staging) as unfinished:
+                self._copy_blob(artifact, unfinished / "file", open_blob)
+                target = directory / artifact.path
+                target.parent.mkdir(parents=True, exist_ok=True)
+                (unfinished / "file").replace(target)
+
+    def _remove_foreign(self, manifest: Manifest, directory: Path) -> None:
+        files = {artifact.path for artifact in manifest.artifacts}
+        folders = {str(parent) for path in files for parent in Path(path).parents}
+        for place, subfolders, names in os.walk(directory):
+            for name in (*subfolders, *names):
+                path = Path(place, name)
+                relative = str(path.relative_to(directory))
+                wanted = relative in folders and not path.is_symlink() if path.is_dir() else relative in files
+                if not wanted:
+                    self._discard(path)
+
+    def _copy_blob(self, artifact: Artifact, target: Path, open_blob: OpenBlob) -> None:
+        with self._blob(artifact, open_blob) as source:
+            write_verified(source, target, artifact.sha256, what=artifact.path)
+
+    def _blob(self, artifact: Artifact, open_blob: OpenBlob) -> BinaryIO:
+        """The cached file, verified and open; the caller verifies once more what it reads from it."""
+        folder = self._root / "blobs" / "sha256" / artifact.sha256[:2]
+        path = folder / artifact.sha256
+        if path.exists():
+            with path.open("rb") as file:
+                sound = measure(file).sha256 == artifact.sha256
+            if sound:
+                return path.open("rb")
+            self._discard(path)
+        make_directory(folder)
+        with staging(self._staging) as unfinished, open_blob(artifact.sha256) as source:
+            write_verified(source, unfinished / "blob", artifact.sha256, what=artifact.path)
+            (unfinished / "blob").replace(path)
+        sync_directory(folder)
+        return path.open("rb")
+
+    def _discard(self, path: Path) -> None:
+        self._repaired(str(path))
+        if path.is_dir() and not path.is_symlink():
+            rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+
+    def _manifest_path(self, digest: str) -> Path:
+        return self._root / "manifests" / f"{digest}.json"
+
+
+def _is_sound(directory: Path, artifact: Artifact) -> bool:
+    try:
+        with open_regular(directory, artifact.path) as file:
+            return measure(file).sha256 == artifact.sha256
+    except InvalidBundle:
+        return False

@@ -1,0 +1,205 @@
+"""The registry as its users see it: publish, look up, fetch. Believes no byte that it has not hashed itself."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from registry_client.backends.base import Backend
+from registry_client.bundle import Bundle
+from registry_client.cache import Cache
+from registry_client.errors import (
+    DigestMismatch,
+    InvalidBundle,
+    InvalidManifest,
+    InvalidReference,
+    UnknownFamily,
+    UnknownVersion,
+    VersionExists,
+)
+from registry_client.files import open_regular
+from registry_client.gate import judge
+from registry_client.ledger import Ledger
+from registry_client.manifest import Change, Manifest, Predecessor, parse_manifest
+from registry_client.references import AnyVersion, Exact, InRange, Reference, Tagged
+from registry_client.versions import ModelVersion
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A version as it is in the registry; `created` is false when exactly this was published before."""
+
+    manifest: Manifest
+    manifest_digest: str
+    created: bool
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FetchedBundle:
+    """A version's files on this machine, each verified a moment ago."""
+
+    manifest: Manifest
+    digest: str
+    directory: Path
+
+    def path(self, name: str) -> Path:
+        """Where a file of the bundle lies. Raises `InvalidBundle` for one that the manifest does not name."""
+        if all(artifact.path != name for artifact in self.manifest.artifacts):
+            raise InvalidBundle(name, "the manifest names no such file")
+        return self.directory / name
+
+
+class RegistryClient:
+    """One registry, seen through this machine's cache and ledger. Safe among threads; every call may block on I/O."""
+
+    def __init__(self, backend: Backend, cache: Cache) -> None:
+        self._backend = backend
+        self._cache = cache
+        self._ledger = Ledger(cache.ledger_path)
+
+    def families(self) -> Sequence[str]:
+        """The families that have a version, by name."""
+        return sorted(self._backend.families())
+
+    def versions(self, family: str) -> Sequence[ModelVersion]:
+        """A family's versions, oldest first by semver precedence. Raises `UnknownFamily`."""
+        return sorted(ModelVersion.parse(text) for text in self._backend.versions(family))
+
+    def digest(self, family: str, version: str) -> str:
+        """The digest of a version's manifest, which was verified. Raises as `manifest` does."""
+        return self.manifest(family, version).digest
+
+    def manifest(self, family: str, version: str) -> Manifest:
+        """The manifest of a version.
+
+        Raises `UnknownFamily`, `UnknownVersion`, `DigestMismatch`, `InvalidManifest`, or `ImmutabilityViolation`.
+        """
+        stored = self._backend.read_manifest(family, version)
+        actual = hashlib.sha256(stored.document).hexdigest()
+        if actual != stored.digest:
+            raise DigestMismatch(what=f"the manifest of {family}@{version}", expected=stored.digest, actual=actual)
+        manifest = parse_manifest(stored.document)
+        if (manifest.family, manifest.version) != (family, version):
+            raise InvalidManifest(reason=f"it stands under {family}@{version} and calls itself {manifest.family}@{manifest.version}")
+        self._ledger.check(self._backend.name, family, version, actual)
+        return manifest
+
+    def resolve(self, reference: Reference) -> ModelVersion:
+        """The published version that a reference names: exactly, or as the highest in its range.
+
+        Raises `UnknownFamily` or `UnknownVersion`, and `InvalidReference` for what only the gateway knows.
+        """
+        found = _choose(reference, self.versions(reference.family))
+        if found is None:
+            raise UnknownVersion(reference.family, str(reference.selector))
+        return found
+
+    def fetch(self, family: str, version: str, *, expected_digest: str | None = None) -> FetchedBundle:
+        """Bring a version's files to this machine, verified.
+
+        With `expected_digest` a good cached copy is used without asking the registry, so it outlives the registry's absence and
+        tampering; and anything but that digest is refused with `DigestMismatch`.
+        """
+        manifest = self._cached(family, version, expected_digest) or self.manifest(family, version)
+        digest = manifest.digest
+        if expected_digest not in (None, digest):
+            raise DigestMismatch(what=f"the manifest of {family}@{version}", expected=str(expected_digest), actual=digest)
+        return FetchedBundle(manifest, digest, self._cache.bundle(manifest, self._backend.open_blob))
+
+    def _cached(self, family: str, version: str, digest: str | None) -> Manifest | None:
+        manifest = None if digest is None else self._cache.manifest(digest)
+        return manifest if manifest is not None and (manifest.family, manifest.version) == (family, version) else None
+
+    # --- publishing -------------------------------------------------------------------------------------------------
+
+    def publish(self, bundle: Bundle) -> Published:
+        """Publish a version; the same content again changes nothing.
+
+        Raises `VersionExists` when other content has the version, `BumpTooSmall` when the interface changed more than the version
+        number says, and `DigestMismatch` when a file changed since the bundle was loaded.
+        """
+        existing = self._published(bundle.manifest)
+        if existing is not None:
+            return _same_again(existing, bundle)
+        manifest, warnings = self._completed(bundle)
+        for artifact in manifest.artifacts:
+            path = bundle.files[artifact.path]
+            with open_regular(path.parent, path.name) as file:
+                self._backend.put_blob(artifact.sha256, file)
+        created = self._backend.put_manifest(manifest)
+        published = self.manifest(manifest.family, manifest.version)
+        if not created:  # another publisher was faster
+            return _same_again(published, bundle)
+        return Published(published, published.digest, created=True, warnings=warnings)
+
+    def _published(self, manifest: Manifest) -> Manifest | None:
+        try:
+            return self.manifest(manifest.family, manifest.version)
+        except (UnknownFamily, UnknownVersion):
+            return None
+
+    def _completed(self, bundle: Bundle) -> tuple[Manifest, tuple[str, ...]]:
+        """The manifest with what only the registry knows, and every warning."""
+        manifest, warnings = bundle.manifest, bundle.warnings
+        judgement = judge(manifest, self._versions_so_far(manifest.family), self.manifest)
+        supersedes = manifest.supersedes
+        if supersedes is not None:
+            supersedes, unknown = self._predecessor(manifest.family, supersedes)
+            warnings = (*warnings, *unknown)
+        completed = msgspec.structs.replace(manifest, change=judgement.change, supersedes=supersedes)
+        return completed, (*warnings, *judgement.warnings)
+
+    def _versions_so_far(self, family: str) -> Sequence[ModelVersion]:
+        try:
+            return self.versions(family)
+        except UnknownFamily:
+            return ()
+
+    def _predecessor(self, family: str, named: Predecessor) -> tuple[Predecessor, tuple[str, ...]]:
+        try:
+            digest = self.digest(family, named.version)
+        except (UnknownFamily, UnknownVersion):
+            return named, (f"supersedes: {named.version} was never published here",)
+        if named.digest not in (None, digest):
+            raise DigestMismatch(what=f"supersedes {family}@{named.version}", expected=str(named.digest), actual=digest)
+        return Predecessor(version=named.version, digest=digest), ()
+
+
+def _choose(reference: Reference, published: Sequence[ModelVersion]) -> ModelVersion | None:
+    match reference.selector:
+        case Exact(version):
+            return version if version in published else None
+        case InRange(wanted):
+            return wanted.highest(published)
+        case AnyVersion() | Tagged():
+            reason = "what is in production or tagged is known to the gateway, not to the registry"
+            raise InvalidReference(str(reference), reason)
+
+
+def _same_again(published: Manifest, bundle: Bundle) -> Published:
+    """Compare what is published with what is offered, less what depends on when and by whom it was published."""
+    offered = msgspec.structs.replace(
+        bundle.manifest,
+        created_at=published.created_at,
+        created_by=published.created_by,
+        change=_as_published(bundle.manifest, published),
+        supersedes=_same_predecessor(bundle.manifest.supersedes, published.supersedes),
+    )
+    if offered.digest != published.digest:
+        raise VersionExists(published.family, published.version, published=published.digest, offered=offered.digest)
+    return Published(published, published.digest, created=False, warnings=bundle.warnings)
+
+
+def _as_published(offered: Manifest, published: Manifest) -> Change:
+    """The author's part of the change as offered, the gate's part as it was computed at the time."""
+    gate = published.change
+    computed = {"declared": gate.declared, "computed_min": gate.computed_min, "interface_diff": gate.interface_diff}
+    return msgspec.structs.replace(offered.change, **computed)
+
+
+def _same_predecessor(offered: Predecessor | None, published: Predecessor | None) -> Predecessor | None:
+    left_open = offered is not None and offered.digest is None and published is not None and offered.version == published.version
+    return published if left_open else offered

@@ -1,0 +1,162 @@
+"""Reading files that nobody vouches for: regular ones only, inside their directory, hashed as they are read."""
+
+import errno
+import hashlib
+import io
+import os
+import re
+import shutil
+import stat
+import tempfile
+import zipfile
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from registry_client.errors import DigestMismatch, InvalidBundle
+
+CHUNK = 2**20
+
+_TAKEN = frozenset({errno.ENOTEMPTY, errno.EEXIST})
+
+_PICKLE_SUFFIXES = frozenset({".pkl", ".pickle", ".joblib", ".dill", ".cloudpickle", ".pt", ".pth", ".ckpt"})
+_BINARY_PICKLE = re.compile(rb"\x80[\x02-\x05]")
+_TEXT_PICKLE = re.compile(rb"\(*c[A-Za-z_][\w.]*\n[A-Za-z_][\w.]*\n[(p-q)]")
+_PICKLE_END = b"."
+_ONNX_HINT = "export the model to ONNX: unpickling runs whatever code the file holds"
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What a file is, as far as a manifest says it."""
+
+    size: int
+    sha256: str
+
+
+def open_regular(directory: Path, path: str) -> BinaryIO:
+    """Open a file of a directory for reading. Raises `InvalidBundle` for whatever is not a plain file inside it."""
+    inside = Path(os.path.realpath(directory)) / path
+    try:
+        if Path(os.path.realpath(inside)) != inside:
+            raise InvalidBundle(path, "is, or lies behind, a symbolic link", "put the file itself into the bundle")
+        # O_NONBLOCK: opening a FIFO must not wait for somebody to write into it.
+        descriptor = os.open(inside, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError as error:
+        raise InvalidBundle(path, "there is no such file in the bundle") from error
+    except OSError as error:
+        raise InvalidBundle(path, f"cannot be read: {error.strerror}") from error
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise InvalidBundle(path, "is not a regular file")
+    return os.fdopen(descriptor, "rb")
+
+
+def read_regular(directory: Path, path: str, *, most: int) -> bytes:
+    """The content of a file of a directory, of at most `most` bytes and one more that tells there are more."""
+    with open_regular(directory, path) as file:
+        return file.read(most + 1)
+
+
+def measure(file: BinaryIO) -> Measured:
+    """Size and sha256 of what is left to read of a file."""
+    size, hasher = 0, hashlib.sha256()
+    for chunk in chunks(file):
+        size += len(chunk)
+        hasher.update(chunk)
+    return Measured(size, hasher.hexdigest())
+
+
+def chunks(file: BinaryIO) -> Iterator[bytes]:
+    """What is left to read of a file, piece by piece."""
+    while chunk := file.read(CHUNK):
+        yield chunk
+
+
+def write_verified(source: BinaryIO, path: Path, digest: str, *, what: str, mode: int = 0o444) -> None:
+    """Copy into a new file, hashing on the way, and put it on the disk.
+
+    Raises `DigestMismatch` when other bytes came than were asked for; then there is no file.
+    """
+    hasher = hashlib.sha256()
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
+    with os.fdopen(descriptor, "wb") as target:
+        for chunk in chunks(source):
+            hasher.update(chunk)
+            target.write(chunk)
+        target.flush()
+        os.fsync(target.fileno())
+    if hasher.hexdigest() != digest:
+        path.unlink()
+        raise DigestMismatch(what, expected=digest, actual=hasher.hexdigest())
+
+
+@contextmanager
+def staging(parent: Path) -> Generator[Path]:
+    """A private directory for what is not finished; what is still in it at the end is removed.
+
+    A kill leaves it behind under a name that nothing reads.
+    """
+    make_directory(parent)
+    directory = Path(tempfile.mkdtemp(dir=parent))
+    try:
+        yield directory
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def make_directory(directory: Path) -> None:
+    """Create a directory and those above it, each put on the disk."""
+    if not directory.is_dir():
+        make_directory(directory.parent)
+        directory.mkdir(exist_ok=True)
+        sync_directory(directory.parent)
+
+
+def move_into_place(whole: Path, target: Path) -> bool:
+    """Rename a finished directory to its name, unless one with content has it already; whether it was new."""
+    make_directory(target.parent)
+    try:
+        whole.rename(target)
+    except OSError as error:
+        if error.errno in _TAKEN:
+            return False
+        raise
+    sync_directory(target.parent)
+    return True
+
+
+def sync_directory(directory: Path) -> None:
+    """Put a directory's entries on the disk: a file's own fsync does not."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def refuse_pickle(file: BinaryIO, path: str) -> None:
+    """Raise `InvalidBundle` for pickles and what wraps them, by name and by content. Leaves the file at its start."""
+    if Path(path).suffix.lower() in _PICKLE_SUFFIXES:
+        raise InvalidBundle(path, "pickles (and joblib and torch files, which hold them) are never loaded", _ONNX_HINT)
+    head = file.read(CHUNK)
+    if head.startswith(b"PK") and _holds_pickles(file):
+        raise InvalidBundle(path, "it is an archive that holds pickles", _ONNX_HINT)
+    if (_BINARY_PICKLE.match(head) or _TEXT_PICKLE.match(head)) and _last_byte(file) == _PICKLE_END:
+        raise InvalidBundle(path, "its content is a pickle, whatever its name says", _ONNX_HINT)
+    file.seek(0)
+
+
+def _holds_pickles(file: BinaryIO) -> bool:
+    try:
+        with zipfile.ZipFile(file) as archive:
+            return any(Path(name).suffix in _PICKLE_SUFFIXES for name in archive.namelist())
+    except (zipfile.BadZipFile, ValueError, NotImplementedError):
+        return False
+
+
+def _last_byte(file: BinaryIO) -> bytes:
+    file.seek(-1, io.SEEK_END)
+    return file.read(1)
