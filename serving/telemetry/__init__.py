@@ -1,0 +1,1 @@
+"""Metrics, reports, logs and clocks."""

@@ -1,0 +1,88 @@
+"""The control loop: one task keeps the versions loaded that should be, another watches the canaries; neither waits for the other."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+import structlog
+
+from serving.control.guards import Guards, Levers, RollsBack
+from serving.control.leases import Leases
+from serving.control.loads import Loads, Yard
+from serving.control.reconciler import LoadPolicy
+from serving.control.records import Records
+from serving.core.policy import GuardPolicy
+from serving.ports import Clock, ControlRecorder, Fleet, FleetBoard, Observations, StateStore
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """Everything a controller works on."""
+
+    store: StateStore
+    fleet: Fleet
+    board: FleetBoard
+    observations: Observations
+    operations: RollsBack
+    recorder: ControlRecorder
+    clock: Clock
+
+
+@dataclass(frozen=True, slots=True)
+class Policies:
+    """What a controller goes by. `tick` is the longest time in seconds between two looks."""
+
+    guards: GuardPolicy = field(default_factory=GuardPolicy)
+    loads: LoadPolicy = field(default_factory=LoadPolicy)
+    tick: float = 1.0
+
+
+class Controller:
+    """Runs until cancelled. Each loop steps once a tick and at once when woken; what wakes it while it steps counts as one."""
+
+    def __init__(self, around: Surroundings, policies: Policies) -> None:
+        records = Records(around.store)
+        yard = Yard(around.fleet, around.board, around.recorder)
+        levers = Levers(around.operations, around.recorder)
+        self.loads = Loads(records, yard, around.clock, policies.loads)
+        self.guards = Guards(records, around.observations, levers, around.clock, policies.guards)
+        self.leases = Leases(records, around.store, around.observations, around.clock, policies.guards)
+        self._tick = policies.tick
+        self._reports = asyncio.Event()
+        self._changes = asyncio.Event()
+        around.observations.subscribe(self._reports.set)
+        records.subscribe(self._changes.set)
+
+    async def run(self) -> None:
+        """Run both loops; on cancellation leave what runs as it is."""
+        try:
+            async with asyncio.TaskGroup() as loops:
+                loops.create_task(self._repeat("reconcile", self.loads.step, self._changes))
+                loops.create_task(self._repeat("watch", self.watch, self._reports))
+        finally:
+            await self.loads.close()
+
+    async def watch(self) -> None:
+        """One look at the canaries: judge them, then renew the leases of those that may go on."""
+        await self.guards.step()
+        await self.leases.step(self.guards.harmful)
+
+    async def _repeat(self, loop: str, step: Callable[[], Awaitable[None]], wake: asyncio.Event) -> None:
+        trouble = ""
+        while True:
+            wake.clear()
+            try:
+                await step()
+            except Exception as error:
+                if trouble != repr(error):
+                    log.exception("controller_step_failed", loop=loop)
+                trouble = repr(error)
+            else:
+                if trouble:
+                    log.info("controller_step_recovered", loop=loop)
+                trouble = ""
+            with suppress(TimeoutError):
+                await asyncio.wait_for(wake.wait(), self._tick)

@@ -1,0 +1,34 @@
+"""Keeps canaries in traffic: their weight lapses to production unless it is renewed, and only a controller that sees may renew it."""
+
+from collections.abc import Collection
+
+from serving.control.records import Records
+from serving.core.policy import GuardPolicy
+from serving.ports import Clock, Observations, StateStore
+
+_RENEWALS = 3
+"""Tries inside one lease, so that a lost one costs nothing."""
+
+
+class Leases:
+    """Renews the lease of every family with a canary in force. Run it after a look at store and reports that succeeded."""
+
+    def __init__(self, records: Records, store: StateStore, observations: Observations, clock: Clock, policy: GuardPolicy) -> None:
+        self._records = records
+        self._store = store
+        self._observations = observations
+        self._clock = clock
+        self._every = policy.lease_seconds / _RENEWALS
+        self._renewed: dict[str, float] = {}
+
+    async def step(self, harmful: Collection[str]) -> None:
+        """Renew what is due, except for harmful canaries and while no gateway reports. Raises `StoreUnavailable`."""
+        wanted = {record.family for record in self._records.snapshot.families.values() if record.canaries}
+        self._renewed = {family: at for family, at in self._renewed.items() if family in wanted}
+        if not self._observations.latest():
+            return
+        now = self._clock.monotonic()
+        for family in sorted(wanted.difference(harmful)):
+            if now - self._renewed.get(family, float("-inf")) >= self._every:
+                await self._store.beat(family)
+                self._renewed[family] = now

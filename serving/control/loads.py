@@ -1,0 +1,89 @@
+"""Makes what runs agree with what the records want: looks, plans, and starts the loads and unloads of the plan.
+
+Every load and unload is a task of its own, so one that hangs holds up nothing else.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import structlog
+
+from serving.control.reconciler import Action, Load, LoadPolicy, Look, Memory, Unload, aspired, plan
+from serving.control.records import Records
+from serving.core.routing import Target
+from serving.ports import Clock, ControlRecorder, Fleet, FleetBoard, LoadState, LoadStatus
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Yard:
+    """Where versions run: the fleet that runs them, the board their states are posted on, and the dashboards' gauges."""
+
+    fleet: Fleet
+    board: FleetBoard
+    recorder: ControlRecorder
+
+
+class Loads:
+    """One step per look; it returns without waiting for the work that it started."""
+
+    def __init__(self, records: Records, yard: Yard, clock: Clock, policy: LoadPolicy) -> None:
+        self._records = records
+        self._yard = yard
+        self._clock = clock
+        self._policy = policy
+        self._memory = Memory()
+        self._under_way: dict[Target, asyncio.Task[None]] = {}
+        self._refused: dict[Target, LoadStatus] = {}
+
+    async def step(self) -> None:
+        """Look once, start what is due, and post the states."""
+        snapshot = await self._records.refresh()
+        states = self._with_refused(await self._yard.fleet.states())
+        look = Look(aspired(snapshot), states, self._clock.monotonic(), frozenset(self._under_way), frozenset(snapshot.invalid))
+        decided = plan(self._policy, look, self._memory)
+        self._memory = decided.memory
+        self._refused = {target: status for target, status in self._refused.items() if target in look.aspired}
+        for action in decided.actions:
+            self._start(action)
+        self._yard.recorder.loaded(states)
+        await self._yard.board.post(states)
+
+    async def close(self) -> None:
+        """Give up on the work that is still under way; what runs goes on running."""
+        tasks = tuple(self._under_way.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _with_refused(self, states: Sequence[LoadStatus]) -> tuple[LoadStatus, ...]:
+        known = {status.target for status in states}
+        return (*states, *(status for target, status in self._refused.items() if target not in known))
+
+    def _start(self, action: Action) -> None:
+        task = asyncio.create_task(self._act(action))
+        self._under_way[action.target] = task
+        task.add_done_callback(partial(self._ended, action.target))
+
+    def _ended(self, target: Target, _: asyncio.Task[None]) -> None:
+        del self._under_way[target]
+
+    async def _act(self, action: Action) -> None:
+        target = action.target
+        event = log.bind(action=type(action).__name__.lower(), family=target.family, version=str(target.version), digest=target.digest)
+        event.info("fleet_action_started")
+        try:
+            match action:
+                case Load():
+                    self._refused.pop(target, None)
+                    await self._yard.fleet.load(target)
+                case Unload():
+                    await self._yard.fleet.unload(target)
+        except Exception as error:  # noqa: BLE001 - the top of a task, whose failure is a state to show and to retry
+            event.exception("fleet_action_failed")
+            self._memory = self._memory.patient_with(target)
+            if isinstance(action, Load):
+                self._refused[target] = LoadStatus(target, LoadState.FAILED, f"{type(error).__name__}: {error}", since=self._clock.now())

@@ -1,0 +1,36 @@
+"""The controller's view of the store: the newest snapshot that could be read."""
+
+import asyncio
+from collections.abc import Callable
+
+from serving.ports import Snapshot, StateStore
+
+
+class Records:
+    """Reads the store whole once and then only what is newer."""
+
+    def __init__(self, store: StateStore) -> None:
+        self._store = store
+        self._read = False
+        self._reading = asyncio.Lock()
+        self._waiting: list[Callable[[], None]] = []
+        self.snapshot = Snapshot(epoch=0)
+        """As last read; empty before the first time."""
+
+    def subscribe(self, wake: Callable[[], None]) -> None:
+        """Have `wake` called whenever a record was found changed."""
+        self._waiting.append(wake)
+
+    async def refresh(self) -> Snapshot:
+        """Look again. Raises `StoreUnavailable`; `snapshot` is then as it was."""
+        async with self._reading:
+            before = self.snapshot.epoch
+            if self._read:
+                self.snapshot = await self._store.poll(self.snapshot) or self.snapshot
+            else:
+                self.snapshot = await self._store.snapshot()
+                self._read = True
+        if self.snapshot.epoch != before:
+            for wake in self._waiting:
+                wake()
+        return self.snapshot

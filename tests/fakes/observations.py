@@ -1,0 +1,39 @@
+"""The gateways' reports without a socket: what a `FakeReports` sends, its `FakeObservations` hear."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from serving.ports import Clock, GatewayReport
+
+SILENCE = 10.0
+
+
+@dataclass
+class FakeObservations:
+    """Hears at once, and forgets gateways that are silent for as long as the real one does."""
+
+    clock: Clock
+    heard: dict[str, tuple[float, GatewayReport]] = field(default_factory=dict[str, tuple[float, GatewayReport]])
+    wakes: list[Callable[[], None]] = field(default_factory=list[Callable[[], None]])
+
+    def latest(self) -> Mapping[str, GatewayReport]:
+        oldest = self.clock.monotonic() - SILENCE
+        return {gateway: report for gateway, (at, report) in self.heard.items() if at >= oldest}
+
+    def subscribe(self, wake: Callable[[], None]) -> None:
+        self.wakes.append(wake)
+
+    def hear(self, report: GatewayReport) -> None:
+        self.heard[report.gateway] = (self.clock.monotonic(), report)
+        for wake in self.wakes:
+            wake()
+
+
+@dataclass
+class FakeReports:
+    """The gateway's end."""
+
+    observations: FakeObservations
+
+    def send(self, report: GatewayReport) -> None:
+        self.observations.hear(report)
