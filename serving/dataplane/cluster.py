@@ -1,5 +1,6 @@
 """Starting and stopping Ray on this machine: on loopback, with a token, quiet, and with nothing that does not serve."""
 
+import logging
 import os
 import secrets
 import shutil
@@ -17,8 +18,7 @@ CPUS = 2
 def prepare_environment(token: Path) -> None:
     """Set what Ray reads when it is first imported; so call this before anything imports it.
 
-    The controller's interval is half of Serve's default: a killed replica is replaced that much sooner. Workers get no
-    niceness, since by default Ray runs them below everything else on the machine.
+    Workers get no niceness, since by default Ray runs them below everything else on the machine.
     """
     os.environ.update(_environment(token))  # noqa: TID251 - Ray takes these from the environment only
 
@@ -31,7 +31,6 @@ def _environment(token: Path) -> Mapping[str, str]:
         "RAY_DISABLE_IMPORT_WARNING": "1",
         "RAY_LOGGER_LEVEL": "error",
         "RAY_SERVE_LOG_TO_STDERR": "0",
-        "RAY_SERVE_CONTROL_LOOP_INTERVAL_S": "0.05",
         # Without it Ray turns 127.0.0.1 into the machine's outward address.
         "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
         "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
@@ -60,10 +59,12 @@ def start(directory: Path) -> None:
 
     ray_internals.start_only_what_serves()
     ray_internals.keep_replicas_on_loopback()
+    # Serve sets its own logger to INFO whenever it starts, and tells the terminal so.
+    logging.disable(logging.INFO)
     ray.init(
         include_dashboard=False,
         log_to_driver=False,
-        logging_level="error",
+        logging_level=logging.ERROR,
         configure_logging=True,
         num_cpus=CPUS,
         num_gpus=0,
@@ -73,6 +74,7 @@ def start(directory: Path) -> None:
         namespace="serve",
     )
     serve.start(proxy_location="Disabled", logging_config={"log_level": "WARNING", "enable_access_log": False})
+    logging.disable(logging.NOTSET)
     ray_internals.quiet_serve_client()
 
 

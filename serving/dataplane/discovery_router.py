@@ -8,7 +8,7 @@ from typing import Any
 from ray.serve._private.request_router.pow_2_router import PowerOfTwoChoicesRequestRouter
 
 
-class DiscoveryRouter(PowerOfTwoChoicesRequestRouter):
+class DiscoveryRouter(PowerOfTwoChoicesRequestRouter):  # type: ignore[misc]  # Ray is untyped
     """Passes every list of running replicas that Serve's long poll brings on to `membership`."""
 
     def update_replicas(self, replicas: list[Any]) -> None:

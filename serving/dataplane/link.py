@@ -192,8 +192,9 @@ class VersionLinks:
 class LinkPool:
     """Reaches every version that has replicas; the `Invoker` of a gateway."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, monotonic: Callable[[], float]) -> None:
         self._loop = loop
+        self._monotonic = monotonic
         self._versions: dict[str, VersionLinks] = {}
         self._timer = loop.call_later(SWEEP_S, self._sweep)
 
@@ -231,7 +232,7 @@ class LinkPool:
         return links
 
     def _sweep(self) -> None:
-        now = self._loop.time()
+        now = self._monotonic()
         for links in self._versions.values():
             links.sweep(now)
         self._timer = self._loop.call_later(SWEEP_S, self._sweep)

@@ -20,6 +20,9 @@ ADDRESS = "address"
 
 Listener = Callable[[str, tuple[str, ...]], None]
 
+LET_GO_S = 20.0
+"""How long links to a version outlive its part in the routes: requests under way end as they began. The controller's grace is longer."""
+
 _lock = threading.Lock()
 _listeners: list[Listener] = []
 
@@ -46,18 +49,18 @@ class Membership:
         self._loop = loop
         # Serve keeps routers in a weak set: the handle must live for as long as the version is watched.
         self._watched: dict[str, tuple[Target, DeploymentHandle]] = {}
+        self._wanted: dict[str, Target] = {}
         with _lock:
             _listeners.append(self._heard)
 
     def watch(self, targets: Sequence[Target]) -> None:
-        """Watch these versions and no others; a version may be watched before it is deployed."""
-        wanted = {application_of(target.digest): target for target in targets}
-        for application in self._watched.keys() - wanted.keys():
-            target, _ = self._watched.pop(application)
-            self._pool.forget(target.digest)
-        for application in wanted.keys() - self._watched.keys():
+        """Watch these versions; let go of all others a little later. A version may be watched before it is deployed."""
+        self._wanted = {application_of(target.digest): target for target in targets}
+        for application in self._watched.keys() - self._wanted.keys():
+            self._loop.call_later(LET_GO_S, self._let_go, application)
+        for application in self._wanted.keys() - self._watched.keys():
             handle = DeploymentHandle(DEPLOYMENT, application)
-            self._watched[application] = (wanted[application], handle)
+            self._watched[application] = (self._wanted[application], handle)
             handle._init()  # noqa: SLF001 - starts the long poll without a request
 
     def close(self) -> None:
@@ -65,6 +68,11 @@ class Membership:
         with _lock:
             _listeners.remove(self._heard)
         self._watched.clear()
+
+    def _let_go(self, application: str) -> None:
+        if application not in self._wanted and application in self._watched:
+            target, _ = self._watched.pop(application)
+            self._pool.forget(target.digest)
 
     def _heard(self, application: str, addresses: tuple[str, ...]) -> None:
         if not self._loop.is_closed():

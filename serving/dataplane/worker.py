@@ -38,7 +38,7 @@ class WorkerLink(asyncio.Protocol):
         """Queue the calls that arrived for this turn's run."""
         try:
             frames = self._reader.feed(data)
-            calls = [(self, number, decode_call(payload)) for number, payload in frames]
+            calls: list[tuple[WorkerLink, int, Call]] = [(self, number, decode_call(payload)) for number, payload in frames]
         except (BrokenFrame, ValueError) as error:
             log.exception("link_broken", why=str(error))
             if self.transport is not None:

@@ -1,0 +1,1 @@
+"""Pipeline components, by kind: declarative steps, an ONNX graph, or a Python module of the bundle."""

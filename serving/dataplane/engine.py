@@ -1,0 +1,170 @@
+"""A loaded version, answering calls: decode, run what may run together, encode. Synchronous, without sockets, safe against any body."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from registry_client.manifest import Manifest, TensorSpec
+from serving.dataplane.batching import grouped, joined, parted, slices
+from serving.dataplane.codec_v2 import InferCodec
+from serving.dataplane.comparison import Outcome, compare
+from serving.dataplane.components.transform import Tensors
+from serving.dataplane.compression import inflate
+from serving.dataplane.contract import Contract
+from serving.dataplane.fault_log import FaultLog
+from serving.dataplane.faults import BadInput, CallRefused, ModelFault, NotSupported, TooLarge
+from serving.dataplane.pipeline import Pipeline, open_pipeline
+from serving.dataplane.plain import PlainCodec
+from serving.dataplane.work import Work
+from serving.ports import Call, CallKind, Encoding, Failure, Reply
+
+INFLATE_CAP = 64 * 1024 * 1024
+BATCH_BYTES = 16 * 1024 * 1024
+"""Bytes of inputs joined into one run."""
+
+_STATUS: dict[type[CallRefused], int] = {BadInput: 400, TooLarge: 413, NotSupported: 501}
+
+
+class VersionEngine:
+    """One version in this process. Build it with `open_engine`."""
+
+    def __init__(self, manifest: Manifest, contract: Contract, pipeline: Pipeline, *, inflate_cap: int = INFLATE_CAP) -> None:
+        self._name = f"{manifest.family}@{manifest.version}"
+        self._faults = FaultLog(self._name)
+        self._contract = contract
+        self._pipeline = pipeline
+        self._max_rows = manifest.serving.max_batch
+        self._inflate_cap = inflate_cap
+        self._infer = InferCodec(contract, model_name=manifest.family, model_version=manifest.version)
+        self._plain = PlainCodec(contract)
+        self._metadata = _metadata(manifest)
+
+    def metadata(self) -> bytes:
+        """The version's interface as the v2 model metadata document."""
+        return self._metadata
+
+    def run(self, calls: Sequence[Call]) -> list[Reply]:
+        """Answer calls that arrived together, in their order; one call's error is its own."""
+        replies: list[Reply | None] = [None] * len(calls)
+        works: list[Work] = []
+        with np.errstate(over="raise"):  # how a float beyond its datatype's range is noticed
+            for index, call in enumerate(calls):
+                decoded = self._decode(call)
+                if isinstance(decoded, Work):
+                    decoded.index = index
+                    works.append(decoded)
+                else:
+                    replies[index] = decoded
+        for work, reply in self._answers(works):
+            replies[work.index] = reply
+        return [_finished(call, reply) for call, reply in zip(calls, replies, strict=True)]
+
+    # --- reading ---
+
+    def _decode(self, call: Call) -> Work | Reply:
+        try:
+            return self._understand(call)
+        except CallRefused as refusal:
+            return Reply(_STATUS[type(refusal)], _error(str(refusal)), failure=Failure.CLIENT)
+        except Exception as error:  # noqa: BLE001 - the top of a request: whatever it is, only this call fails, and it is logged
+            return self._unforeseen(error)
+
+    def _understand(self, call: Call) -> Work | Reply:
+        body = call.body if call.encoding is Encoding.IDENTITY else inflate(call.body, call.encoding, cap=self._inflate_cap)
+        match call.kind:
+            case CallKind.INFER:
+                return self._infer.decode(body, call.json_length)
+            case CallKind.PREDICT:
+                return self._plain.decode(body)
+            case CallKind.METADATA:
+                return Reply(200, self._metadata)
+
+    # --- running ---
+
+    def _answers(self, works: Sequence[Work]) -> list[tuple[Work, Reply]]:
+        if len(works) == 1 or not self._pipeline.is_batchable:
+            return [(work, self._answer_alone(work)) for work in works]
+        answers: list[tuple[Work, Reply]] = []
+        for group in grouped(works, max_rows=self._max_rows, max_bytes=BATCH_BYTES):
+            answers.extend(zip(group, self._answer_group(group), strict=True))
+        return answers
+
+    def _answer_group(self, group: Sequence[Work]) -> list[Reply]:
+        if len(group) == 1:
+            return [self._answer_alone(group[0])]
+        try:
+            outputs = self._pipeline.run(joined(group), group[0].outputs, sum(work.rows or 0 for work in group))
+        except Exception:  # noqa: BLE001 - alone, each shows whether it was the culprit, and the culprit is logged
+            return [self._answer_alone(work) for work in group]
+        return [self._encode(work, own) for work, own in zip(group, parted(outputs, group), strict=True)]
+
+    def _answer_alone(self, work: Work) -> Reply:
+        try:
+            return self._encode(work, self._run_alone(work))
+        except ModelFault as fault:
+            return self._faulted(work, fault)
+        except Exception as error:  # noqa: BLE001 - the top of a request: whatever it is, only this call fails, and it is logged
+            return self._unforeseen(error)
+
+    def _run_alone(self, work: Work) -> Tensors:
+        if not self._pipeline.is_batchable or work.rows is None or work.rows <= self._max_rows:
+            return self._pipeline.run(work.tensors, work.outputs, work.rows)
+        runs = [self._pipeline.run(part, work.outputs, rows) for part, rows in slices(work.tensors, work.rows, max_rows=self._max_rows)]
+        return {name: np.concatenate([run[name] for run in runs]) for name in work.outputs}
+
+    # --- answering ---
+
+    def _encode(self, work: Work, outputs: Tensors) -> Reply:
+        try:
+            return work.form.encode(outputs)
+        except ModelFault as fault:
+            return self._faulted(work, fault)
+        except Exception as error:  # noqa: BLE001 - the top of a request: whatever it is, only this call fails, and it is logged
+            return self._unforeseen(error)
+
+    def _faulted(self, work: Work, fault: ModelFault) -> Reply:
+        if any(tensor.size == 0 for tensor in work.tensors.values()):
+            # an empty tensor is legal on the wire, but many graphs cannot take one: no reason to blame the version
+            return Reply(400, _error(f"{self._name} does not take empty tensors: send at least one row"), failure=Failure.CLIENT)
+        self._faults.add(fault.stage, fault.detail, fault.__cause__)
+        return Reply(500, _error(f"{self._name} failed on this request in {fault.stage}"), failure=Failure.MODEL)
+
+    def _unforeseen(self, error: Exception) -> Reply:
+        self._faults.add("the engine", str(error), error)
+        return Reply(500, _error(f"{self._name} failed on this request"), failure=Failure.MODEL)
+
+
+def open_engine(manifest: Manifest, path_of: Callable[[str], Path], *, inflate_cap: int = INFLATE_CAP) -> VersionEngine:
+    """Load a version whose digests are verified. `path_of`: where a bundle path lies on this machine. Raises `LoadFailed`."""
+    contract, pipeline = open_pipeline(manifest, path_of)
+    return VersionEngine(manifest, contract, pipeline, inflate_cap=inflate_cap)
+
+
+def _finished(call: Call, reply: Reply | None) -> Reply:
+    if reply is None:  # pragma: no cover - every work is answered
+        reply = Reply(500, _error("the call was not answered"), failure=Failure.MODEL)
+    if call.mirror is None:
+        return reply
+    outcome = Outcome.ERROR if reply.status != 200 else compare(call.kind, call.mirror, reply)  # noqa: PLR2004
+    return Reply(200, outcome.value.encode())
+
+
+def _error(message: str) -> bytes:
+    return msgspec.json.encode({"error": message})
+
+
+def _metadata(manifest: Manifest) -> bytes:
+    document = {
+        "name": manifest.family,
+        "versions": [manifest.version],
+        "platform": "onnx_onnxv1",
+        "inputs": [_described(spec) for spec in manifest.interface.inputs],
+        "outputs": [_described(spec) for spec in manifest.interface.outputs],
+    }
+    return msgspec.json.encode(document)
+
+
+def _described(spec: TensorSpec) -> dict[str, object]:
+    return {"name": spec.name, "datatype": spec.datatype.value, "shape": list(spec.shape)}

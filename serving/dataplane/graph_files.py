@@ -1,0 +1,39 @@
+"""Opens the bundle's graphs, having made sure that onnxruntime will follow no reference to a file that the manifest does not list."""
+
+import posixpath
+from collections.abc import Callable
+from pathlib import Path
+
+from registry_client.manifest import Manifest
+from serving.dataplane.external_data import NotAGraph, external_locations
+from serving.dataplane.faults import LoadFailed
+from serving.dataplane.session import GraphSession, open_graph
+
+
+def open_verified_graph(manifest: Manifest, path: str, path_of: Callable[[str], Path], *, label: str) -> GraphSession:
+    """Open the graph at a bundle path. Raises `LoadFailed`."""
+    listed = {artifact.path for artifact in manifest.artifacts}
+    if path not in listed:
+        reason = f"{label}: the manifest's artifacts do not list its graph {path!r}"
+        raise LoadFailed(reason)
+    file = path_of(path)
+    for location in _locations(file, label):
+        inside = posixpath.normpath(posixpath.join(posixpath.dirname(path), location))
+        if inside not in listed:
+            reason = f"{label} keeps tensors in {location!r}, which the manifest's artifacts do not list: publish it with the bundle"
+            raise LoadFailed(reason)
+        if not (file.parent / location).is_file() or not (file.parent / location).samefile(path_of(inside)):
+            reason = f"{label} keeps tensors in {location!r}, which is not where the bundle has it"
+            raise LoadFailed(reason)
+    return open_graph(file, manifest.serving, label=label)
+
+
+def _locations(file: Path, label: str) -> frozenset[str]:
+    try:
+        return external_locations(file)
+    except FileNotFoundError as error:
+        reason = f"{label}: its file is not there"
+        raise LoadFailed(reason) from error
+    except NotAGraph as error:
+        reason = f"{label}: {error}"
+        raise LoadFailed(reason) from error

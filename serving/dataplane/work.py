@@ -1,0 +1,41 @@
+"""A call that has been understood: its tensors, what it shares with others that may run with it, and how its answer is written."""
+
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from serving.dataplane.datatypes import Tensor
+from serving.ports import Reply
+
+
+class AnswerForm(Protocol):
+    """How a caller wants its answer written."""
+
+    def encode(self, tensors: Mapping[str, Tensor]) -> Reply:
+        """Write the answer. `tensors` are verified against the interface."""
+        ...
+
+
+@dataclass(slots=True)
+class Work:
+    """One decoded call. `tensors` are admissible; `rows` is None where the interface fixes the batch."""
+
+    tensors: dict[str, Tensor]
+    rows: int | None
+    outputs: tuple[str, ...]
+    form: AnswerForm
+    parameters: Hashable = ()
+    """What the caller said beside the tensors, other than how to write the answer."""
+    index: int = 0
+    """Its place among the calls that arrived together."""
+
+    @property
+    def signature(self) -> Hashable:
+        """Calls of equal signature may run together along the first dimension; datatypes are the interface's anyway."""
+        shapes = [(name, tensor.shape[1:]) for name, tensor in self.tensors.items()]
+        return (frozenset(shapes), frozenset(self.outputs), self.parameters)
+
+    @property
+    def size(self) -> int:
+        """Bytes of the inputs, strings counted by their pointers."""
+        return sum(tensor.nbytes for tensor in self.tensors.values())
