@@ -1,0 +1,60 @@
+# make demo    sets everything up and shows the main job end to end          make test    sets everything up and passes the tests
+# make check   the static checks       make bench   the benchmark            make format  formats the code       make lock   renews the lock files
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
+COMPILE := pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate
+
+.PHONY: demo test unit check bench format lock clean
+
+demo: $(VENV)/.examples
+	$(BIN)/pointsman demo $(if $(KEEP),--keep)
+
+# The end-to-end tests start the whole system; they run alone, so that its load and theirs do not disturb each other.
+test: unit
+	$(BIN)/python -m pytest tests/e2e
+
+unit: $(VENV)/.dev
+	$(BIN)/python -m pytest tests --ignore=tests/e2e -n 2
+
+check: $(VENV)/.dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/basedpyright
+	$(BIN)/lint-imports
+	$(BIN)/deptry .
+
+bench: $(VENV)/.dev
+	$(BIN)/python -m benchmarks
+
+format: $(VENV)/.dev
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lock: $(VENV)/.dev
+	$(BIN)/uv pip compile -q --upgrade $(COMPILE) -o requirements.lock
+	$(BIN)/uv pip compile -q --upgrade $(COMPILE) --group examples -c requirements.lock -o requirements-examples.lock
+	$(BIN)/uv pip compile -q --upgrade $(COMPILE) --group dev -c requirements-examples.lock -o requirements-dev.lock
+
+clean:
+	rm -rf $(VENV) examples/build
+
+# The three sets of dependencies, each holding the one before; a stamp says which is installed.
+$(VENV)/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "pointsman needs Python 3.11 or newer, this is " + sys.version.split()[0])'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.examples: $(VENV)/bin/python requirements-examples.lock pyproject.toml
+	@echo "installing what the demo needs into $(VENV) (once, a minute or two)"
+	$(PIP) install --require-hashes -r requirements-examples.lock
+	$(PIP) install --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/bin/python requirements-dev.lock pyproject.toml
+	@echo "installing what development needs into $(VENV) (once, a minute or two)"
+	$(PIP) install --require-hashes -r requirements-dev.lock
+	$(PIP) install --no-deps --no-build-isolation -e .
+	@touch $@ $(VENV)/.examples

@@ -1,0 +1,73 @@
+"""Where everything is put together. `serve` runs one installation on this machine until it is told to stop."""
+
+import shutil
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from serving.bootstrap.layout import Layout, Lock
+from serving.settings import Settings
+
+
+def serve(settings: Settings) -> None:
+    """Serve until SIGINT or SIGTERM; everything that was decided is there again at the next start.
+
+    Raises `AlreadyRunning`, `PortTaken`, `UnsafeDirectory` or `StartFailed`, each with a hint.
+    """
+    layout = Layout.of(settings.data, settings.registry_path)
+    layout.create()
+    lock = Lock(layout.data)
+    try:
+        with _cluster(layout) as stopping:
+            _run(settings, layout, stopping)
+    finally:
+        lock.release()
+
+
+@contextmanager
+def _cluster(layout: Layout) -> Iterator[threading.Event]:
+    """Ray, from start to stop; what is given is set when a signal asks to stop."""
+    from serving.dataplane import cluster  # noqa: PLC0415 - the rest of the package must not be imported before the environment is set
+    from serving.telemetry.prometheus import prepare_directory  # noqa: PLC0415
+
+    for leftover in layout.sockets.iterdir():
+        shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
+    prepare_directory(layout.metrics)
+    cluster.make_token(layout.ray_token)
+    cluster.prepare_environment(layout.ray_token)
+    stopping = threading.Event()
+    with _signals(stopping):
+        try:
+            cluster.start(layout.ray)
+            # Ray puts its own handler for SIGTERM in place of ours when it starts.
+            with _signals(stopping):
+                yield stopping
+        finally:
+            print("stopping", file=sys.stderr)  # noqa: T201 - to the person at the terminal
+            cluster.stop(layout.ray)
+            shutil.rmtree(layout.sockets, ignore_errors=True)
+
+
+@contextmanager
+def _signals(stopping: threading.Event) -> Iterator[None]:
+    def stop(_number: int, _frame: object) -> None:
+        stopping.set()
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _run(settings: Settings, layout: Layout, stopping: threading.Event) -> None:
+    from serving.bootstrap import installation  # noqa: PLC0415 - imports Ray
+    from serving.bootstrap.progress import announce  # noqa: PLC0415
+
+    installation.wait_for_ports(settings)
+    installation.start_applications(settings, layout)
+    announce(settings, stopping)
+    stopping.wait()

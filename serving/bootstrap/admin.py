@@ -1,0 +1,71 @@
+"""Putting the admin API together: the use cases over the store, on a listener of its own."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+
+import uvicorn
+
+from serving.api.admin import create_app
+from serving.api.services import AdminServices, AdminSurface
+from serving.bootstrap.layout import Layout
+from serving.bootstrap.listening import Listening, bound_socket
+from serving.bootstrap.registry import PublishedVersions
+from serving.control.operations import Operations
+from serving.control.views import Views
+from serving.stores.sqlite import SqliteStore
+from serving.telemetry.clock import SystemClock
+from serving.telemetry.logs import configure_logs
+from serving.telemetry.prometheus import scrape
+
+
+@dataclass(frozen=True, slots=True)
+class AdminPlan:
+    """What the admin replica is told."""
+
+    layout: Layout
+    host: str
+    port: int
+    public_url: str
+    release: str
+    log_json: bool
+
+
+class AdminService:
+    """The admin listener, from start to stop."""
+
+    def __init__(self, plan: AdminPlan) -> None:
+        self._plan = plan
+
+    async def start(self) -> Mapping[str, str]:
+        """Open the store, then the port."""
+        plan = self._plan
+        configure_logs(json=plan.log_json)
+        clock = SystemClock()
+        registry = PublishedVersions(plan.layout)
+        self._store = store = await SqliteStore.open(plan.layout.state, clock)
+        services = AdminServices(
+            operations=Operations(store, store, store, registry, clock),
+            views=Views(store, store, registry),
+            store=store,
+            acks=store,
+            board=store,
+            metrics=partial(scrape, plan.layout.metrics),
+        )
+        app = create_app(services, AdminSurface(plan.public_url, plan.release))
+        config = uvicorn.Config(
+            app, ws="none", lifespan="off", access_log=False, log_level="warning", server_header=False, timeout_graceful_shutdown=3
+        )
+        self._listening = Listening(config)
+        await self._listening.start(bound_socket(plan.host, plan.port, shared=False))
+        return {}
+
+    async def stop(self) -> None:
+        """Finish what is under way and close the port."""
+        await self._listening.stop()
+        await self._store.close()
+
+
+def open_admin(plan: AdminPlan) -> AdminService:
+    """What Ray is given to make the admin replica."""
+    return AdminService(plan)

@@ -1,0 +1,168 @@
+"""Putting a gateway replica together: listener, gateway, links, membership, routes and reports on one event loop."""
+
+import asyncio
+import os
+import socket
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from random import Random  # noqa: TID251 - here is where dice come from
+
+import uvicorn
+
+from serving.api.inference import InferenceApp
+from serving.api.listener import InferenceProtocol, ListenerLimits, protocol_for
+from serving.bootstrap.background import Background
+from serving.bootstrap.layout import Layout
+from serving.bootstrap.listening import Listening, bound_socket
+from serving.core.routing import RouteTable
+from serving.dataplane.link import LinkPool
+from serving.dataplane.membership import Membership
+from serving.gateway.catalogue import Catalogue
+from serving.gateway.predict import Gateway, GatewayLimits
+from serving.gateway.request_ids import RequestIds
+from serving.gateway.routes import RouteKeeper, RouteTimes
+from serving.gateway.shadow import Mirror, MirrorLimits
+from serving.ports import GatewayReport
+from serving.stores.sqlite import SqliteStore
+from serving.telemetry.clock import SystemClock
+from serving.telemetry.logs import configure_logs
+from serving.telemetry.prometheus import PrometheusRecorder, start_multiprocess
+from serving.telemetry.reports import DatagramReports
+
+REPORT_S = 0.1
+SIGN_OF_LIFE_S = 1.0
+"""An idle gateway reports this often."""
+
+SWEEP_S = 0.5
+BACKLOG = 2048
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayPlan:
+    """What a gateway replica is told."""
+
+    layout: Layout
+    host: str
+    port: int
+    release: str
+    log_json: bool
+    listener: ListenerLimits
+    gateway: GatewayLimits
+    mirror: MirrorLimits
+    times: RouteTimes
+
+
+class GatewayService:
+    """One gateway replica, from start to stop."""
+
+    def __init__(self, plan: GatewayPlan) -> None:
+        self._plan = plan
+        self._name = f"{socket.gethostname()}-{os.getpid()}"
+        self._clock = SystemClock()
+        self._started = self._clock.monotonic()
+        self._background = Background()
+        self._reported, self._reported_at = 0, self._started
+
+    async def start(self) -> Mapping[str, str]:
+        """Read the routes, reach the replicas, then open the port."""
+        plan, loop = self._plan, asyncio.get_running_loop()
+        configure_logs(json=plan.log_json)
+        start_multiprocess(plan.layout.metrics)
+        self._recorder = PrometheusRecorder(self._name)
+        self._recorder.gateway_started(plan.release)
+        self._store = await SqliteStore.open(plan.layout.state, self._clock)
+        self._reports = DatagramReports(plan.layout.observations)
+        self._pool = LinkPool(loop, self._clock.monotonic)
+        self._membership = Membership(self._pool, loop)
+        self._gateway = self._build_gateway()
+        self._report()  # what was before the first report never counts, so it comes before the first request
+        await self._keep_routes()
+        await self._listen()
+        return {}
+
+    async def stop(self) -> None:
+        """Finish what is under way and close the port."""
+        await self._listening.stop()
+        await self._background.stop()
+        await self._store.leave(self._name)
+        self._membership.close()
+        self._pool.close()
+        self._reports.close()
+        await self._store.close()
+
+    def _build_gateway(self) -> Gateway:
+        # Not the loop's own time: uvloop's stands still during a turn and counts whole milliseconds.
+        monotonic = self._clock.monotonic
+        dice: Callable[[], float] = Random().random  # noqa: S311 - sampling of traffic, no secret
+        gateway = Gateway(
+            invoker=self._pool,
+            recorder=self._recorder,
+            mirror=Mirror(self._pool, self._recorder, monotonic, self._plan.mirror),
+            request_ids=RequestIds(self._plan.layout.read_request_id_key()),
+            monotonic=monotonic,
+            dice=dice,
+            limits=self._plan.gateway,
+        )
+        gateway.on_failing = self._report
+        return gateway
+
+    async def _keep_routes(self) -> None:
+        keeper = RouteKeeper(
+            store=self._store,
+            acks=self._store,
+            clock=self._clock,
+            gateway=self._name,
+            on_table=self._take_table,
+            times=self._plan.times,
+        )
+        await keeper.tick()
+        self._background.start("routes", keeper.run)
+        self._background.repeat("report", REPORT_S, self._tick)
+
+    def _take_table(self, table: RouteTable) -> None:
+        targets = [target for route in table.families.values() for target in route.served.values()]
+        self._membership.watch(targets)
+        self._gateway.swap(table)
+        self._recorder.routed(table)
+
+    def _tick(self) -> None:
+        for tally in self._gateway.tallies:
+            self._recorder.in_flight(tally.target, tally.arm, tally.in_flight)
+        news = self._gateway.tallies.requests() != self._reported
+        if news or self._clock.monotonic() - self._reported_at >= SIGN_OF_LIFE_S:
+            self._report()
+
+    def _report(self) -> None:
+        counts = [tally.counts() for tally in self._gateway.tallies]
+        self._reports.send(GatewayReport(self._name, self._started, counts))
+        self._reported, self._reported_at = self._gateway.tallies.requests(), self._clock.monotonic()
+
+    async def _listen(self) -> None:
+        plan = self._plan
+        app = InferenceApp(Catalogue(self._gateway, self._pool.replicas), plan.release)
+        config = uvicorn.Config(
+            app,
+            http=protocol_for(self._gateway, plan.listener),  # type: ignore[arg-type]  # a class made for one gateway
+            ws="none",
+            lifespan="off",
+            access_log=False,
+            log_level="warning",
+            server_header=False,
+            date_header=False,
+            backlog=BACKLOG,
+            timeout_graceful_shutdown=3,
+        )
+        self._listening = Listening(config)
+        await self._listening.start(bound_socket(plan.host, plan.port, shared=True))
+        self._background.repeat("sweep", SWEEP_S, self._sweep)
+
+    def _sweep(self) -> None:
+        now = asyncio.get_running_loop().time()
+        for connection in list(self._listening.server.server_state.connections):
+            if isinstance(connection, InferenceProtocol):
+                connection.sweep(now)
+
+
+def open_gateway(plan: GatewayPlan) -> GatewayService:
+    """What Ray is given to make a gateway replica."""
+    return GatewayService(plan)

@@ -1,0 +1,132 @@
+"""Where an installation keeps things: its data directory, and a short private one for sockets.
+
+DATA/registry/          published versions (unless the settings name another place)
+DATA/state/state.db     what is deployed, and the audit trail
+DATA/cache/             verified copies of what is loaded; may be deleted while nothing runs
+DATA/secrets/           keys, mode 0600
+DATA/run/               the lock, and the metrics of the processes that run now
+"""
+
+import fcntl
+import os
+import secrets
+import tempfile
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+PRIVATE = 0o700
+KEY_BYTES = 32
+
+
+class AlreadyRunning(Exception):
+    """Another process serves from this data directory."""
+
+    hint = "stop it first, or give this one another --data directory and ports"
+
+    def __init__(self, data: Path, pid: str) -> None:
+        super().__init__(f"another pointsman (pid {pid}) serves from {data}")
+
+
+class UnsafeDirectory(Exception):
+    """A directory that others could write to stands where ours must be."""
+
+    hint = "remove it, or set TMPDIR to a directory of your own"
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(f"{directory} belongs to somebody else or is open to others")
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The paths of one installation."""
+
+    data: Path
+    registry: Path
+    sockets: Path
+
+    @classmethod
+    def of(cls, data: Path, registry: Path) -> "Layout":
+        """The layout of a data directory. The sockets stand elsewhere because a unix socket's path has at most 107 bytes."""
+        data = data.absolute()
+        name = f"pointsman-{os.getuid()}-{sha256(str(data).encode()).hexdigest()[:8]}"
+        return cls(data, registry.absolute(), Path(tempfile.gettempdir()) / name)
+
+    @property
+    def state(self) -> Path:
+        """The embedded state store."""
+        return self.data / "state" / "state.db"
+
+    @property
+    def cache(self) -> Path:
+        """Verified copies of what is loaded."""
+        return self.data / "cache"
+
+    @property
+    def metrics(self) -> Path:
+        """The memory-mapped counters of every process of this node."""
+        return self.data / "run" / "metrics"
+
+    @property
+    def observations(self) -> Path:
+        """The socket on which the controller hears the gateways."""
+        return self.sockets / "controller"
+
+    @property
+    def ray(self) -> Path:
+        """Ray's session directory."""
+        return self.sockets / "ray"
+
+    @property
+    def ray_token(self) -> Path:
+        """The secret of this cluster's processes."""
+        return self.sockets / "token"
+
+    @property
+    def request_id_key(self) -> Path:
+        """The secret that signs request ids."""
+        return self.data / "secrets" / "request-ids.key"
+
+    def create(self) -> None:
+        """Make the directories. Raises `UnsafeDirectory`, or `OSError` where one cannot be made."""
+        for directory in (self.state.parent, self.cache, self.metrics, self.request_id_key.parent):
+            directory.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
+        self.registry.mkdir(parents=True, exist_ok=True)
+        self.sockets.mkdir(mode=PRIVATE, exist_ok=True)
+        found = self.sockets.lstat()
+        if found.st_uid != os.getuid() or found.st_mode & 0o077 or not self.sockets.is_dir():
+            raise UnsafeDirectory(self.sockets)
+
+    def read_request_id_key(self) -> bytes:
+        """The secret that signs request ids, made at first use."""
+        path = self.request_id_key
+        try:
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:
+            return path.read_bytes()
+        with os.fdopen(descriptor, "wb") as file:
+            key = secrets.token_bytes(KEY_BYTES)
+            file.write(key)
+        return key
+
+
+class Lock:
+    """Held for as long as this process serves from a data directory; the system lets go of it when the process dies."""
+
+    def __init__(self, data: Path) -> None:
+        path = data / "run" / "lock"
+        self._file = path.open("a+")
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._file.seek(0)
+            pid = self._file.read().strip() or "unknown"
+            self._file.close()
+            raise AlreadyRunning(data, pid) from None
+        self._file.truncate(0)
+        self._file.write(str(os.getpid()))
+        self._file.flush()
+
+    def release(self) -> None:
+        """Let another process serve."""
+        self._file.close()

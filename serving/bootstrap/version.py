@@ -1,0 +1,73 @@
+"""Putting a version replica together: fetch, verify, load, prove it by its golden examples, and only then listen."""
+
+import asyncio
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from registry_client.backends.files import FilesBackend
+from registry_client.cache import Cache
+from registry_client.client import RegistryClient
+from registry_client.golden import parse_golden
+from registry_client.manifest import Role
+from serving.bootstrap.layout import Layout
+from serving.core.routing import Target
+from serving.dataplane.engine import open_engine
+from serving.dataplane.golden_run import run_golden
+from serving.dataplane.membership import ADDRESS
+from serving.dataplane.worker import Worker
+from serving.telemetry.logs import configure_logs
+
+
+@dataclass(frozen=True, slots=True)
+class VersionPlan:
+    """What a version replica is told."""
+
+    layout: Layout
+    target: Target
+    log_json: bool
+    body_bytes: int
+
+
+class GoldenFailed(Exception):
+    """A version whose answers to its own golden examples are not what it promised: it never takes traffic."""
+
+    def __init__(self, failures: list[str], examples: int) -> None:
+        super().__init__(f"{len(failures)} of {examples} golden examples failed; the first: {failures[0]}")
+
+
+class VersionService:
+    """One replica of one version."""
+
+    def __init__(self, plan: VersionPlan) -> None:
+        self._plan = plan
+        self._path = plan.layout.sockets / f"{plan.target.digest[:12]}-{os.getpid()}"
+
+    async def start(self) -> Mapping[str, str]:
+        """Verify, load, prove, listen. What is raised says why the version is not READY."""
+        plan, loop = self._plan, asyncio.get_running_loop()
+        configure_logs(json=plan.log_json)
+        # On the loop itself: there is nothing else on it until the version is ready.
+        client = RegistryClient(FilesBackend(plan.layout.registry), Cache(plan.layout.cache))
+        fetched = client.fetch(plan.target.family, str(plan.target.version), expected_digest=plan.target.digest)
+        engine = open_engine(fetched.manifest, fetched.path, inflate_cap=plan.body_bytes)
+        for artifact in fetched.manifest.of_role(Role.GOLDEN):
+            examples = parse_golden(fetched.path(artifact.path).read_bytes())
+            failures = run_golden(engine, examples, digest=plan.target.digest)
+            if failures:
+                raise GoldenFailed(failures, len(examples))
+        self._worker = Worker(engine, plan.target.digest, loop)
+        self._path.unlink(missing_ok=True)
+        await self._worker.listen(self._path)
+        return {ADDRESS: str(self._path)}
+
+    async def stop(self) -> None:
+        """Hang up and leave no socket behind."""
+        self._worker.close()
+        await asyncio.sleep(0)
+        self._path.unlink(missing_ok=True)
+
+
+def open_version(plan: VersionPlan) -> VersionService:
+    """What Ray is given to make a version replica."""
+    return VersionService(plan)
