@@ -70,10 +70,8 @@ class InferenceApp:
                 return 200, {"model_stats": catalogue.statistics()}
             case ["v2", "models", family, *rest]:
                 return await self._model(family, rest)
-            case ["v2", *_] | ["v1", "families", _, "predict"] | ["v1", "families", _, "versions", _, "predict"]:
-                return _no_such(parts)
             case _:
-                return 404, {"error": "no such path; inference is at /v2/models/FAMILY/infer and /v1/families/FAMILY/predict"}
+                return _no_such(parts)
 
     async def _model(self, family: str, rest: list[str]) -> Result:
         selector = None
@@ -112,7 +110,7 @@ def _no_such(parts: list[str]) -> Result:
     path = "/" + "/".join(parts)
     if parts[-1] in {"infer", "predict"}:
         return 405, {"error": f"{path[:120]} needs POST"}
-    return 404, {"error": f"no such path: {path[:120]}"}
+    return 404, {"error": f"no such path: {path[:120]}; inference is at /v2/models/FAMILY/infer and /v1/families/FAMILY/predict"}
 
 
 async def _drain(receive: Receive) -> None:

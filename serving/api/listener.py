@@ -122,6 +122,7 @@ class InferenceProtocol(HttpToolsProtocol):
     gateway: Gateway
     limits: ListenerLimits
     routes: dict[bytes, Route]
+    parser: httptools.HttpRequestParser  # pyright: ignore[reportIncompatibleVariableOverride]  # None only after the connection is lost
 
     def on_message_begin(self) -> None:
         """Start counting what the caller sends."""
@@ -154,7 +155,8 @@ class InferenceProtocol(HttpToolsProtocol):
         http_1_1 = self.parser.get_http_version() == "1.1"
         request = read_request(route, self.headers, self.limits)
         cycle = InferenceCycle(self, request, keep_alive=http_1_1 and self.parser.should_keep_alive())
-        before, self.cycle = self.cycle, cycle  # type: ignore[assignment]
+        before: RequestResponseCycle | None = self.cycle
+        self.cycle = cycle  # type: ignore[assignment]  # it stands in for one
         if self.expect_100_continue:
             self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         if before is None or before.response_complete:

@@ -1,0 +1,32 @@
+"""The admin application: its routes, its errors and its door, put together from what it is handed."""
+
+from fastapi import FastAPI
+
+from serving.api import problems
+from serving.api.changing import ChangeRoutes
+from serving.api.guards import AdminGuard
+from serving.api.openapi import DESCRIPTION, TAGS
+from serving.api.reading import FamilyRoutes
+from serving.api.services import AdminServices, AdminSurface
+from serving.api.watching import HealthRoutes, WatchRoutes
+
+
+def create_app(services: AdminServices, surface: AdminSurface) -> FastAPI:
+    """The admin API as an ASGI application; it keeps no state of its own."""
+    app = FastAPI(
+        title="Pointsman admin API",
+        version=surface.version,
+        description=DESCRIPTION,
+        openapi_tags=TAGS,
+        # The stock pages load scripts from a CDN, which an admin listener must not; /openapi.json is there for every tool.
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    app.include_router(FamilyRoutes(services.views).router(), prefix="/v1")
+    app.include_router(ChangeRoutes(services.operations).router(), prefix="/v1")
+    app.include_router(WatchRoutes(services, surface).router(), prefix="/v1")
+    app.include_router(HealthRoutes(services).router())
+    problems.install(app)
+    app.add_middleware(AdminGuard, hosts=surface.hosts)
+    return app

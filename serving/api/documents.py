@@ -1,0 +1,140 @@
+"""The views of the control plane as documents of the admin API: versions as text, weights as percent."""
+
+from collections.abc import Iterable, Sequence
+
+from serving.api.schemas import (
+    AckOut,
+    ChangedOut,
+    FamiliesOut,
+    FamilyOut,
+    HistoryEntry,
+    HistoryOut,
+    LoadOut,
+    ProductionOut,
+    RollbackPlanOut,
+    SettledOut,
+    ShareOut,
+    VersionOut,
+    VersionsOut,
+    percent,
+)
+from serving.control.operations import Changed, Settled
+from serving.control.plans import RollbackPlan
+from serving.control.views import FamilyView, ProductionView, ShareView, VersionView
+from serving.ports import AuditEntry, LoadStatus
+
+
+def families_document(families: Iterable[FamilyView]) -> FamiliesOut:
+    """All families."""
+    return FamiliesOut(families=[family_document(family) for family in families])
+
+
+def family_document(view: FamilyView) -> FamilyOut:
+    """One family."""
+    return FamilyOut(
+        family=view.family,
+        revision=view.revision,
+        epoch=view.epoch,
+        production=None if view.production is None else _production(view.production),
+        previous=_texts(view.previous),
+        canaries=[_share(canary) for canary in view.canaries],
+        shadows=[_share(shadow) for shadow in view.shadows],
+        tags={tag.value: _texts(versions) for tag, versions in view.tags.items()},
+        quarantined={str(version): why for version, why in view.quarantined.items()},
+        rollback=plan_document(view.rollback),
+        problem=view.problem,
+    )
+
+
+def plan_document(plan: RollbackPlan) -> RollbackPlanOut:
+    """What a rollback would do."""
+    return RollbackPlanOut(
+        family=plan.family,
+        possible=plan.possible,
+        current=None if plan.current is None else str(plan.current),
+        to=None if plan.to is None else str(plan.to),
+        ready=plan.ready,
+        drops=_texts(plan.drops),
+        condemns=_texts(plan.condemns),
+        estimated_seconds=plan.estimated_seconds,
+        sentence=plan.sentence,
+    )
+
+
+def versions_document(family: str, versions: Iterable[VersionView]) -> VersionsOut:
+    """A family's versions."""
+    return VersionsOut(family=family, versions=[_version(version) for version in versions])
+
+
+def history_document(entries: Iterable[AuditEntry]) -> HistoryOut:
+    """Changes, in the order they come."""
+    return HistoryOut(entries=[HistoryEntry.model_validate(entry) for entry in entries])
+
+
+def load_document(status: LoadStatus) -> LoadOut:
+    """How far a version is loaded."""
+    return LoadOut(
+        family=status.target.family,
+        version=str(status.target.version),
+        digest=status.target.digest,
+        state=status.state.value,
+        detail=status.detail,
+        replicas=status.replicas,
+        since=status.since,
+    )
+
+
+def settled_document(settled: Settled) -> SettledOut:
+    """Who serves an epoch already."""
+    acked = [AckOut(gateway=ack.gateway, epoch=ack.epoch, seen_at=ack.seen_at) for ack in settled.acked]
+    return SettledOut(done=settled.done, acked=acked, waiting=list(settled.waiting), seconds=settled.seconds)
+
+
+def changed_document(changed: Changed, settled: Settled | None) -> ChangedOut:
+    """The outcome of a change."""
+    return ChangedOut(
+        family=changed.record.family,
+        revision=changed.commit.revision,
+        epoch=changed.commit.epoch,
+        action=changed.action,
+        production=None if changed.record.production is None else str(changed.record.production),
+        replayed=changed.commit.replayed,
+        settled=None if settled is None else settled_document(settled),
+    )
+
+
+def _production(view: ProductionView) -> ProductionOut:
+    return ProductionOut(
+        version=str(view.version),
+        digest=view.digest,
+        weight=percent(view.weight),
+        state=view.state,
+        since=view.since,
+        by=view.by,
+        reason=view.reason,
+    )
+
+
+def _share(view: ShareView) -> ShareOut:
+    return ShareOut(version=str(view.version), digest=view.digest, weight=percent(view.weight), state=view.state)
+
+
+def _version(view: VersionView) -> VersionOut:
+    return VersionOut(
+        version=str(view.version),
+        digest=view.digest,
+        published=view.published,
+        tags=sorted(tag.value for tag in view.tags),
+        canary=percent(view.canary_weight),
+        shadow=percent(view.shadow_weight),
+        standby=view.is_standby,
+        state=view.state,
+        detail=view.detail,
+        replicas=view.replicas,
+        since=view.since,
+        quarantine=view.quarantine,
+    )
+
+
+def _texts(versions: Sequence[object]) -> list[str]:
+    return [str(version) for version in versions]

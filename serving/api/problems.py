@@ -1,0 +1,125 @@
+"""Errors at the edge: one table from what happened to a status code, one shape for every error body."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from registry_client.errors import InvalidReference, InvalidVersion, RegistryError, UnknownFamily, UnknownVersion
+from serving.core.errors import (
+    ChangeRefused,
+    FamilyNotServed,
+    PointsmanError,
+    Refusal,
+    StaleRevision,
+    StoreUnavailable,
+    UnknownFamilyRecord,
+)
+
+
+class MissingPrecondition(PointsmanError):
+    """A change that does not say which revision it was decided on."""
+
+    hint = "GET the family, send its ETag back as If-Match; If-Match: * changes whatever is there"
+
+    def __init__(self) -> None:
+        super().__init__("a change needs an If-Match header with the family's revision")
+
+
+class MalformedPrecondition(PointsmanError):
+    """An If-Match header that is no revision."""
+
+    hint = 'write If-Match: "12" with the quotes, or If-Match: *'
+
+    def __init__(self, text: str) -> None:
+        super().__init__(f"If-Match: {text[:40]!r} is no revision")
+
+
+STATUS: Mapping[type[Exception], int] = {
+    MalformedPrecondition: 400,
+    InvalidVersion: 400,
+    InvalidReference: 400,
+    UnknownFamily: 404,
+    UnknownVersion: 404,
+    UnknownFamilyRecord: 404,
+    FamilyNotServed: 404,
+    Refusal: 404,
+    ChangeRefused: 409,
+    RegistryError: 409,
+    StaleRevision: 412,
+    MissingPrecondition: 428,
+    PointsmanError: 500,
+    StoreUnavailable: 503,
+}
+"""The most special class wins: a refused change, and a registry whose version cannot be used, is a conflict with how things are."""
+
+HINTS: Mapping[int, str] = {
+    400: "correct the request; GET /openapi.json describes it",
+    404: "GET /v1/families lists what there is, GET /openapi.json every path",
+    405: "the Allow header names the methods of this path",
+    409: "GET the family to see why its state forbids this",
+    413: "a change is a small document; models are published with: pointsman publish DIR",
+    415: "send Content-Type: application/json",
+    500: "the server's log has the details; the request may be repeated with the same Idempotency-Key",
+    503: "try again in a moment",
+}
+"""What to do where the error itself does not say."""
+
+RETRY_AFTER = {"Retry-After": "1"}
+_LOCATIONS = frozenset({"body", "query", "path", "header"})
+_NAMED = 3
+
+
+def problem(status: int, error: str, hint: str = "", headers: Mapping[str, str] | None = None) -> JSONResponse:
+    """The one shape of an error."""
+    body = {"error": error, "hint": hint or HINTS.get(status, HINTS[400])}
+    return JSONResponse(body, status, headers=None if headers is None else dict(headers))
+
+
+def status_of(error: Exception) -> int:
+    """The status code of an error, by the most special of its classes in the table."""
+    return next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 500)
+
+
+def install(app: FastAPI) -> None:
+    """Give every error of the app, the framework's own included, the one shape."""
+    app.add_exception_handler(PointsmanError, _refused)
+    app.add_exception_handler(RegistryError, _refused)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _framework)
+    app.add_exception_handler(Exception, _unexpected)
+
+
+async def _refused(_: Request, error: Exception) -> JSONResponse:
+    status = status_of(error)
+    hint = str(getattr(error, "hint", ""))
+    return problem(status, str(error), hint, RETRY_AFTER if status == STATUS[StoreUnavailable] else None)
+
+
+async def _invalid(_: Request, error: Exception) -> JSONResponse:
+    faults: Sequence[Any] = error.errors() if isinstance(error, RequestValidationError) else ()
+    return problem(400, "; ".join(_sentence(fault) for fault in faults[:_NAMED]) or "the request is invalid")
+
+
+def _sentence(fault: Mapping[str, Any]) -> str:
+    """Name the field and say what is wrong, never what was sent: that may be huge, or not encodable."""
+    where = [str(part) for part in fault.get("loc", ())]
+    if fault.get("type") == "json_invalid":
+        return "the body is not JSON"
+    field = ".".join(part for part in where if part not in _LOCATIONS) or "the body"
+    return f"{field[:80]}: {str(fault.get('msg', 'invalid')).removeprefix('Value error, ')}".encode("ascii", "backslashreplace").decode()
+
+
+async def _framework(_: Request, error: Exception) -> JSONResponse:
+    if not isinstance(error, HTTPException):
+        raise error
+    sentences = {400: "the body is not JSON", 404: "there is nothing at this path", 405: "this path does not take that method"}
+    return problem(error.status_code, sentences.get(error.status_code, str(error.detail)), headers=error.headers)
+
+
+async def _unexpected(_: Request, __: Exception) -> JSONResponse:
+    # Starlette raises it again behind this answer, so the server logs it once, with its trace.
+    return problem(500, "something went wrong here")

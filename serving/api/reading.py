@@ -1,0 +1,53 @@
+"""The routes that only look at families: what is deployed as what, their versions, their history."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query, Response
+
+from serving.api.documents import families_document, family_document, history_document, versions_document
+from serving.api.openapi import READ_ERRORS, WATCH_ERRORS
+from serving.api.schemas import FamiliesOut, FamilyOut, HistoryOut, VersionsOut
+from serving.control.views import Views
+
+Family = Annotated[str, Path(pattern=r"^[a-z0-9-]{1,63}$", description="The model family.", examples=["digits"])]
+Limit = Annotated[int, Query(ge=1, le=1000, description="How many changes, the newest first.", examples=[20])]
+
+
+class FamilyRoutes:
+    """One method per route; each answers from the views."""
+
+    def __init__(self, views: Views) -> None:
+        self._views = views
+
+    def router(self) -> APIRouter:
+        """The routes, to be mounted under /v1."""
+        router = APIRouter(tags=["families"])
+        add = router.add_api_route
+        add("/families", self.families, operation_id="listFamilies", summary="List the families", responses=WATCH_ERRORS)
+        add("/families/{family}", self.family, operation_id="getFamily", summary="Show one family", responses=READ_ERRORS)
+        add("/families/{family}/versions", self.versions, operation_id="listVersions", summary="List its versions", responses=READ_ERRORS)
+        add("/families/{family}/history", self.family_history, operation_id="familyHistory", summary="Its changes", responses=READ_ERRORS)
+        add("/history", self.history, operation_id="history", summary="The changes of all families", responses=WATCH_ERRORS)
+        return router
+
+    async def families(self) -> FamiliesOut:
+        """Every family that was published or deployed here."""
+        return families_document(await self._views.families())
+
+    async def family(self, family: Family, response: Response) -> FamilyOut:
+        """What is in production, since when, by whom and why; canaries, shadows, tags; what a rollback would do."""
+        document = family_document(await self._views.family(family))
+        response.headers["ETag"] = f'"{document.revision}"'
+        return document
+
+    async def versions(self, family: Family) -> VersionsOut:
+        """The published versions and those in use, the newest first, with their tags and load states."""
+        return versions_document(family, await self._views.versions(family))
+
+    async def family_history(self, family: Family, limit: Limit = 50) -> HistoryOut:
+        """Who changed what, when and why."""
+        return history_document(await self._views.history(family, limit=limit))
+
+    async def history(self, limit: Limit = 50) -> HistoryOut:
+        """Who changed what, when and why."""
+        return history_document(await self._views.history(None, limit=limit))

@@ -1,0 +1,29 @@
+"""What the admin API is built on: the use cases and ports it answers from, handed in by whoever starts it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from serving.control.operations import Operations
+from serving.control.views import Views
+from serving.ports import Acks, FleetBoard, StateStore
+
+
+@dataclass(frozen=True, slots=True)
+class AdminServices:
+    """The use cases and ports behind the routes. `metrics` renders the node's Prometheus text."""
+
+    operations: Operations
+    views: Views
+    store: StateStore
+    acks: Acks
+    board: FleetBoard
+    metrics: Callable[[], bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class AdminSurface:
+    """How the listener presents itself. `hosts`: names it answers for beside loopback."""
+
+    public_url: str
+    version: str
+    hosts: frozenset[str] = frozenset()

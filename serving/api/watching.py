@@ -1,0 +1,77 @@
+"""The routes that tell whether all is well: what is loaded, who serves which epoch, health and metrics."""
+
+from collections.abc import Callable
+from typing import Any
+
+from fastapi import APIRouter, Response
+
+from serving.api.documents import load_document
+from serving.api.openapi import WATCH_ERRORS
+from serving.api.schemas import FleetOut, GatewayOut, GatewaysOut, InfoOut, LiveOut, ReadyOut
+from serving.api.services import AdminServices, AdminSurface
+
+PROMETHEUS_TEXT = "text/plain; version=0.0.4; charset=utf-8"
+
+
+class WatchRoutes:
+    """What runs behind the families, and what answers here."""
+
+    def __init__(self, services: AdminServices, surface: AdminSurface) -> None:
+        self._services = services
+        self._surface = surface
+
+    def router(self) -> APIRouter:
+        """The routes, to be mounted under /v1."""
+        router = APIRouter(tags=["watching"], responses=WATCH_ERRORS)
+        add = router.add_api_route
+        add("/fleet", self.fleet, operation_id="getFleet", summary="What is loaded")
+        add("/gateways", self.gateways, operation_id="listGateways", summary="Who serves which epoch")
+        add("/info", self.info, operation_id="getInfo", summary="What answers here")
+        return router
+
+    async def fleet(self) -> FleetOut:
+        """Every version that is loaded, on its way there, or failed to be, as the controller last saw it."""
+        states = sorted(await self._services.board.read(), key=lambda status: (status.target.family, status.target.version))
+        return FleetOut(versions=[load_document(status) for status in states])
+
+    async def gateways(self) -> GatewaysOut:
+        """The live gateways; one that is not heard of for its lease is gone."""
+        epoch = (await self._services.store.snapshot()).epoch
+        acks = sorted(await self._services.acks.acks(), key=lambda ack: ack.gateway)
+        gateways = [GatewayOut(gateway=a.gateway, epoch=a.epoch, seen_at=a.seen_at, behind=max(0, epoch - a.epoch)) for a in acks]
+        return GatewaysOut(epoch=epoch, gateways=gateways)
+
+    async def info(self) -> InfoOut:
+        """The program, its version, and where predictions are asked for."""
+        return InfoOut(name="pointsman", version=self._surface.version, public_url=self._surface.public_url)
+
+
+class HealthRoutes:
+    """What machines ask: whether the process lives, whether it can do its work, and the figures."""
+
+    def __init__(self, services: AdminServices) -> None:
+        self._services = services
+        self._metrics: Callable[[], bytes] = services.metrics
+
+    def router(self) -> APIRouter:
+        """The routes, to be mounted at the root."""
+        router = APIRouter(tags=["watching"], responses=WATCH_ERRORS)
+        add = router.add_api_route
+        add("/health/live", self.live, operation_id="isLive", summary="Whether the process answers")
+        add("/health/ready", self.ready, operation_id="isReady", summary="Whether changes can be made")
+        text: dict[int | str, dict[str, Any]] = {200: {"content": {"text/plain": {"example": "pointsman_epoch 41\n"}}}}
+        add("/metrics", self.metrics, operation_id="metrics", summary="Prometheus text", response_class=Response, responses=text)
+        return router
+
+    async def live(self) -> LiveOut:
+        """Always 200: that there is an answer is the answer."""
+        return LiveOut(live=True)
+
+    async def ready(self) -> ReadyOut:
+        """200 when the state store answers, 503 otherwise. Serving does not depend on it."""
+        return ReadyOut(ready=True, epoch=(await self._services.store.snapshot()).epoch)
+
+    def metrics(self) -> Response:
+        """One scrape is right for the whole node."""
+        # Not async: collecting reads a file per process, so it belongs on a thread.
+        return Response(self._metrics(), media_type=PROMETHEUS_TEXT)

@@ -1,0 +1,121 @@
+"""The `pointsman` program: its commands, its global options, and how every failure is told and becomes an exit code."""
+
+import sys
+import tempfile
+import traceback
+from importlib.metadata import PackageNotFoundError, version
+from typing import Annotated, Any, Protocol, runtime_checkable
+
+import typer
+from typer.core import TyperGroup
+
+from serving.cli import bundles, changing, looking, predicting, running
+from serving.cli.commands import DEFAULT_ADMIN, Globals, user_name
+from serving.cli.failures import EXIT_CODES, CommandFailed, ExitCode
+
+HELP = "Serve models by version: canary, shadow, promote, and roll back in under a second."
+
+
+@runtime_checkable
+class UsageProblem(Protocol):
+    """What typer raises about the command line, whichever copy of click it carries."""
+
+    exit_code: int
+
+    def format_message(self) -> str:
+        """The sentence."""
+        ...
+
+
+class Program(TyperGroup):
+    """The group of all commands: tells every failure as `error:` and `hint:` on stderr, never as a traceback."""
+
+    def main(self, *args: Any, **extra: Any) -> Any:  # noqa: ANN401 - typer's own signature
+        """Run a command line and leave with its exit code."""
+        inside = {**extra, "standalone_mode": False}
+        if not extra.get("standalone_mode", True):
+            return super().main(*args, **inside)
+        try:
+            result = super().main(*args, **inside)
+        except (KeyboardInterrupt, typer.Abort):
+            sys.exit(ExitCode.INTERRUPTED)
+        except Exception as error:  # noqa: BLE001 - the top of the program
+            sys.exit(tell(error))
+        sys.exit(result if isinstance(result, int) else ExitCode.DONE)
+
+
+def tell(error: Exception) -> int:
+    """Say on stderr what went wrong and what to do about it; the exit code to leave with."""
+    if isinstance(error, CommandFailed):
+        sentence, hint, code = str(error), error.hint, int(error.exit_code)
+    elif isinstance(error, UsageProblem):
+        sentence, hint, code = error.format_message(), _usage_hint(error), int(ExitCode.USAGE)
+    else:
+        sentence, hint, code = (
+            f"{type(error).__name__}: {error}",
+            f"this is a bug; its trace is in {_keep_trace(error)}",
+            int(ExitCode.FAILED),
+        )
+    typer.echo(f"error: {sentence}\nhint: {hint}", err=True)
+    return code
+
+
+def _usage_hint(error: UsageProblem) -> str:
+    context = getattr(error, "ctx", None)
+    path = getattr(context, "command_path", "pointsman")
+    return f"`{path} --help` explains the command"
+
+
+def _keep_trace(error: Exception) -> str:
+    with tempfile.NamedTemporaryFile("w", prefix="pointsman-", suffix=".log", delete=False) as file:
+        file.write("".join(traceback.format_exception(error)))
+    return file.name
+
+
+def _print_version(wanted: bool) -> None:  # noqa: FBT001 - typer calls it with the flag's value
+    if wanted:
+        typer.echo(f"pointsman {program_version()}")
+        raise typer.Exit
+
+
+def program_version() -> str:
+    """The installed version; a checkout that was never installed has none."""
+    try:
+        return version("pointsman")
+    except PackageNotFoundError:
+        return "unreleased"
+
+
+def main_options(
+    ctx: typer.Context,
+    admin: Annotated[str, typer.Option("--admin", metavar="URL", envvar="POINTSMAN_ADMIN", help="The admin listener.")] = DEFAULT_ADMIN,
+    actor: Annotated[
+        str | None,
+        typer.Option(
+            "--actor", metavar="NAME", envvar="POINTSMAN_ACTOR", help="Whom the history names; you by default.", show_default=False
+        ),
+    ] = None,
+    *,
+    print_version: Annotated[  # noqa: ARG001 - its callback does the work
+        bool, typer.Option("--version", help="Print the program's version.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Keep the global options for the commands."""
+    ctx.obj = Globals(admin, actor or user_name())
+
+
+def build() -> typer.Typer:
+    """The program with all its commands."""
+    app = typer.Typer(
+        name="pointsman",
+        cls=Program,
+        help=HELP,
+        epilog=EXIT_CODES,
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback(help=HELP, epilog=EXIT_CODES)(main_options)
+    for commands in (running, bundles, looking, changing, predicting):
+        commands.register(app)
+    return app

@@ -1,0 +1,154 @@
+"""The commands that change who answers: tag, untag, canary, shadow, promote, rollback."""
+
+from typing import Annotated
+
+import typer
+
+from serving.cli.client import Json
+from serving.cli.commands import FamilyName, Session, VersionName, add_command
+from serving.cli.failures import NotSettled
+from serving.cli.loading import ensure_loaded
+from serving.cli.percent import parse_percent
+from serving.cli.rendering import render_changed, render_plan
+
+SETTLE_SECONDS = 5.0
+
+ReasonOption = Annotated[str, typer.Option("--reason", "-m", help="Why; written to the history.", show_default=False)]
+OverrideFlag = Annotated[
+    bool, typer.Option("--override", help="Let a version that was rolled back take traffic again.", show_default=False)
+]
+TagName = Annotated[str, typer.Argument(metavar="TAG", help="candidate, staging or deprecated.")]
+WaitFlag = Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until every live gateway serves the change.")]
+TimeoutOption = Annotated[float, typer.Option("--timeout", min=0, metavar="SECONDS", help="How long the version may take to load.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands."""
+    for function in (canary, shadow, promote, rollback, release, tag, untag):
+        add_command(app, function, panel="Change who answers")
+
+
+def canary(  # noqa: PLR0913 - one option each
+    session: Session,
+    family: FamilyName,
+    version: VersionName,
+    weight: Annotated[
+        str, typer.Option("--weight", "-w", metavar="PERCENT", help="Percent of the callers, e.g. 10, 2.5 or 10%; 0 ends it.")
+    ],
+    reason: ReasonOption = "",
+    *,
+    override: OverrideFlag = False,
+    wait: WaitFlag = True,
+    timeout: TimeoutOption = 120.0,
+) -> None:
+    """Let a version answer some of the callers; the same callers stay in as the weight grows."""
+    body: Json = {"version": version, "weight": parse_percent(weight), "reason": reason, "override": override}
+    _split(session, family, "canary", body, wait=wait, timeout=timeout)
+
+
+def shadow(  # noqa: PLR0913 - one option each
+    session: Session,
+    family: FamilyName,
+    version: VersionName,
+    percent: Annotated[str, typer.Option("--percent", "-p", metavar="PERCENT", help="Percent of the requests to copy; 0 ends it.")] = "100",
+    reason: ReasonOption = "",
+    *,
+    override: OverrideFlag = False,
+    wait: WaitFlag = True,
+    timeout: TimeoutOption = 120.0,
+) -> None:
+    """Send a version copies of requests and compare its answers; callers never see them."""
+    body: Json = {"version": version, "weight": parse_percent(percent), "reason": reason, "override": override}
+    _split(session, family, "shadow", body, wait=wait, timeout=timeout)
+
+
+def _split(session: Session, family: str, kind: str, body: Json, *, wait: bool, timeout: float) -> None:
+    with session.client() as client:
+        if body["weight"] > 0:
+            ensure_loaded(session, client, family, str(body["version"]), timeout=timeout)
+        changed = client.change("PUT", family, kind, body={**body, "wait": SETTLE_SECONDS if wait else 0})
+    said = (
+        f"{family}: {body['version']} is {kind} with {body['weight']:g} %"
+        if body["weight"]
+        else f"{family}: {body['version']} is no {kind} any more"
+    )
+    _report(session, said, changed)
+
+
+def promote(  # noqa: PLR0913 - one option each
+    session: Session,
+    family: FamilyName,
+    version: VersionName,
+    reason: ReasonOption = "",
+    *,
+    override: OverrideFlag = False,
+    wait: WaitFlag = True,
+    timeout: TimeoutOption = 120.0,
+) -> None:
+    """Make a version production; the one before stays loaded, ready to go back to."""
+    with session.client() as client:
+        ensure_loaded(session, client, family, version, timeout=timeout)
+        body: Json = {"version": version, "reason": reason, "override": override, "wait": SETTLE_SECONDS if wait else 0}
+        changed = client.change("POST", family, "promote", body=body)
+    _report(session, f"{family}: {version} is in production", changed)
+
+
+def rollback(
+    session: Session,
+    family: FamilyName,
+    to: Annotated[
+        str | None, typer.Option("--to", metavar="VERSION", help="Go back to this version, not the last one.", show_default=False)
+    ] = None,
+    reason: ReasonOption = "",
+    *,
+    wait: WaitFlag = True,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would happen.", show_default=False)] = False,
+) -> None:
+    """End the canaries; where there are none, put the previous production back. At once, and whatever else is wrong."""
+    body: Json = {"reason": reason, "dry_run": dry_run, "wait": SETTLE_SECONDS if wait and not dry_run else 0}
+    if to is not None:
+        body["to"] = to
+    with session.client() as client:
+        answer = client.roll_back(family, body)
+    if dry_run:
+        session.output.data(answer, lambda: render_plan(answer))
+    else:
+        _report(session, f"{family}: rolled back, {answer['production']} is in production", answer)
+
+
+def release(session: Session, family: FamilyName, version: VersionName, reason: ReasonOption = "") -> None:
+    """Lift the quarantine of a version that was rolled back; it needs a --reason."""
+    with session.client() as client:
+        changed = client.change("POST", family, "release", body={"version": version, "reason": reason})
+    _report(session, f"{family}: {version} may take traffic again", changed)
+
+
+def tag(
+    session: Session,
+    family: FamilyName,
+    version: VersionName,
+    name: TagName,
+    reason: ReasonOption = "",
+    *,
+    remove: Annotated[bool, typer.Option("--remove", help="Take the tag off instead.", show_default=False)] = False,
+) -> None:
+    """Give a version a tag, or take it off; what is tagged stays loaded."""
+    with session.client() as client:
+        if remove:
+            changed = client.change("DELETE", family, "tags", name, version, query={"reason": reason})
+        else:
+            changed = client.change("PUT", family, "tags", name, body={"version": version, "reason": reason})
+    _report(session, f"{family}: {version} is {'no longer ' if remove else ''}{name}", changed)
+
+
+def untag(session: Session, family: FamilyName, version: VersionName, name: TagName, reason: ReasonOption = "") -> None:
+    """Take a tag off a version."""
+    tag(session, family, version, name, reason, remove=True)
+
+
+def _report(session: Session, said: str, changed: Json) -> None:
+    """Say what changed; a change that not every gateway took up in time is a failure, though it stands."""
+    session.output.data(changed, lambda: render_changed(said, changed))
+    settled = changed.get("settled")
+    if settled is not None and not settled["done"]:
+        raise NotSettled(int(changed["epoch"]), settled["waiting"])

@@ -1,0 +1,121 @@
+"""The thin client of the admin API: one method per kind of question, answers as plain documents, failures by exit code."""
+
+import json
+import time
+from collections.abc import Mapping
+from difflib import get_close_matches
+from typing import Any, Self
+from urllib.parse import quote
+from uuid import uuid4
+
+import httpx
+
+from serving.cli.failures import CommandFailed, Conflict, LostAnswer, NobodyAnswers, NotAPointsman, NotFound, NotReachable
+
+Json = dict[str, Any]
+
+_FAILURES: Mapping[int, type[CommandFailed]] = {404: NotFound, 412: Conflict, 502: NotReachable, 504: NotReachable}
+_ANSWER_SECONDS = 10.0
+
+
+class AdminClient:
+    """Talks to one admin listener."""
+
+    def __init__(self, url: str, actor: str) -> None:
+        self._url = url.rstrip("/")
+        self._http = open_http(url, {"X-Actor": actor}, _ANSWER_SECONDS)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._http.close()
+
+    def get(self, *path: str, **query: str | int) -> Json:
+        """Read a document under /v1."""
+        return self._answer(self._send("GET", path, params=query))
+
+    def family(self, family: str) -> Json:
+        """Read a family; a name that nobody knows gets the names that are near."""
+        try:
+            return self.get("families", family)
+        except NotFound as error:
+            raise self._nearest(family, error) from error
+
+    def roll_back(self, family: str, body: Json) -> Json:
+        """Ask for a rollback, without reading the family first: going back must not depend on anything else."""
+        try:
+            return self.send("POST", ("families", family, "rollback"), body=body)
+        except NotFound as error:
+            raise self._nearest(family, error) from error
+
+    def _nearest(self, family: str, error: NotFound) -> NotFound:
+        names = [str(known["family"]) for known in self.get("families")["families"]]
+        near = get_close_matches(family, names, n=1)
+        return NotFound(str(error), f"did you mean {near[0]!r}?") if near and near != [family] else error
+
+    def change(self, method: str, family: str, *path: str, body: Json | None = None, query: Json | None = None) -> Json:
+        """Change a family as it is now: read its revision, then send the change with it."""
+        revision = int(self.family(family)["revision"])
+        return self.send(method, ("families", family, *path), body=body, query=query, revision=revision)
+
+    def send(
+        self,
+        method: str,
+        path: tuple[str, ...],
+        *,
+        body: Json | None = None,
+        query: Json | None = None,
+        revision: int | None = None,
+    ) -> Json:
+        """Send a change; one whose answer got lost is sent again under the same key, so it happens once."""
+        headers = {"Idempotency-Key": str(uuid4())}
+        if revision is not None:
+            headers["If-Match"] = f'"{revision}"'
+        wait = float((body or query or {}).get("wait", 0.0))
+        timeout = httpx.Timeout(_ANSWER_SECONDS, read=_ANSWER_SECONDS + wait)
+        request = {"json": body, "params": query, "headers": headers, "timeout": timeout}
+        try:
+            response = self._send(method, path, **request)
+        except LostAnswer:
+            time.sleep(0.2)
+            response = self._send(method, path, **request)
+        return self._answer(response)
+
+    def _send(self, method: str, path: tuple[str, ...], **options: Any) -> httpx.Response:  # noqa: ANN401 - httpx's own options
+        try:
+            return self._http.request(method, "/".join((self._url, "v1", *(quote(part, safe="") for part in path))), **options)
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
+            raise NobodyAnswers(self._url) from error
+        except httpx.TransportError as error:
+            raise LostAnswer(self._url, str(error) or type(error).__name__) from error
+
+    def _answer(self, response: httpx.Response) -> Json:
+        document = read_document(response, self._url)
+        if response.is_success:
+            return document
+        raise failure(response.status_code, document)
+
+
+def open_http(url: str, headers: Mapping[str, str], timeout: float) -> httpx.Client:
+    """A connection to a listener that is on loopback or named on purpose: the environment's proxies are not for it."""
+    # Reading the certificates takes 70 ms, which plain HTTP need not pay; redirects, to https or anywhere, are not followed.
+    return httpx.Client(headers=dict(headers), timeout=timeout, trust_env=False, verify=not url.lower().startswith("http://"))
+
+
+def read_document(response: httpx.Response, url: str) -> Json:
+    """The JSON object of an answer. Raises `NotAPointsman` when there is none."""
+    try:
+        document = response.json()
+    except (json.JSONDecodeError, UnicodeDecodeError):
+        document = None
+    if not isinstance(document, dict):
+        raise NotAPointsman(url, response.status_code)
+    return document
+
+
+def failure(status: int, document: Mapping[str, Any]) -> CommandFailed:
+    """The failure that an error document tells of."""
+    kind = _FAILURES.get(status, CommandFailed)
+    error = str(document.get("error") or f"the server answered with status {status}")
+    return kind(error, str(document.get("hint") or "pointsman show FAMILY tells how things stand"))

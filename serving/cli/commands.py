@@ -1,0 +1,77 @@
+"""How a function becomes a command: it receives a session and its own parameters, and gets --json (and --admin) for nothing."""
+
+import inspect
+import os
+import pwd
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import typer
+
+from serving.cli.client import AdminClient
+from serving.cli.failures import EXIT_CODES
+from serving.cli.output import Output
+
+DEFAULT_ADMIN = "http://127.0.0.1:8081"
+
+JsonFlag = Annotated[bool, typer.Option("--json", help="Print the answer as one JSON document.", show_default=False)]
+AdminUrl = Annotated[
+    str | None, typer.Option("--admin", metavar="URL", help="The admin listener, if not the usual one.", show_default=False)
+]
+FamilyName = Annotated[str, typer.Argument(metavar="FAMILY", help="The model family, e.g. digits.")]
+VersionName = Annotated[str, typer.Argument(metavar="VERSION", help="The version, e.g. 1.1.0.")]
+
+
+@dataclass(frozen=True, slots=True)
+class Globals:
+    """The options that stand before the command."""
+
+    admin: str
+    actor: str
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """What a command works with."""
+
+    admin: str
+    actor: str
+    output: Output
+
+    def client(self) -> AdminClient:
+        """Open the way to the admin listener; use it in a `with`."""
+        return AdminClient(self.admin, self.actor)
+
+
+def user_name() -> str:
+    """Who sits at the terminal, in the characters an actor may have."""
+    try:
+        name = pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return "operator"
+    return re.sub(r"[^A-Za-z0-9._@-]", "-", name).lstrip("-._@") or "operator"
+
+
+def add_command(app: typer.Typer, function: Callable[..., None], *, panel: str, remote: bool = True) -> None:
+    """Make `function(session, ...)` a command of its name. `remote`: it talks to the admin listener, so it takes --admin too."""
+
+    def run(ctx: typer.Context, *, json_output: bool = False, admin: str | None = None, **parameters: Any) -> None:  # noqa: ANN401 - the function's own
+        given = ctx.obj if isinstance(ctx.obj, Globals) else Globals(DEFAULT_ADMIN, user_name())
+        function(Session(admin or given.admin, given.actor, Output(as_json=json_output)), **parameters)
+
+    run.__signature__ = _signature(function, remote=remote)  # type: ignore[attr-defined] # typer reads it
+    run.__annotations__ = {}
+    run.__doc__ = function.__doc__
+    app.command(function.__name__, rich_help_panel=panel, epilog=EXIT_CODES)(run)
+
+
+def _signature(function: Callable[..., None], *, remote: bool) -> inspect.Signature:
+    own = list(inspect.signature(function).parameters.values())[1:]
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    shared = [inspect.Parameter("json_output", keyword, default=False, annotation=JsonFlag)]
+    if remote:
+        shared.append(inspect.Parameter("admin", keyword, default=None, annotation=AdminUrl))
+    context = inspect.Parameter("ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
+    return inspect.Signature([context, *own, *shared])

@@ -1,0 +1,110 @@
+"""Why a command did not do what was asked, and the exit code that says so.
+
+CommandFailed           1   failed, or refused by the server
+├── NotSettled, NotLoaded, BundleRefused
+├── BadSettings         2   options, environment or configuration that cannot be used
+├── NotReachable        3   nobody answers there, or not a Pointsman
+│   └── NobodyAnswers, LostAnswer, NotAPointsman
+├── NotFound            4   no such family, version or file
+└── Conflict            5   somebody else changed the family first
+"""
+
+from collections.abc import Sequence
+from enum import IntEnum
+from pathlib import Path
+
+
+class ExitCode(IntEnum):
+    """What scripts may rely on."""
+
+    DONE = 0
+    FAILED = 1
+    USAGE = 2
+    NOT_REACHABLE = 3
+    NOT_FOUND = 4
+    CONFLICT = 5
+    INTERRUPTED = 130
+
+
+EXIT_CODES = (
+    "Exit codes: 0 done, 1 failed or refused, 2 wrong usage, 3 server not reachable, 4 not found, "
+    "5 conflict (somebody else changed the family first), 130 interrupted."
+)
+
+
+class CommandFailed(Exception):
+    """A command that did not do what was asked; `hint` says what to do about it."""
+
+    exit_code = ExitCode.FAILED
+
+    def __init__(self, error: str, hint: str) -> None:
+        self.hint = hint
+        super().__init__(error)
+
+
+class NotSettled(CommandFailed):
+    """A change that stands, though not every gateway serves it yet."""
+
+    def __init__(self, epoch: int, waiting: Sequence[str]) -> None:
+        who = ", ".join(waiting) or "no live gateway"
+        hint = "look again with `pointsman gateways`; a gateway that hangs is replaced"
+        super().__init__(f"the change is made (epoch {epoch}), but not every gateway serves it yet: {who}", hint)
+
+
+class NotLoaded(CommandFailed):
+    """A version that did not become ready, so it got no traffic."""
+
+    def __init__(self, name: str, why: str, hint: str) -> None:
+        super().__init__(f"{name} {why}", hint)
+
+
+class BundleRefused(CommandFailed):
+    """A bundle that cannot be published."""
+
+    def __init__(self, directory: Path, why: str, hint: str) -> None:
+        super().__init__(f"{directory} cannot be published: {why}", hint or "correct the bundle and check it again: pointsman check DIR")
+
+
+class BadSettings(CommandFailed):
+    """Options, environment or a configuration file that cannot be used."""
+
+    exit_code = ExitCode.USAGE
+
+
+class NotReachable(CommandFailed):
+    """Nobody answers there, or somebody who is not a Pointsman."""
+
+    exit_code = ExitCode.NOT_REACHABLE
+
+
+class NobodyAnswers(NotReachable):
+    """No connection could be made."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(f"nobody answers at {url}", "start it with `pointsman serve`, or name the listener with --admin (predict: --url)")
+
+
+class LostAnswer(NotReachable):
+    """The request was sent, and no answer came back: what it asked for may have happened."""
+
+    def __init__(self, url: str, why: str) -> None:
+        super().__init__(f"no answer from {url}: {why}", "look with `pointsman show FAMILY` at how things stand, then try again")
+
+
+class NotAPointsman(NotReachable):
+    """Something else answers there."""
+
+    def __init__(self, url: str, status: int) -> None:
+        super().__init__(f"what answers at {url} is no Pointsman (status {status})", "check --admin and --url")
+
+
+class NotFound(CommandFailed):
+    """There is no such family, version or file."""
+
+    exit_code = ExitCode.NOT_FOUND
+
+
+class Conflict(CommandFailed):
+    """The family changed between reading it and changing it."""
+
+    exit_code = ExitCode.CONFLICT

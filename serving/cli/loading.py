@@ -1,0 +1,46 @@
+"""Getting a version loaded before it is given traffic: ask for it, show that something happens, say why it failed."""
+
+import time
+from collections.abc import Callable
+
+from serving.cli.client import AdminClient, Json
+from serving.cli.commands import Session
+from serving.cli.failures import NotLoaded
+
+POLL_SECONDS = 0.2
+
+
+def ensure_loaded(session: Session, client: AdminClient, family: str, version: str, *, timeout: float) -> None:
+    """Return once the version is READY. Raises `CommandFailed` when it fails to load or is not ready in time."""
+    status = _status(client, family, version)
+    if status is not None and status["state"] == "ready":
+        return
+    if status is None or status["state"] == "unloading":
+        body: Json = {"version": version, "reason": "to be loaded"}
+        client.change("PUT", family, "tags", "candidate", body=body)
+    name = f"{family}@{version}"
+    with session.output.progress(f"{name} is loading") as say:
+        replicas = _await_ready(client, family, version, say, timeout)
+    session.output.note(f"{name} is ready ({replicas} replica{'' if replicas == 1 else 's'}, golden examples passed)")
+
+
+def _await_ready(client: AdminClient, family: str, version: str, say: Callable[[str], None], timeout: float) -> int:
+    name, deadline = f"{family}@{version}", time.monotonic() + timeout
+    while True:
+        status = _status(client, family, version)
+        state = "waiting for the controller" if status is None else str(status["state"])
+        if status is not None and state == "ready":
+            return int(status["replicas"])
+        if status is not None and state == "failed":
+            hint = "no traffic was moved; `pointsman check DIR` finds most causes before publishing"
+            raise NotLoaded(name, f"failed to load: {status['detail'] or 'no reason given'}", hint)
+        if time.monotonic() > deadline:
+            hint = f"wait longer with --timeout, or look at `pointsman versions {family}` and the server's log"
+            raise NotLoaded(name, f"is not ready after {timeout:g} s: {state}", hint)
+        say(f"{name} is {state}")
+        time.sleep(POLL_SECONDS)
+
+
+def _status(client: AdminClient, family: str, version: str) -> Json | None:
+    loaded = client.get("fleet")["versions"]
+    return next((dict(one) for one in loaded if one["family"] == family and one["version"] == version), None)

@@ -1,0 +1,55 @@
+"""The commands that only look: families, show, versions, history, gateways."""
+
+from typing import Annotated
+
+import typer
+
+from serving.cli.commands import FamilyName, Session, add_command
+from serving.cli.rendering import render_families, render_family, render_gateways, render_history, render_versions
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands."""
+    for function in (families, show, versions, history, gateways):
+        add_command(app, function, panel="Look")
+
+
+def families(session: Session) -> None:
+    """List the families, and what each has in production."""
+    with session.client() as client:
+        document = client.get("families")
+    session.output.data(document, lambda: render_families(document))
+
+
+def show(session: Session, family: FamilyName) -> None:
+    """Show a family: what is in production, since when, by whom and why, and what a rollback would do."""
+    with session.client() as client:
+        document = client.family(family)
+    session.output.data(document, lambda: render_family(document))
+
+
+def versions(session: Session, family: FamilyName) -> None:
+    """List a family's versions with their tags and whether they are loaded."""
+    with session.client() as client:
+        client.family(family)
+        document = client.get("families", family, "versions")
+    session.output.data(document, lambda: render_versions(document))
+
+
+def history(
+    session: Session,
+    family: Annotated[str | None, typer.Argument(metavar="[FAMILY]", help="One family only.", show_default=False)] = None,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=1000, help="How many changes, the newest first.")] = 20,
+) -> None:
+    """Tell who changed what, when and why; the newest first."""
+    with session.client() as client:
+        path = ("history",) if family is None else ("families", client.family(family)["family"], "history")
+        document = client.get(*path, limit=limit)
+    session.output.data(document, lambda: render_history(document))
+
+
+def gateways(session: Session) -> None:
+    """List the gateways and the epoch each serves."""
+    with session.client() as client:
+        document = client.get("gateways")
+    session.output.data(document, lambda: render_gateways(document))

@@ -1,0 +1,131 @@
+"""What the answers of the admin API look like to a person, in 80 columns."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import RenderableType
+from rich.text import Text
+
+from serving.cli.output import facts, moment, plural, stack, table
+
+Json = dict[str, Any]
+SHORT_DIGEST = 12
+
+
+def render_families(document: Json) -> RenderableType:
+    """One line per family."""
+    rows = [
+        (
+            one["family"],
+            "-" if one["production"] is None else one["production"]["version"],
+            _shares(one["canaries"]),
+            _shares(one["shadows"]),
+            one["problem"] or one["revision"],
+        )
+        for one in document["families"]
+    ]
+    return table(("family", "production", "canaries", "shadows", "revision"), rows) if rows else "no families yet: pointsman publish DIR"
+
+
+def render_family(document: Json) -> RenderableType:
+    """Everything about one family."""
+    production = document["production"]
+    pairs: list[tuple[str, object]] = [("family", document["family"]), ("PROBLEM", document["problem"])]
+    if production is None:
+        pairs.append(("production", "nothing yet"))
+    else:
+        pairs += [
+            ("production", f"{production['version']}  {production['weight']:g} %, {production['state'] or 'not loaded'}"),
+            ("  digest", production["digest"][:SHORT_DIGEST]),
+            ("  since", moment(production["since"])),
+            ("  by", production["by"]),
+            ("  why", production["reason"]),
+        ]
+    pairs += [("canaries", _shares(document["canaries"])), ("shadows", _shares(document["shadows"]))]
+    pairs += [(f"tag {tag}", ", ".join(versions)) for tag, versions in document["tags"].items() if tag not in {"production", "shadow"}]
+    pairs += [(f"quarantined {version}", why or "no reason given") for version, why in document["quarantined"].items()]
+    pairs += [("rollback", document["rollback"]["sentence"]), ("revision", f"{document['revision']} (epoch {document['epoch']})")]
+    return facts(pairs)
+
+
+def render_versions(document: Json) -> RenderableType:
+    """One line per version, the newest first."""
+    rows = [(one["version"], _parts(one), _state(one), one["digest"][:SHORT_DIGEST], _remark(one)) for one in document["versions"]]
+    return table(("version", "is", "state", "digest", "remark"), rows) if rows else "no versions yet: pointsman publish DIR"
+
+
+def render_history(document: Json) -> RenderableType:
+    """One line per change, the newest first."""
+    rows = [
+        (moment(one["at"]), one["family"], one["action"], one["actor"], " / ".join(part for part in (one["signal"], one["reason"]) if part))
+        for one in document["entries"]
+    ]
+    return table(("at (UTC)", "family", "what", "who", "why"), rows) if rows else "nothing has changed yet"
+
+
+def render_gateways(document: Json) -> RenderableType:
+    """One line per gateway."""
+    rows = [(one["gateway"], one["epoch"], one["behind"] or "", moment(one["seen_at"])) for one in document["gateways"]]
+    return table((f"gateway (newest epoch {document['epoch']})", "serves", "behind", "seen (UTC)"), rows)
+
+
+def render_plan(plan: Json) -> RenderableType:
+    """What a rollback would do."""
+    seconds = plan["estimated_seconds"]
+    return facts(
+        [
+            ("family", plan["family"]),
+            ("possible", "yes" if plan["possible"] else "no"),
+            ("it" if plan["possible"] else "why", plan["sentence"]),
+            ("takes", None if seconds is None else f"about {seconds:g} s"),
+        ]
+    )
+
+
+def render_changed(said: str, changed: Json) -> RenderableType:
+    """What changed, and how fast the gateways followed."""
+    replayed = "  (done before under the same key)" if changed["replayed"] else ""
+    pairs: list[tuple[str, object]] = [("revision", changed["revision"]), ("epoch", changed["epoch"])]
+    settled = changed.get("settled")
+    if settled is not None:
+        verb = "serves" if len(settled["acked"]) == 1 else "serve"
+        followed = f"{plural(len(settled['acked']), 'gateway')} {verb} it after {settled['seconds'] * 1000:.0f} ms"
+        pairs.append(("flipped", followed if settled["acked"] or settled["waiting"] else "no gateway is running"))
+        pairs.append(("acked", ", ".join(f"{ack['gateway']} ({ack['epoch']})" for ack in settled["acked"])))
+        pairs.append(("waiting", ", ".join(settled["waiting"])))
+    return stack(Text(f"{said}{replayed}"), facts(pairs))
+
+
+def _shares(shares: Sequence[Json]) -> str:
+    return ", ".join(f"{share['version']} {share['weight']:g} %" for share in shares)
+
+
+def _parts(version: Json) -> str:
+    parts = [tag for tag in version["tags"] if tag != "shadow"]
+    parts += [f"canary {version['canary']:g} %"] if version["canary"] else []
+    parts += [f"shadow {version['shadow']:g} %"] if version["shadow"] else []
+    return ", ".join([*parts, *(["standby"] if version["standby"] else [])])
+
+
+def _state(version: Json) -> str:
+    replicas = version["replicas"]
+    return f"{version['state'] or '-'}{f' x{replicas}' if replicas > 1 else ''}"
+
+
+def _remark(version: Json) -> str:
+    quarantine = None if version["quarantine"] is None else f"rolled back: {version['quarantine'] or 'no reason given'}"
+    lost = None if version["published"] else "no longer in the registry"
+    return "; ".join(part for part in (version["detail"], quarantine, lost) if part)
+
+
+def render_verdict(verdict: Json) -> RenderableType:
+    """What was found out about a bundle."""
+    compared = verdict["compared_with"] or "nothing: it is the first"
+    pairs: list[tuple[str, object]] = [
+        ("bundle", f"{verdict['family']}@{verdict['version']}"),
+        ("golden", f"{plural(verdict['golden_examples'], 'example')} run"),
+        ("compared with", compared),
+    ]
+    pairs += [(finding["level"], finding["text"]) for finding in verdict["findings"]]
+    pairs.append(("verdict", "may be published" if verdict["ok"] else "cannot be published"))
+    return facts(pairs)

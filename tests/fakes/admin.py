@@ -1,0 +1,67 @@
+"""The admin API over fakes: published families, a fleet whose states a test sets, gateways that ack when told to."""
+
+from collections.abc import Sequence
+
+import httpx
+from fastapi import FastAPI
+
+from registry_client.versions import ModelVersion
+from serving.api.admin import create_app
+from serving.api.services import AdminServices, AdminSurface
+from serving.control.operations import Operations
+from serving.control.views import Views
+from serving.core.routing import Target
+from serving.ports import Clock, GatewayAck, LoadState, LoadStatus
+from tests.fakes.clock import FakeClock
+from tests.fakes.registry import FakeRegistry, digest_of
+from tests.fakes.store import FakeState, FakeStore
+
+BASE = "http://127.0.0.1:8081"
+
+
+class TickingClock(FakeClock):
+    """A clock on which every look takes a second, so that whoever waits is soon done."""
+
+    def monotonic(self) -> float:
+        self.advance(1.0)
+        return super().monotonic()
+
+
+class AdminWorld:
+    """Family `digits` with 1.0.0, 1.1.0 and 1.2.0 published; nothing loaded, nothing in production."""
+
+    def __init__(self, clock: Clock | None = None, public_url: str = "http://127.0.0.1:8080", store: type[FakeStore] = FakeStore) -> None:
+        self.clock = clock or TickingClock()
+        self.state = FakeState()
+        self.store = store(self.clock, self.state)
+        self.registry = FakeRegistry(digits=("1.0.0", "1.1.0", "1.2.0"), customer_intent=("2.4.0",))
+        self.public_url = public_url
+
+    def app(self, hosts: frozenset[str] = frozenset()) -> FastAPI:
+        store = self.store
+        services = AdminServices(
+            operations=Operations(store, store, store, self.registry, self.clock),
+            views=Views(store, store, self.registry),
+            store=store,
+            acks=store,
+            board=store,
+            metrics=lambda: b"pointsman_epoch 1\n",
+        )
+        return create_app(services, AdminSurface(self.public_url, "0.1.0", hosts))
+
+    def client(self) -> httpx.AsyncClient:
+        return httpx.AsyncClient(transport=httpx.ASGITransport(self.app(), raise_app_exceptions=False), base_url=BASE)
+
+    def runs(self, *versions: str, state: LoadState = LoadState.READY, detail: str = "") -> None:
+        """Put versions of digits on the fleet's board, in place of what they were."""
+        targets = [Target("digits", ModelVersion.parse(version), digest_of("digits", version)) for version in versions]
+        others = [status for status in self.state.board if status.target not in targets]
+        self.state.board = (*others, *(LoadStatus(target, state, detail, replicas=1) for target in targets))
+
+    async def gateway_serves(self, epoch: int, name: str = "gateway-1") -> None:
+        await self.store.ack(GatewayAck(name, epoch, self.clock.now()))
+
+    @property
+    def actions(self) -> Sequence[tuple[str, str, str]]:
+        """Action, actor and reason of every change, the first one first."""
+        return [(entry.action, entry.actor, entry.reason) for entry in self.state.audit]

@@ -1,0 +1,235 @@
+import pytest
+
+from registry_client.versions import ModelVersion
+from serving.ports import GatewayAck, LoadState
+from tests.fakes.admin import AdminWorld
+from tests.fakes.admin_server import SelfLoadingStore
+from tests.fakes.terminal import Terminal, says_why
+
+
+def loader(world: AdminWorld) -> SelfLoadingStore:
+    assert isinstance(world.store, SelfLoadingStore)
+    return world.store
+
+
+def test_a_promotion_first_loads_the_version_and_says_so(world: AdminWorld, terminal: Terminal) -> None:
+    result = terminal.run("promote", "digits", "1.0.0", "--reason", "first")
+
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout.startswith("digits: 1.0.0 is in production")
+    assert "digits@1.0.0 is loading" in result.stderr
+    assert "digits@1.0.0 is ready" in result.stderr
+    assert world.actions == [("tag 1.0.0 candidate", "ada", "to be loaded"), ("promote 1.0.0", "ada", "first")]
+
+
+def test_a_version_that_is_ready_is_promoted_at_once(world: AdminWorld, terminal: Terminal) -> None:
+    world.runs("1.0.0")
+
+    result = terminal.run("promote", "digits", "1.0.0")
+
+    assert result.exit_code == 0
+    assert not result.stderr
+    assert [action for action, _, _ in world.actions] == ["promote 1.0.0"]
+
+
+def test_a_version_that_fails_to_load_takes_no_traffic_and_the_reason_is_told(world: AdminWorld, terminal: Terminal) -> None:
+    loader(world).fails = frozenset({ModelVersion.parse("1.1.0")})
+    terminal.run("promote", "digits", "1.0.0")
+
+    result = terminal.run("canary", "digits", "1.1.0", "--weight", "10")
+
+    assert result.exit_code == 1
+    assert says_why(result.stderr)
+    assert "2 of 3 golden examples failed" in result.stderr
+    assert not terminal.json("show", "digits")["canaries"]
+
+
+def test_a_version_that_does_not_load_in_time_takes_no_traffic(world: AdminWorld, terminal: Terminal) -> None:
+    loader(world).hangs = frozenset({ModelVersion.parse("1.0.0")})
+
+    result = terminal.run("promote", "digits", "1.0.0", "--timeout", "0.1")
+
+    assert result.exit_code == 1
+    assert says_why(result.stderr)
+    assert "not ready after 0.1 s: loading" in result.stderr
+
+
+@pytest.mark.parametrize("weight", ["10", "2.5", "10%", " 0.01 % "])
+def test_a_canary_takes_percent_as_people_write_them(terminal: Terminal, weight: str) -> None:
+    terminal.run("promote", "digits", "1.0.0")
+
+    result = terminal.run("canary", "digits", "1.1.0", "--weight", weight)
+
+    assert result.exit_code == 0, result.stderr
+    [canary] = terminal.json("show", "digits")["canaries"]
+    assert canary["weight"] == float(weight.strip(" %"))
+
+
+@pytest.mark.parametrize("weight", ["ten", "101", "-1", "0.001", "nan", "inf", ""])
+def test_what_is_no_percentage_is_wrong_usage(terminal: Terminal, weight: str) -> None:
+    result = terminal.run("canary", "digits", "1.1.0", f"--weight={weight}")
+
+    assert result.exit_code == 2
+    assert says_why(result.stderr)
+
+
+def test_a_canary_of_no_weight_ends_without_being_loaded(world: AdminWorld, terminal: Terminal) -> None:
+    terminal.run("promote", "digits", "1.0.0")
+    terminal.run("canary", "digits", "1.1.0", "--weight", "10")
+    world.state.board = ()
+
+    result = terminal.run("canary", "digits", "1.1.0", "--weight", "0")
+
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout.startswith("digits: 1.1.0 is no canary any more")
+
+
+def test_a_shadow_gets_everything_unless_told_otherwise(terminal: Terminal) -> None:
+    terminal.run("promote", "digits", "1.0.0")
+
+    result = terminal.run("shadow", "digits", "1.1.0")
+
+    assert result.exit_code == 0, result.stderr
+    [shadow] = terminal.json("show", "digits")["shadows"]
+    assert shadow["weight"] == 100
+
+
+def test_a_rollback_tells_how_fast_the_gateways_followed(world: AdminWorld, terminal: Terminal) -> None:
+    terminal.run("promote", "digits", "1.0.0")
+    terminal.run("promote", "digits", "1.1.0")
+    world.state.gateways["gateway-1"] = GatewayAck("gateway-1", 99, world.clock.now())
+
+    result = terminal.run("rollback", "digits", "--reason", "errors")
+
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout.startswith("digits: rolled back, 1.0.0 is in production")
+    assert "1 gateway serves it after" in result.stdout
+    assert "gateway-1 (99)" in result.stdout
+    assert terminal.json("show", "digits")["production"]["version"] == "1.0.0"
+
+
+def test_a_rollback_that_a_gateway_does_not_follow_stands_and_is_told(
+    world: AdminWorld, terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("serving.cli.changing.SETTLE_SECONDS", 0.1)
+    terminal.run("promote", "digits", "1.0.0", "--no-wait")
+    terminal.run("promote", "digits", "1.1.0", "--no-wait")
+    world.state.gateways["gateway-stuck"] = GatewayAck("gateway-stuck", 0, world.clock.now())
+
+    result = terminal.run("rollback", "digits", "--reason", "errors")
+
+    assert result.exit_code == 1
+    assert says_why(result.stderr)
+    assert "gateway-stuck" in result.stderr
+    assert terminal.json("show", "digits")["production"]["version"] == "1.0.0"
+
+
+def test_a_dry_run_changes_nothing(world: AdminWorld, terminal: Terminal) -> None:
+    terminal.run("promote", "digits", "1.0.0")
+    terminal.run("promote", "digits", "1.1.0")
+    before = len(world.actions)
+
+    result = terminal.run("rollback", "digits", "--dry-run")
+
+    assert result.exit_code == 0, result.stderr
+    assert "puts 1.0.0 into production" in " ".join(result.stdout.split())
+    assert len(world.actions) == before
+
+
+def test_a_rollback_with_nothing_to_go_back_to_is_refused(terminal: Terminal) -> None:
+    terminal.run("promote", "digits", "1.0.0")
+
+    result = terminal.run("rollback", "digits", "--reason", "errors")
+
+    assert result.exit_code == 1
+    assert says_why(result.stderr)
+
+
+def test_a_rolled_back_version_is_released_with_a_reason(terminal: Terminal) -> None:
+    terminal.run("promote", "digits", "1.0.0")
+    terminal.run("promote", "digits", "1.1.0")
+    terminal.run("rollback", "digits", "--reason", "errors")
+
+    unreasoned = terminal.run("release", "digits", "1.1.0")
+    reasoned = terminal.run("release", "digits", "1.1.0", "--reason", "it was the data")
+
+    assert (unreasoned.exit_code, reasoned.exit_code) == (1, 0)
+    assert says_why(unreasoned.stderr)
+
+
+def test_tags_are_given_and_taken(world: AdminWorld, terminal: Terminal) -> None:
+    given = terminal.run("tag", "digits", "1.1.0", "candidate")
+    taken = terminal.run("tag", "digits", "1.1.0", "candidate", "--remove")
+    again = terminal.run("tag", "digits", "1.1.0", "candidate")
+    untagged = terminal.run("untag", "digits", "1.1.0", "candidate", "-m", "no need")
+
+    assert [result.exit_code for result in (given, taken, again, untagged)] == [0, 0, 0, 0]
+    assert world.actions[-1] == ("untag 1.1.0 candidate", "ada", "no need")
+
+
+def test_a_tag_that_does_not_exist_is_refused(terminal: Terminal) -> None:
+    result = terminal.run("tag", "digits", "1.1.0", "candidat")
+
+    assert result.exit_code == 1
+    assert says_why(result.stderr)
+
+
+@pytest.mark.parametrize("words", [("promote", "digit", "1.0.0"), ("rollback", "digit")])
+def test_a_family_with_a_typo_gets_the_one_that_is_near(terminal: Terminal, words: tuple[str, ...]) -> None:
+    result = terminal.run(*words)
+
+    assert result.exit_code == 4
+    assert "hint: did you mean 'digits'?" in result.stderr
+
+
+def test_a_version_that_nobody_published_is_not_found(terminal: Terminal) -> None:
+    result = terminal.run("promote", "digits", "9.9.9")
+
+    assert result.exit_code == 4
+    assert says_why(result.stderr)
+
+
+def test_a_version_that_is_none_is_refused(terminal: Terminal) -> None:
+    result = terminal.run("promote", "digits", "one")
+
+    assert result.exit_code == 1
+    assert says_why(result.stderr)
+
+
+def test_a_change_that_somebody_else_was_faster_with_is_a_conflict(world: AdminWorld, terminal: Terminal) -> None:
+    world.runs("1.0.0", "1.1.0")
+
+    async def somebody_else() -> None:
+        world.state.revisions["digits"] = 7
+
+    world.state.before_commit.append(somebody_else)
+    result = terminal.run("promote", "digits", "1.0.0")
+
+    assert result.exit_code == 5
+    assert says_why(result.stderr)
+
+
+def test_a_version_that_failed_before_is_not_waited_for(world: AdminWorld, terminal: Terminal) -> None:
+    world.runs("1.0.0", state=LoadState.FAILED, detail="out of memory")
+
+    result = terminal.run("promote", "digits", "1.0.0")
+
+    assert result.exit_code == 1
+    assert "out of memory" in result.stderr
+    assert not world.actions
+
+
+def test_what_is_said_is_never_taken_for_markup(terminal: Terminal) -> None:
+    terminal.run("promote", "digits", "1.0.0", "-m", "[red]tell[/red] [/] everyone")
+
+    shown = terminal.run("show", "digits")
+
+    assert "[red]tell[/red] [/] everyone" in shown.stdout
+
+
+def test_changes_answer_in_json(world: AdminWorld, terminal: Terminal) -> None:
+    world.runs("1.0.0", state=LoadState.READY)
+
+    changed = terminal.json("promote", "digits", "1.0.0")
+
+    assert (changed["action"], changed["settled"]["done"]) == ("promote 1.0.0", True)

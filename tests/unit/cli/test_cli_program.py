@@ -1,0 +1,117 @@
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from tests.fakes.terminal import Terminal, says_why
+
+REMOTE = [
+    "families",
+    "show",
+    "versions",
+    "history",
+    "gateways",
+    "canary",
+    "shadow",
+    "promote",
+    "rollback",
+    "release",
+    "tag",
+    "untag",
+    "predict",
+]
+COMMANDS = ["serve", "demo", "publish", "check", *REMOTE]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_explains_itself(command: str) -> None:
+    result = Terminal("").run(command, "--help")
+
+    assert result.exit_code == 0
+    assert f"Usage: pointsman {command}" in result.stdout
+    assert "Exit codes: 0 done" in result.stdout
+    assert "--json" in result.stdout
+    assert ("--admin" in result.stdout) == (command in REMOTE) or command == "serve"
+    assert all(len(line) <= 80 for line in result.stdout.splitlines())
+
+
+def test_the_program_explains_itself_and_its_exit_codes() -> None:
+    result = Terminal("").run("--help")
+
+    assert result.exit_code == 0
+    assert all(command in result.stdout for command in COMMANDS)
+    assert "5 conflict" in result.stdout
+
+
+@pytest.mark.parametrize(
+    "words", [("canari",), ("canary",), ("canary", "digits", "1.0.0"), ("--bogus",), ("families", "--jsn"), ("history", "-n", "0")]
+)
+def test_wrong_usage_is_told_and_ends_in_a_hint(words: tuple[str, ...]) -> None:
+    result = Terminal("").run(*words)
+
+    assert result.exit_code == 2
+    assert says_why(result.stderr)
+    assert not result.stdout
+
+
+def test_a_mistyped_command_gets_the_one_that_is_near() -> None:
+    assert "Did you mean 'canary'?" in Terminal("").run("canari").stderr
+
+
+def test_an_interrupt_is_no_failure_of_the_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("serving.cli.commands.AdminClient", interrupted)
+    result = Terminal("").run("families")
+
+    assert result.exit_code == 130
+    assert "Traceback" not in result.output
+
+
+def test_a_bug_shows_no_trace_but_keeps_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def broken(*_: object) -> None:
+        msg = "not foreseen"
+        raise LookupError(msg)
+
+    monkeypatch.setattr("serving.cli.commands.AdminClient", broken)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    result = Terminal("").run("families")
+
+    assert result.exit_code == 1
+    assert says_why(result.stderr)
+    [trace] = tmp_path.iterdir()
+    assert "LookupError: not foreseen" in trace.read_text()
+
+
+def test_the_settings_of_serve_are_checked_before_anything_starts() -> None:
+    result = Terminal("").run("serve", "--port", "8081")
+
+    assert result.exit_code == 2
+    assert says_why(result.stderr)
+
+
+@pytest.mark.parametrize("text", [None, "port: [", "port: many", "prot: 8080", "\udcff", "- 1"])
+def test_a_configuration_that_cannot_be_used_is_told(tmp_path: Path, text: str | None) -> None:
+    config = tmp_path / "gateway.yaml"
+    if text is not None:
+        config.write_bytes(text.encode(errors="surrogateescape"))
+
+    result = Terminal("").run("serve", "--config", str(config))
+
+    assert result.exit_code == 2
+    assert says_why(result.stderr)
+
+
+def test_the_program_starts_without_the_heavy_libraries() -> None:
+    script = (
+        "import sys; from serving.cli.app import build; build()\n"
+        "heavy = {'ray', 'onnxruntime', 'sklearn', 'numpy', 'fastapi', 'pydantic', 'serving.bootstrap', 'serving.dataplane'}\n"
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+
+    assert result.stdout.strip() == "[]"
