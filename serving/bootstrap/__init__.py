@@ -65,9 +65,10 @@ def _signals(stopping: threading.Event) -> Iterator[None]:
 
 def _run(settings: Settings, layout: Layout, stopping: threading.Event) -> None:
     from serving.bootstrap import installation  # noqa: PLC0415 - imports Ray
-    from serving.bootstrap.progress import announce  # noqa: PLC0415
+    from serving.bootstrap.progress import announce, start_log  # noqa: PLC0415
 
     installation.wait_for_ports(settings)
+    start_log(layout.log)
     installation.start_applications(settings, layout)
-    announce(settings, stopping)
+    announce(settings, layout.log, stopping)
     stopping.wait()

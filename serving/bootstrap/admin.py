@@ -40,7 +40,7 @@ class AdminService:
     async def start(self) -> Mapping[str, str]:
         """Open the store, then the port."""
         plan = self._plan
-        configure_logs(json=plan.log_json)
+        configure_logs(json=plan.log_json, file=plan.layout.log)
         clock = SystemClock()
         registry = PublishedVersions(plan.layout)
         self._store = store = await SqliteStore.open(plan.layout.state, clock)

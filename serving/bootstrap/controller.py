@@ -40,7 +40,7 @@ class ControllerService:
     async def start(self) -> Mapping[str, str]:
         """Take over what runs already, then begin to look."""
         plan, clock = self._plan, SystemClock()
-        configure_logs(json=plan.log_json)
+        configure_logs(json=plan.log_json, file=plan.layout.log)
         start_multiprocess(plan.layout.metrics)
         self._store = store = await SqliteStore.open(plan.layout.state, clock)
         self._observations = DatagramObservations(plan.layout.observations, clock)

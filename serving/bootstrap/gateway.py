@@ -66,7 +66,7 @@ class GatewayService:
     async def start(self) -> Mapping[str, str]:
         """Read the routes, reach the replicas, then open the port."""
         plan, loop = self._plan, asyncio.get_running_loop()
-        configure_logs(json=plan.log_json)
+        configure_logs(json=plan.log_json, file=plan.layout.log)
         start_multiprocess(plan.layout.metrics)
         self._recorder = PrometheusRecorder(self._name)
         self._recorder.gateway_started(plan.release)

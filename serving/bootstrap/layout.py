@@ -68,6 +68,11 @@ class Layout:
         return self.data / "run" / "metrics"
 
     @property
+    def log(self) -> Path:
+        """What every process of this run appends its events to."""
+        return self.data / "log" / "events.log"
+
+    @property
     def observations(self) -> Path:
         """The socket on which the controller hears the gateways."""
         return self.sockets / "controller"
@@ -89,7 +94,7 @@ class Layout:
 
     def create(self) -> None:
         """Make the directories. Raises `UnsafeDirectory`, or `OSError` where one cannot be made."""
-        for directory in (self.state.parent, self.cache, self.metrics, self.request_id_key.parent):
+        for directory in (self.state.parent, self.cache, self.metrics, self.request_id_key.parent, self.log.parent):
             directory.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
         self.registry.mkdir(parents=True, exist_ok=True)
         self.sockets.mkdir(mode=PRIVATE, exist_ok=True)

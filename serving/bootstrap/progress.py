@@ -3,9 +3,8 @@
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from pathlib import Path
 
-import httpx
 from ray import serve
 from ray.serve.schema import ApplicationStatus
 
@@ -24,15 +23,14 @@ class StartFailed(Exception):
     hint = "the sentence above says why; with --json the log has more"
 
 
-def announce(settings: Settings, stopping: threading.Event) -> None:
-    """Wait until gateways and admin API answer, say where, then tell how the versions in the route load."""
-    started = time.monotonic()
-    _wait_for_applications(stopping, started)
+def announce(settings: Settings, log: Path, stopping: threading.Event) -> None:
+    """Wait until gateways and admin API answer, say where, and go on telling what happens."""
+    threading.Thread(target=_follow, args=(log, stopping), name="log", daemon=True).start()
+    _wait_for_applications(stopping, time.monotonic())
     if stopping.is_set():
         return
     _say(f"predictions  {public_url(settings)}/v2   and   {public_url(settings)}/v1/families/FAMILY/predict")
     _say(f"admin API    {admin_url(settings)}/v1   metrics {admin_url(settings)}/metrics")
-    threading.Thread(target=_tell_loads, args=(settings, stopping), name="progress", daemon=True).start()
 
 
 def _wait_for_applications(stopping: threading.Event, started: float) -> None:
@@ -51,24 +49,19 @@ def _wait_for_applications(stopping: threading.Event, started: float) -> None:
             raise StartFailed(msg)
 
 
-def _tell_loads(settings: Settings, stopping: threading.Event) -> None:
-    """Print every change of a version's state until all that the routes name are loaded or failed."""
-    told: dict[str, str] = {}
-    with httpx.Client(base_url=admin_url(settings), timeout=2.0, trust_env=False) as admin:
-        while not stopping.wait(LOOK_S * 5):
-            try:
-                versions = admin.get("/v1/fleet").raise_for_status().json()["versions"]
-            except httpx.HTTPError:
-                continue
-            for version in versions:
-                _tell(told, version)
+def start_log(log: Path) -> None:
+    """Begin this run's log; the one of the run before is kept beside it."""
+    if log.exists():
+        log.replace(log.with_name(f"{log.name}.1"))
+    log.touch(mode=0o600)
 
 
-def _tell(told: dict[str, str], version: Mapping[str, str]) -> None:
-    name = f"{version['family']}@{version['version']}"
-    if told.get(name) != version["state"]:
-        told[name] = version["state"]
-        _say(f"{name}  {version['state']}{': ' + version['detail'] if version['detail'] else ''}")
+def _follow(log: Path, stopping: threading.Event) -> None:
+    """Print what the processes of the installation log, as they do."""
+    with log.open() as events:
+        while not stopping.wait(LOOK_S):
+            for line in events:
+                print(line, end="", file=sys.stderr, flush=True)  # noqa: T201 - to the person at the terminal
 
 
 def _say(line: str) -> None:

@@ -46,7 +46,7 @@ class VersionService:
     async def start(self) -> Mapping[str, str]:
         """Verify, load, prove, listen. What is raised says why the version is not READY."""
         plan, loop = self._plan, asyncio.get_running_loop()
-        configure_logs(json=plan.log_json)
+        configure_logs(json=plan.log_json, file=plan.layout.log)
         # On the loop itself: there is nothing else on it until the version is ready.
         client = RegistryClient(FilesBackend(plan.layout.registry), Cache(plan.layout.cache))
         fetched = client.fetch(plan.target.family, str(plan.target.version), expected_digest=plan.target.digest)

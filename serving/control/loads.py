@@ -38,17 +38,22 @@ class Loads:
         self._memory = Memory()
         self._under_way: dict[Target, asyncio.Task[None]] = {}
         self._refused: dict[Target, LoadStatus] = {}
+        self._told: dict[Target, LoadState] = {}
 
     async def step(self) -> None:
         """Look once, start what is due, and post the states."""
         snapshot = await self._records.refresh()
+        # A load that ends while the states are read is not in them yet: it counts as under way.
+        under_way = frozenset(self._under_way)
         states = self._with_refused(await self._yard.fleet.states())
-        look = Look(aspired(snapshot), states, self._clock.monotonic(), frozenset(self._under_way), frozenset(snapshot.invalid))
+        under_way = under_way.union(self._under_way)
+        look = Look(aspired(snapshot), states, self._clock.monotonic(), under_way, frozenset(snapshot.invalid))
         decided = plan(self._policy, look, self._memory)
         self._memory = decided.memory
         self._refused = {target: status for target, status in self._refused.items() if target in look.aspired}
         for action in decided.actions:
             self._start(action)
+        self._tell(states)
         self._yard.recorder.loaded(states)
         await self._yard.board.post(states)
 
@@ -58,6 +63,16 @@ class Loads:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _tell(self, states: Sequence[LoadStatus]) -> None:
+        now = {status.target: status.state for status in states}
+        for status in states:
+            if self._told.get(status.target) is not status.state:
+                say = log.error if status.state is LoadState.FAILED else log.info
+                target = status.target
+                why = {"detail": status.detail} if status.detail else {}
+                say("version_state", family=target.family, version=str(target.version), state=status.state.value, **why)
+        self._told = now
 
     def _with_refused(self, states: Sequence[LoadStatus]) -> tuple[LoadStatus, ...]:
         known = {status.target for status in states}

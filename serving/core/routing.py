@@ -77,10 +77,10 @@ class FamilyRoute:
     production: Target | None = None
     canaries: tuple[CanaryRoute, ...] = ()
     shadows: tuple[ShadowRoute, ...] = ()
-    served: Mapping[ModelVersion, Target] = field(default_factory=dict)
+    served: Mapping[ModelVersion, Target] = field(default_factory=dict[ModelVersion, Target])
     live: frozenset[ModelVersion] = frozenset()
     """Versions that a range may pick: in production, or superseded and still served; never a candidate."""
-    tags: Mapping[Tag, Target] = field(default_factory=dict)
+    tags: Mapping[Tag, Target] = field(default_factory=dict[Tag, Target])
     key_headers: tuple[str, ...] = ()
     """Lower-case names; the first that a request carries is its routing key."""
     missing_key: MissingKey = MissingKey.RANDOM
@@ -98,7 +98,7 @@ class RouteTable:
     """Every family's route at one epoch; gateways swap it whole."""
 
     epoch: int = 0
-    families: Mapping[str, FamilyRoute] = field(default_factory=dict)
+    families: Mapping[str, FamilyRoute] = field(default_factory=dict[str, FamilyRoute])
 
 
 @dataclass(frozen=True, slots=True)

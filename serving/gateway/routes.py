@@ -22,7 +22,7 @@ log = structlog.get_logger()
 class RouteTimes:
     """Seconds: between polls, between acks of an unchanged epoch, and how long a canary's weight outlives its last renewal."""
 
-    poll: float = 0.02
+    poll: float = 0.04
     ack: float = 1.0
     lease: float = 15.0
 

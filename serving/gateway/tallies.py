@@ -47,5 +47,9 @@ class Tallies:
             tally = self._tallies[key] = Tally(target, arm)
         return tally
 
+    def requests(self) -> int:
+        """All requests answered so far."""
+        return sum(tally.requests for tally in self._tallies.values())
+
     def __iter__(self) -> Iterator[Tally]:
         return iter(self._tallies.values())

@@ -1,4 +1,5 @@
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
@@ -31,13 +32,13 @@ class Caller:
 
     def call(self, body: bytes = b"x", *, digest: str = DIGEST, timeout: float = 5.0, patient: bool = True) -> asyncio.Future[Reply]:
         waiting: asyncio.Future[Reply] = self._loop.create_future()
-        self._pool.invoke(Call(CallKind.INFER, digest, body), self._loop.time() + timeout, waiting.set_result, patient=patient)
+        self._pool.invoke(Call(CallKind.INFER, digest, body), time.monotonic() + timeout, waiting.set_result, patient=patient)
         return waiting
 
 
 @pytest.fixture
 async def pool() -> AsyncIterator[LinkPool]:
-    links = LinkPool(asyncio.get_running_loop())
+    links = LinkPool(asyncio.get_running_loop(), time.monotonic)
     yield links
     links.close()
     await asyncio.sleep(0.02)  # the servers' ends see the hang-up

@@ -9,7 +9,7 @@ import pytest
 import uvicorn
 
 from registry_client.versions import ModelVersion
-from serving.api.listener import ListenerLimits, protocol_for
+from serving.api.listener import InferenceProtocol, ListenerLimits, protocol_for
 from serving.core.routing import FamilyRoute, RouteTable, Target
 from serving.gateway.predict import Gateway, GatewayLimits
 from serving.gateway.request_ids import RequestIds
@@ -46,7 +46,8 @@ class Listening:
 
     def sweep(self) -> None:
         for connection in list(self.server.server_state.connections):
-            connection.sweep(asyncio.get_running_loop().time())  # type: ignore[attr-defined]
+            assert isinstance(connection, InferenceProtocol)
+            connection.sweep(asyncio.get_running_loop().time())
 
 
 @asynccontextmanager
