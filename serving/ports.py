@@ -82,7 +82,7 @@ class StateStore(Protocol):
         ...
 
     async def poll(self, seen: Snapshot) -> Snapshot | None:
-        """The newer snapshot if epoch or beats moved on since `seen`, else None; cheap enough to call every 20 ms.
+        """The newer snapshot if epoch or beats moved on since `seen`, else None; cheap enough to call every 40 ms.
 
         A family whose stored record is invalid keeps the record it has in `seen`.
         """

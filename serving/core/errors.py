@@ -1,13 +1,13 @@
 """What a decision can refuse, each with its data and its own sentence. Status codes are assigned at the edges.
 
-    PointsmanError
-    ├── Refusal                 a request that cannot be routed
-    │   ├── FamilyNotServed, VersionNotServed, TagNotServed, RangeNotServed
-    ├── ChangeRefused           a change of a family's record that breaks an invariant (see lifecycle.py)
-    │   ├── NotReady, Quarantined, Deprecated, NothingToRollBack, TooManyCanaries, NotPublished ...
-    ├── StaleRevision           the record moved on since it was read
-    ├── UnknownFamilyRecord     nothing is recorded of that family
-    └── StoreUnavailable        the state store cannot answer; nothing was changed
+PointsmanError
+├── Refusal                 a request that cannot be routed
+│   ├── FamilyNotServed, NothingInProduction, SelectorNotServed
+├── ChangeRefused           a change of a family's record that breaks an invariant (see refusals.py)
+├── StaleRevision           the record moved on since it was read
+├── UnknownFamilyRecord     nothing is recorded of that family
+├── InvalidRecord           what the store holds of a family cannot be believed
+└── StoreUnavailable        the state store cannot answer; nothing was changed
 """
 
 
@@ -71,6 +71,16 @@ class UnknownFamilyRecord(PointsmanError):
     def __init__(self, family: str) -> None:
         self.family = family
         super().__init__(f"no family {family[:80]!r} is known here")
+
+
+class InvalidRecord(PointsmanError):
+    """A family's document that is malformed or contradicts itself: never acted on."""
+
+    hint = "serving goes on with the family's last good routes; restore the record from a backup of the store"
+
+    def __init__(self, family: str, reason: str) -> None:
+        self.family, self.reason = family, reason
+        super().__init__(f"the stored record of family {family[:80]!r} is invalid: {reason}")
 
 
 class StoreUnavailable(PointsmanError):

@@ -61,7 +61,8 @@ class Membership:
         for application in self._wanted.keys() - self._watched.keys():
             handle = DeploymentHandle(DEPLOYMENT, application)
             self._watched[application] = (self._wanted[application], handle)
-            handle._init()  # noqa: SLF001 - starts the long poll without a request
+            # Starts the long poll without a request. It asks Serve's controller, which may take its time: not on this loop.
+            self._loop.run_in_executor(None, handle._init)  # noqa: SLF001
 
     def close(self) -> None:
         """Stop listening."""

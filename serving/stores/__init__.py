@@ -1,0 +1,1 @@
+"""Homes of the state store."""

@@ -1,0 +1,230 @@
+"""The changes that people and the controller make to families: decided by the core, committed by one compare-and-set.
+
+Whoever repeats an operation id learns its first outcome. A rollback asks neither the registry nor what runs.
+"""
+
+import asyncio
+from dataclasses import dataclass, replace
+
+from registry_client.references import Tag
+from registry_client.versions import ModelVersion
+from serving.control.plans import RollbackPlan, plan_of, statuses_of
+from serving.core.changes import Change, ChangeFacts, ClearTag, Promote, Release, RollBack, SetCanary, SetShadow, SetTag, apply, way_back
+from serving.core.errors import InvalidRecord, StaleRevision, StoreUnavailable, UnknownFamilyRecord
+from serving.core.lifecycle import Decided, FamilyRecord, differences
+from serving.core.refusals import OperationReused, ReasonMissing
+from serving.ports import Acks, Clock, Commit, FleetBoard, GatewayAck, LoadState, Registry, Snapshot, StateStore, Transition
+
+ATTEMPTS = 100
+"""How often a rollback tries again when others keep changing the family; each of them succeeded in the meantime."""
+
+LOOK_SECONDS = 0.005
+"""Between two looks at who has acked; gateways poll four times as slowly."""
+
+
+@dataclass(frozen=True, slots=True)
+class Author:
+    """Who asks for a change, why, and under which id; `signal` is the guard or tripwire, when not a person."""
+
+    actor: str
+    reason: str
+    operation_id: str
+    signal: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """The outcome of a change. After a replay, `record` is the newest and `commit` the first outcome."""
+
+    record: FamilyRecord
+    commit: Commit
+    action: str
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """Which live gateways serve an epoch, and which not yet. With no live gateway, nobody serves anything older."""
+
+    done: bool
+    acked: tuple[GatewayAck, ...]
+    waiting: tuple[str, ...]
+    seconds: float
+
+
+class Operations:
+    """One method per change. Each raises `ChangeRefused`, `StaleRevision`, `UnknownFamilyRecord`, `InvalidRecord` or `StoreUnavailable`."""
+
+    def __init__(self, store: StateStore, acks: Acks, board: FleetBoard, registry: Registry, clock: Clock) -> None:
+        self._store = store
+        self._acks = acks
+        self._board = board
+        self._registry = registry
+        self._clock = clock
+
+    async def tag(self, family: str, version: ModelVersion, tag: Tag, author: Author, *, expected: int | None = None) -> Changed:
+        """Put candidate, staging or deprecated on a version."""
+        return await self._make(family, SetTag(version, "", tag), author, expected)
+
+    async def untag(self, family: str, version: ModelVersion, tag: Tag, author: Author, *, expected: int | None = None) -> Changed:
+        """Take a tag off a version."""
+        return await self._make(family, ClearTag(version, tag), author, expected)
+
+    async def canary(
+        self, family: str, version: ModelVersion, weight: int, author: Author, *, expected: int | None = None, override: bool = False
+    ) -> Changed:
+        """Let a version answer `weight` basis points of the traffic; 0 ends it."""
+        return await self._make(family, SetCanary(version, "", weight, override), author, expected)
+
+    async def shadow(
+        self, family: str, version: ModelVersion, weight: int, author: Author, *, expected: int | None = None, override: bool = False
+    ) -> Changed:
+        """Mirror `weight` basis points of the traffic to a version; 0 ends it."""
+        return await self._make(family, SetShadow(version, "", weight, override), author, expected)
+
+    async def promote(
+        self, family: str, version: ModelVersion, author: Author, *, expected: int | None = None, override: bool = False
+    ) -> Changed:
+        """Put a version into production; the one that was there stays hot."""
+        return await self._make(family, Promote(version, "", override), author, expected)
+
+    async def release(self, family: str, version: ModelVersion, author: Author, *, expected: int | None = None) -> Changed:
+        """Lift a version's quarantine, for a reason."""
+        return await self._make(family, Release(version), author, expected)
+
+    async def rollback(self, family: str, author: Author, *, to: ModelVersion | None = None, expected: int | None = None) -> Changed:
+        """Drop the canaries or put an earlier production back. With `expected` None it pre-empts whatever else is going on."""
+        change = RollBack(to)
+        first: FamilyRecord | None = None
+        attempts = ATTEMPTS if expected is None else 1
+        while True:
+            attempts -= 1
+            record, replayed = await self._begin(family, change, author, expected)
+            if replayed is not None:
+                return replayed
+            first = first or record
+            _refuse_other_intent(first, record, to)
+            try:
+                return await self._finish(record, change, ChangeFacts(self._decided(author)), author)
+            except StaleRevision:
+                if not attempts:
+                    raise
+
+    async def plan_rollback(self, family: str, *, to: ModelVersion | None = None) -> RollbackPlan:
+        """What a rollback would do now, or why there is no way back."""
+        record = await self._record(await self._store.snapshot(), family)
+        return plan_of(record, await self._board.read(), to)
+
+    async def settle(self, epoch: int, *, timeout: float) -> Settled:  # noqa: ASYNC109 - giving up is an answer here, not an error
+        """Wait until every live gateway has acked the epoch, or for `timeout` seconds."""
+        started = self._clock.monotonic()
+        acks: tuple[GatewayAck, ...] = ()
+        while True:
+            is_known = True
+            try:
+                acks = tuple(await self._acks.acks())
+            except StoreUnavailable:
+                # The change is made; not being able to look is no reason to say that it was not.
+                is_known = False
+            waiting = tuple(ack.gateway for ack in acks if ack.epoch < epoch)
+            seconds = self._clock.monotonic() - started
+            done = is_known and not waiting
+            if done or seconds >= timeout:
+                return Settled(done, tuple(ack for ack in acks if ack.epoch >= epoch), waiting, seconds)
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def _make(self, family: str, change: Change, author: Author, expected: int | None) -> Changed:
+        record, replayed = await self._begin(family, change, author, expected)
+        if replayed is not None:
+            return replayed
+        _refuse_unreasoned(family, change, author)
+        change = await self._with_digest(record, change)
+        return await self._finish(record, change, await self._facts(record, change, author), author)
+
+    async def _begin(self, family: str, change: Change, author: Author, expected: int | None) -> tuple[FamilyRecord, Changed | None]:
+        """The record to change, and the outcome if this very operation was carried out before."""
+        replayed = await self._replayed(family, change, author)
+        if replayed is not None:
+            return replayed.record, replayed
+        record = await self._record(await self._store.snapshot(), family)
+        if expected is not None and expected != record.revision:
+            raise StaleRevision(family, expected=expected, actual=record.revision)
+        return record, None
+
+    async def _finish(self, record: FamilyRecord, change: Change, facts: ChangeFacts, author: Author) -> Changed:
+        changed = apply(record, change, facts)
+        before, after = differences(record, changed)
+        commit = await self._store.commit(
+            Transition(
+                record=changed,
+                expected_revision=record.revision,
+                actor=author.actor,
+                action=str(change),
+                reason=author.reason,
+                before=before,
+                after=after,
+                operation_id=author.operation_id,
+                at=facts.decided.at,
+                signal=author.signal,
+            )
+        )
+        replayed = await self._replayed(record.family, change, author) if commit.replayed else None
+        return replayed or Changed(changed, commit, str(change))
+
+    async def _replayed(self, family: str, change: Change, author: Author) -> Changed | None:
+        entry = await self._store.committed(author.operation_id)
+        if entry is None:
+            return None
+        if (entry.family, entry.action) != (family, str(change)):
+            raise OperationReused(author.operation_id, done=f"{entry.family}: {entry.action}", asked=f"{family}: {change}")
+        record = await self._record(await self._store.snapshot(), family)
+        return Changed(record, Commit(entry.epoch, entry.revision, replayed=True), entry.action)
+
+    async def _record(self, snapshot: Snapshot, family: str) -> FamilyRecord:
+        if family in snapshot.invalid:
+            raise InvalidRecord(family, snapshot.invalid[family])
+        record = snapshot.families.get(family)
+        if record is None and family not in await self._registry.families():
+            raise UnknownFamilyRecord(family)
+        return record or FamilyRecord(family)
+
+    async def _with_digest(self, record: FamilyRecord, change: Change) -> Change:
+        match change:
+            case SetTag() | Promote():
+                return replace(change, digest=await self._registry.digest(record.family, str(change.version)))
+            case SetCanary() | SetShadow():
+                if change.weight:
+                    return replace(change, digest=await self._registry.digest(record.family, str(change.version)))
+                # Ending something must work whatever the registry does.
+                return replace(change, digest=record.digests.get(change.version, ""))
+            case ClearTag() | RollBack() | Release():
+                return change
+
+    async def _facts(self, record: FamilyRecord, change: Change, author: Author) -> ChangeFacts:
+        if isinstance(change, SetTag | SetCanary | SetShadow | Promote):
+            # A version that is new to the record is meant as the bytes that the change names.
+            record = replace(record, digests={change.version: change.digest, **record.digests})
+        statuses = statuses_of(record, await self._board.read())
+        return ChangeFacts(
+            self._decided(author),
+            ready=frozenset(version for version, status in statuses.items() if status.state is LoadState.READY),
+            states={version: f"{status.state.value} {status.detail}".strip() for version, status in statuses.items()},
+        )
+
+    def _decided(self, author: Author) -> Decided:
+        return Decided(self._clock.now(), author.actor, author.reason)
+
+
+def _refuse_other_intent(first: FamilyRecord, record: FamilyRecord, to: ModelVersion | None) -> None:
+    """Refuse to go on when somebody else has already taken out what this rollback was asked to: it would undo one change too many."""
+    meant, condemned = way_back(first, to).condemned, way_back(record, to).condemned
+    if not set(meant) & set(condemned):
+        raise StaleRevision(first.family, expected=first.revision, actual=record.revision)
+
+
+def _refuse_unreasoned(family: str, change: Change, author: Author) -> None:
+    match change:
+        case SetCanary(override=True) | SetShadow(override=True) | Promote(override=True) | Release():
+            if not author.reason.strip():
+                raise ReasonMissing(family, change.version)
+        case _:
+            return

@@ -1,0 +1,194 @@
+"""What there is to know of families: what is in production, since when, by whom and why, and what a rollback would do."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from registry_client.errors import UnknownFamily
+from registry_client.references import Tag
+from registry_client.versions import ModelVersion
+from serving.control.plans import RollbackPlan, plan_of, statuses_of
+from serving.core.errors import InvalidRecord, UnknownFamilyRecord
+from serving.core.lifecycle import FamilyRecord
+from serving.core.traffic import WHOLE
+from serving.ports import AuditEntry, FleetBoard, LoadState, LoadStatus, Registry, Snapshot, StateStore
+
+
+@dataclass(frozen=True, slots=True)
+class ProductionView:
+    """The version in production: since when, by whom and why. `weight` is what the canaries leave it, in basis points."""
+
+    version: ModelVersion
+    digest: str
+    weight: int
+    since: datetime | None
+    by: str
+    reason: str
+    state: LoadState | None
+
+
+@dataclass(frozen=True, slots=True)
+class ShareView:
+    """A canary or shadow, with its part of the traffic in basis points."""
+
+    version: ModelVersion
+    digest: str
+    weight: int
+    state: LoadState | None
+
+
+@dataclass(frozen=True, slots=True)
+class FamilyView:
+    """One family. `problem` says why its stored record cannot be believed, when it cannot; the rest is then empty."""
+
+    family: str
+    epoch: int
+    revision: int
+    production: ProductionView | None
+    previous: tuple[ModelVersion, ...]
+    canaries: tuple[ShareView, ...]
+    shadows: tuple[ShareView, ...]
+    tags: Mapping[Tag, tuple[ModelVersion, ...]]
+    """Which versions carry each tag; tags that no version carries are left out."""
+    quarantined: Mapping[ModelVersion, str]
+    rollback: RollbackPlan
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class VersionView:
+    """One version. `digest` is the one that is served, or that would be; `state` is None when it is not loaded."""
+
+    version: ModelVersion
+    digest: str
+    published: bool
+    tags: frozenset[Tag]
+    canary_weight: int
+    shadow_weight: int
+    is_standby: bool
+    """Whether it is a superseded production, kept loaded as the way back."""
+    state: LoadState | None
+    detail: str
+    replicas: int
+    since: datetime | None
+    quarantine: str | None
+
+
+class Views:
+    """Answers from one snapshot each. Every method raises `StoreUnavailable` when the store cannot answer."""
+
+    def __init__(self, store: StateStore, board: FleetBoard, registry: Registry) -> None:
+        self._store = store
+        self._board = board
+        self._registry = registry
+
+    async def families(self) -> list[FamilyView]:
+        """Every family that was published or is recorded here, by name; also those whose record cannot be believed."""
+        snapshot, states = await self._store.snapshot(), await self._board.read()
+        names = {*await self._registry.families(), *snapshot.families, *snapshot.invalid}
+        return [_family(snapshot, states, name) for name in sorted(names)]
+
+    async def family(self, name: str) -> FamilyView:
+        """One family. Raises `UnknownFamilyRecord` or `InvalidRecord`."""
+        snapshot = await self._store.snapshot()
+        await self._recorded(snapshot, name)
+        return _family(snapshot, await self._board.read(), name)
+
+    async def versions(self, family: str) -> list[VersionView]:
+        """The versions of a family, published or recorded, the newest first. Raises `UnknownFamilyRecord` or `InvalidRecord`."""
+        record = await self._recorded(await self._store.snapshot(), family)
+        published = {ModelVersion.parse(text) for text in await self._published(family)}
+        statuses = statuses_of(record, await self._board.read())
+        digests = dict(record.digests)
+        for version in published - digests.keys():
+            digests[version] = await self._registry.digest(family, str(version))
+        return [
+            _version(record, version, digests[version], published=version in published, status=statuses.get(version))
+            for version in sorted(digests, reverse=True)
+        ]
+
+    async def history(self, family: str | None, *, limit: int) -> Sequence[AuditEntry]:
+        """Who changed what, when and why; the newest first. Raises `UnknownFamilyRecord`."""
+        entries = await self._store.history(family, limit=limit)
+        if family is not None and not entries:
+            await self._recorded(await self._store.snapshot(), family)
+        return entries
+
+    async def _recorded(self, snapshot: Snapshot, family: str) -> FamilyRecord:
+        if family in snapshot.invalid:
+            raise InvalidRecord(family, snapshot.invalid[family])
+        if family not in snapshot.families and family not in await self._registry.families():
+            raise UnknownFamilyRecord(family)
+        return snapshot.families.get(family) or FamilyRecord(family)
+
+    async def _published(self, family: str) -> Sequence[str]:
+        try:
+            return await self._registry.versions(family)
+        except UnknownFamily:
+            # Recorded here, though the registry has lost it: what is recorded is still worth showing.
+            return ()
+
+
+def _family(snapshot: Snapshot, states: Sequence[LoadStatus], name: str) -> FamilyView:
+    record = snapshot.families.get(name) or FamilyRecord(name)
+    statuses = statuses_of(record, states)
+    return FamilyView(
+        family=name,
+        epoch=snapshot.epoch,
+        revision=record.revision,
+        production=_production(record, statuses),
+        previous=record.previous,
+        canaries=_shares(record, statuses, ((each.version, each.slice.weight) for each in record.canaries)),
+        shadows=_shares(record, statuses, ((each.version, each.weight) for each in record.shadows)),
+        tags={tag: versions for tag in Tag if (versions := _carriers(record, tag))},
+        quarantined=record.quarantined,
+        rollback=plan_of(record, states),
+        problem=snapshot.invalid.get(name, ""),
+    )
+
+
+def _production(record: FamilyRecord, statuses: Mapping[ModelVersion, LoadStatus]) -> ProductionView | None:
+    version, decided = record.production, record.production_decided
+    if version is None:
+        return None
+    return ProductionView(
+        version=version,
+        digest=record.digests[version],
+        weight=WHOLE - sum(canary.slice.weight for canary in record.canaries),
+        since=None if decided is None else decided.at,
+        by="" if decided is None else decided.actor,
+        reason="" if decided is None else decided.reason,
+        state=_state(statuses.get(version)),
+    )
+
+
+def _shares(
+    record: FamilyRecord, statuses: Mapping[ModelVersion, LoadStatus], parts: Iterable[tuple[ModelVersion, int]]
+) -> tuple[ShareView, ...]:
+    return tuple(ShareView(version, record.digests[version], weight, _state(statuses.get(version))) for version, weight in parts)
+
+
+def _carriers(record: FamilyRecord, tag: Tag) -> tuple[ModelVersion, ...]:
+    return tuple(version for version in sorted(record.digests) if tag in record.tags_of(version))
+
+
+def _version(record: FamilyRecord, version: ModelVersion, digest: str, *, published: bool, status: LoadStatus | None) -> VersionView:
+    canary, shadow = record.canary_of(version), record.shadow_of(version)
+    return VersionView(
+        version=version,
+        digest=digest,
+        published=published,
+        tags=record.tags_of(version),
+        canary_weight=0 if canary is None else canary.slice.weight,
+        shadow_weight=0 if shadow is None else shadow.weight,
+        is_standby=version in record.previous,
+        state=_state(status),
+        detail="" if status is None else status.detail,
+        replicas=0 if status is None else status.replicas,
+        since=None if status is None else status.since,
+        quarantine=record.quarantined.get(version),
+    )
+
+
+def _state(status: LoadStatus | None) -> LoadState | None:
+    return None if status is None else status.state

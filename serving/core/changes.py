@@ -1,0 +1,351 @@
+"""The changes that may be made to a family's record, and `apply`, which makes one or refuses it.
+
+Pure and total: any record, change and facts give the next record, one revision higher, or raise a `ChangeRefused`.
+A version takes traffic only when it is READY, and never while deprecated or quarantined. A rollback needs nothing but
+a target: no readiness, no approval, no metrics.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from registry_client.references import Tag
+from registry_client.versions import ModelVersion
+from serving.core.lifecycle import MOST_CANARIES, MOST_SHADOWS, MOST_STANDBYS, Canary, Decided, FamilyRecord, Shadow
+from serving.core.refusals import (
+    AlreadyInProduction,
+    Deprecated,
+    DigestChanged,
+    NeedsProduction,
+    NotARollbackTarget,
+    NothingToRollBack,
+    NotQuarantined,
+    NotReady,
+    NotRouted,
+    Quarantined,
+    TagFollowsRoute,
+    TagNotCarried,
+    TooManyCanaries,
+    TooManyShadows,
+    VersionInUse,
+    WeightOutOfRange,
+    WeightsExceedWhole,
+)
+from serving.core.traffic import WHOLE, End, Slice
+
+
+@dataclass(frozen=True, slots=True)
+class SetTag:
+    """Put `candidate`, `staging` or `deprecated` on a version; the first two leave the version that had them."""
+
+    version: ModelVersion
+    digest: str
+    tag: Tag
+
+    def __str__(self) -> str:
+        return f"tag {self.version} {self.tag.value}"
+
+
+@dataclass(frozen=True, slots=True)
+class ClearTag:
+    """Take a tag off a version."""
+
+    version: ModelVersion
+    tag: Tag
+
+    def __str__(self) -> str:
+        return f"untag {self.version} {self.tag.value}"
+
+
+@dataclass(frozen=True, slots=True)
+class SetCanary:
+    """Let a version answer `weight` basis points of the traffic; 0 ends it. `override` lifts its quarantine."""
+
+    version: ModelVersion
+    digest: str
+    weight: int
+    override: bool = False
+
+    def __str__(self) -> str:
+        return f"canary {self.version} {self.weight / 100:g} %"
+
+
+@dataclass(frozen=True, slots=True)
+class SetShadow:
+    """Mirror `weight` basis points of the traffic to a version; 0 ends it. `override` lifts its quarantine."""
+
+    version: ModelVersion
+    digest: str
+    weight: int
+    override: bool = False
+
+    def __str__(self) -> str:
+        return f"shadow {self.version} {self.weight / 100:g} %"
+
+
+@dataclass(frozen=True, slots=True)
+class Promote:
+    """Put a version into production; the one that was there stays hot. `override` lifts its quarantine."""
+
+    version: ModelVersion
+    digest: str
+    override: bool = False
+
+    def __str__(self) -> str:
+        return f"promote {self.version}"
+
+
+@dataclass(frozen=True, slots=True)
+class RollBack:
+    """Drop the canaries, or, where there are none or `to` says so, put an earlier production back."""
+
+    to: ModelVersion | None = None
+
+    def __str__(self) -> str:
+        return "rollback" if self.to is None else f"rollback to {self.to}"
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """Lift a version's quarantine."""
+
+    version: ModelVersion
+
+    def __str__(self) -> str:
+        return f"release {self.version}"
+
+
+Change = SetTag | ClearTag | SetCanary | SetShadow | Promote | RollBack | Release
+"""A change says in a phrase what it asks for; the phrase is the action in the audit."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeFacts:
+    """What `apply` may know of the world: who asks, which versions are READY, and what the others are instead."""
+
+    decided: Decided
+    ready: frozenset[ModelVersion] = frozenset()
+    states: Mapping[ModelVersion, str] = field(default_factory=dict[ModelVersion, str])
+
+
+@dataclass(frozen=True, slots=True)
+class WayBack:
+    """What a rollback does: production afterwards, the versions it condemns, and the canaries it ends."""
+
+    target: ModelVersion
+    condemned: tuple[ModelVersion, ...]
+    dropped: tuple[ModelVersion, ...]
+
+
+def apply(record: FamilyRecord, change: Change, facts: ChangeFacts) -> FamilyRecord:
+    """Make a change. Raises a `ChangeRefused` that says why not."""
+    return replace(_applied(record, change, facts), revision=record.revision + 1)
+
+
+def way_back(record: FamilyRecord, to: ModelVersion | None = None) -> WayBack:
+    """What a rollback would do now. Raises `NothingToRollBack` or `NotARollbackTarget`."""
+    production, dropped = record.production, record.canary_versions
+    if production is None:
+        raise NothingToRollBack(record.family)
+    if dropped and to in {None, production}:
+        return WayBack(production, condemned=dropped, dropped=dropped)
+    # A standby that was itself rolled back as a canary is gone back to only by name.
+    unstained = (version for version in record.previous if version not in record.quarantined)
+    target = next(unstained, None) if to is None else to
+    if target is None or target == production:
+        raise NothingToRollBack(record.family)
+    if target not in record.previous:
+        raise NotARollbackTarget(record.family, target, record.previous)
+    return WayBack(target, condemned=(production,), dropped=dropped)
+
+
+def _applied(record: FamilyRecord, change: Change, facts: ChangeFacts) -> FamilyRecord:
+    match change:
+        case SetTag() | SetCanary() | SetShadow() | Promote():
+            return _moved(_known(record, change.version, change.digest), change, facts)
+        case ClearTag():
+            return _untagged(record, change)
+        case RollBack():
+            return _rolled_back(record, way_back(record, change.to), facts)
+        case Release():
+            if change.version not in record.quarantined:
+                raise NotQuarantined(record.family, change.version)
+            return _released(record, change.version)
+
+
+def _moved(record: FamilyRecord, change: SetTag | SetCanary | SetShadow | Promote, facts: ChangeFacts) -> FamilyRecord:
+    match change:
+        case SetTag():
+            return _tagged(record, change, facts)
+        case SetCanary():
+            return _with_canary(record, change, facts)
+        case SetShadow():
+            return _with_shadow(record, change, facts)
+        case Promote():
+            return _promoted(record, change, facts)
+
+
+def _known(record: FamilyRecord, version: ModelVersion, digest: str) -> FamilyRecord:
+    recorded = record.digests.get(version)
+    if recorded is None:
+        return replace(record, digests={**record.digests, version: digest})
+    if recorded != digest:
+        raise DigestChanged(record.family, version, recorded=recorded, offered=digest)
+    return record
+
+
+def _tagged(record: FamilyRecord, change: SetTag, facts: ChangeFacts) -> FamilyRecord:
+    version = change.version
+    match change.tag:
+        case Tag.CANDIDATE:
+            # A quarantined version may be loaded and looked at; it still takes no traffic without an override.
+            _refuse_deprecated(record, version)
+            return replace(record, candidate=version)
+        case Tag.STAGING:
+            _refuse_unfit(record, version, override=False)
+            if record.staging not in {None, version}:
+                _refuse_unready(record, version, facts)
+            return replace(record, staging=version)
+        case Tag.DEPRECATED:
+            _refuse_in_use(record, version)
+            return replace(record, deprecated=record.deprecated | {version})
+        case Tag.PRODUCTION | Tag.SHADOW:
+            raise TagFollowsRoute(change.tag)
+
+
+def _untagged(record: FamilyRecord, change: ClearTag) -> FamilyRecord:
+    if change.tag in {Tag.PRODUCTION, Tag.SHADOW}:
+        raise TagFollowsRoute(change.tag)
+    if change.tag not in record.tags_of(change.version):
+        raise TagNotCarried(record.family, change.version, change.tag)
+    match change.tag:
+        case Tag.CANDIDATE:
+            return replace(record, candidate=None)
+        case Tag.STAGING:
+            return replace(record, staging=None)
+        case _:
+            return replace(record, deprecated=record.deprecated - {change.version})
+
+
+def _with_canary(record: FamilyRecord, change: SetCanary, facts: ChangeFacts) -> FamilyRecord:
+    held = record.canary_of(change.version)
+    weight = 0 if held is None else held.slice.weight
+    if _is_end(record, change, held=weight, part="canary"):
+        return _without_canaries(record, frozenset({change.version}))
+    if held is None and len(record.canaries) >= MOST_CANARIES:
+        raise TooManyCanaries(record.family, record.canary_versions)
+    if change.weight > weight:
+        record = _fit_beside_production(record, change, facts)
+    canary = Canary(change.version, Slice(_free_end(record) if held is None else held.slice.end, change.weight))
+    canaries = (*record.canaries, canary) if held is None else tuple(canary if each == held else each for each in record.canaries)
+    total = sum(each.slice.weight for each in canaries)
+    if total > WHOLE:
+        raise WeightsExceedWhole(record.family, total=total)
+    return replace(record, canaries=canaries, salt=record.salt or f"{record.family}@{change.version}")
+
+
+def _with_shadow(record: FamilyRecord, change: SetShadow, facts: ChangeFacts) -> FamilyRecord:
+    held = record.shadow_of(change.version)
+    weight = 0 if held is None else held.weight
+    if _is_end(record, change, held=weight, part="shadow"):
+        return replace(record, shadows=tuple(each for each in record.shadows if each != held))
+    if held is None and len(record.shadows) >= MOST_SHADOWS:
+        raise TooManyShadows(record.family, (shadow.version for shadow in record.shadows))
+    if change.weight > weight:
+        record = _fit_beside_production(record, change, facts)
+    shadow = Shadow(change.version, change.weight)
+    shadows = (*record.shadows, shadow) if held is None else tuple(shadow if each == held else each for each in record.shadows)
+    return replace(record, shadows=shadows)
+
+
+def _is_end(record: FamilyRecord, change: SetCanary | SetShadow, *, held: int, part: str) -> bool:
+    if not 0 <= change.weight <= WHOLE:
+        raise WeightOutOfRange(change.weight)
+    if change.weight:
+        return False
+    if not held:
+        raise NotRouted(record.family, change.version, part)
+    return True
+
+
+def _promoted(record: FamilyRecord, change: Promote, facts: ChangeFacts) -> FamilyRecord:
+    version = change.version
+    if version == record.production:
+        raise AlreadyInProduction(record.family, version)
+    _refuse_unfit(record, version, override=change.override)
+    _refuse_unready(record, version, facts)
+    superseded = () if record.production is None else (record.production,)
+    standbys = tuple(other for other in (*superseded, *record.previous) if other != version)
+    record = _without(_released(record, version), frozenset({version}))
+    return replace(record, production=version, production_decided=facts.decided, previous=standbys[:MOST_STANDBYS])
+
+
+def _rolled_back(record: FamilyRecord, back: WayBack, facts: ChangeFacts) -> FamilyRecord:
+    is_switched = back.target != record.production
+    ended = frozenset((*back.condemned, *back.dropped))
+    record = _without_canaries(_without(record, frozenset(back.condemned)), ended)
+    if is_switched:
+        record = _without(_released(record, back.target), frozenset({back.target}))
+    return replace(
+        record,
+        production=back.target,
+        production_decided=facts.decided if is_switched else record.production_decided,
+        previous=tuple(version for version in record.previous if version != back.target),
+        quarantined={**record.quarantined, **dict.fromkeys(back.condemned, facts.decided.reason)},
+    )
+
+
+def _without(record: FamilyRecord, versions: frozenset[ModelVersion]) -> FamilyRecord:
+    """End what the versions are on their way to production: canary, shadow, candidate."""
+    return replace(
+        _without_canaries(record, versions),
+        shadows=tuple(shadow for shadow in record.shadows if shadow.version not in versions),
+        candidate=None if record.candidate in versions else record.candidate,
+    )
+
+
+def _without_canaries(record: FamilyRecord, versions: frozenset[ModelVersion]) -> FamilyRecord:
+    left = tuple(canary for canary in record.canaries if canary.version not in versions)
+    return replace(record, canaries=left, salt=record.salt if left else "")
+
+
+def _free_end(record: FamilyRecord) -> End:
+    taken = {canary.slice.end for canary in record.canaries}
+    return End.HIGH if End.LOW in taken else End.LOW
+
+
+def _released(record: FamilyRecord, version: ModelVersion) -> FamilyRecord:
+    return replace(record, quarantined={other: why for other, why in record.quarantined.items() if other != version})
+
+
+def _fit_beside_production(record: FamilyRecord, change: SetCanary | SetShadow, facts: ChangeFacts) -> FamilyRecord:
+    if record.production is None:
+        raise NeedsProduction(record.family)
+    if change.version == record.production:
+        raise AlreadyInProduction(record.family, change.version)
+    _refuse_unfit(record, change.version, override=change.override)
+    _refuse_unready(record, change.version, facts)
+    return _released(record, change.version)
+
+
+def _refuse_unfit(record: FamilyRecord, version: ModelVersion, *, override: bool) -> None:
+    _refuse_deprecated(record, version)
+    if version in record.quarantined and not override:
+        raise Quarantined(record.family, version, record.quarantined[version])
+
+
+def _refuse_deprecated(record: FamilyRecord, version: ModelVersion) -> None:
+    if version in record.deprecated:
+        raise Deprecated(record.family, version)
+
+
+def _refuse_unready(record: FamilyRecord, version: ModelVersion, facts: ChangeFacts) -> None:
+    if version not in facts.ready:
+        raise NotReady(record.family, version, facts.states.get(version, "not loaded"))
+
+
+def _refuse_in_use(record: FamilyRecord, version: ModelVersion) -> None:
+    parts = sorted(tag.value for tag in record.tags_of(version) - {Tag.DEPRECATED})
+    if record.canary_of(version) is not None:
+        parts.insert(0, "canary")
+    if parts:
+        raise VersionInUse(record.family, version, " and ".join(parts))

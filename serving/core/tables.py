@@ -1,0 +1,49 @@
+"""From records to the route table: what was decided of every family, as `decide` needs it. Pure."""
+
+from collections.abc import Collection, Iterable, Mapping
+
+from registry_client.references import Tag
+from registry_client.versions import ModelVersion
+from serving.core.lifecycle import FamilyRecord
+from serving.core.routing import CanaryRoute, FamilyRoute, RouteTable, ShadowRoute, Target
+from serving.core.traffic import Slice
+
+_NOBODY: Collection[str] = frozenset()
+
+
+def table_of(epoch: int, records: Iterable[FamilyRecord], lapsed: Collection[str] = _NOBODY) -> RouteTable:
+    """The table of an epoch. In the families of `lapsed`, whose canary lease was not renewed, every canary weighs nothing."""
+    return RouteTable(epoch, {record.family: route_of(record, lapsed=record.family in lapsed) for record in records})
+
+
+def route_of(record: FamilyRecord, *, lapsed: bool = False) -> FamilyRoute:
+    """The route of a family. Total: every record has one."""
+    targets = {version: Target(record.family, version, record.digests[version]) for version in sorted(record.aspired())}
+    return FamilyRoute(
+        family=record.family,
+        production=None if record.production is None else targets[record.production],
+        canaries=tuple(
+            CanaryRoute(targets[canary.version], Slice(canary.slice.end, 0) if lapsed else canary.slice) for canary in record.canaries
+        ),
+        shadows=tuple(ShadowRoute(targets[shadow.version], shadow.weight) for shadow in record.shadows),
+        served=targets,
+        live=_live(record),
+        tags={tag: targets[version] for tag, version in _tags(record).items() if version is not None},
+        key_headers=record.key_headers,
+        missing_key=record.missing_key,
+        salt=record.salt,
+    )
+
+
+def _live(record: FamilyRecord) -> frozenset[ModelVersion]:
+    superseded = {version for version in record.previous if version not in record.quarantined}
+    return frozenset(superseded if record.production is None else superseded | {record.production})
+
+
+def _tags(record: FamilyRecord) -> Mapping[Tag, ModelVersion | None]:
+    return {
+        Tag.STAGING: record.staging,
+        Tag.CANDIDATE: record.candidate,
+        Tag.PRODUCTION: record.production,
+        Tag.SHADOW: record.shadows[0].version if record.shadows else None,
+    }

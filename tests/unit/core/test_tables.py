@@ -1,0 +1,76 @@
+"""From records to the route table."""
+
+from datetime import UTC, datetime
+
+from registry_client.references import Tag
+from registry_client.versions import ModelVersion
+from serving.core.lifecycle import Canary, Decided, FamilyRecord, Shadow
+from serving.core.routing import CanaryRoute, MissingKey, ShadowRoute, Target
+from serving.core.tables import route_of, table_of
+from serving.core.traffic import End, Slice
+
+V1, V9, V10, RC = (ModelVersion.parse(text) for text in ("1.0.0", "9.0.0", "10.0.0", "10.0.0-rc.1"))
+
+
+def target(version: ModelVersion) -> Target:
+    return Target("digits", version, f"digest of {version}")
+
+
+def record(family: str = "digits") -> FamilyRecord:
+    return FamilyRecord(
+        family,
+        revision=4,
+        digests={version: f"digest of {version}" for version in (V1, V9, V10, RC)},
+        production=V9,
+        production_decided=Decided(datetime(2030, 1, 1, tzinfo=UTC), "ada", ""),
+        previous=(V1,),
+        canaries=(Canary(V10, Slice(End.LOW, 500)),),
+        shadows=(Shadow(RC, 10_000),),
+        candidate=V10,
+        staging=V9,
+        key_headers=("x-tenant",),
+        missing_key=MissingKey.PRODUCTION,
+        salt="digits@10.0.0",
+    )
+
+
+def test_a_route_names_every_part_by_version_and_digest() -> None:
+    route = route_of(record())
+
+    assert route.production == target(V9)
+    assert route.canaries == (CanaryRoute(target(V10), Slice(End.LOW, 500)),)
+    assert route.shadows == (ShadowRoute(target(RC), 10_000),)
+    assert route.tags == {Tag.PRODUCTION: target(V9), Tag.STAGING: target(V9), Tag.CANDIDATE: target(V10), Tag.SHADOW: target(RC)}
+    assert (route.key_headers, route.missing_key, route.salt) == (("x-tenant",), MissingKey.PRODUCTION, "digits@10.0.0")
+
+
+def test_served_are_all_that_should_be_loaded_the_newest_last() -> None:
+    assert list(route_of(record()).served) == [V1, V9, RC, V10]
+
+
+def test_live_are_production_and_what_it_superseded_never_a_candidate() -> None:
+    assert route_of(record()).live == {V1, V9}
+
+
+def test_a_standby_in_quarantine_is_no_longer_picked_by_a_range() -> None:
+    family = record()
+
+    route = route_of(FamilyRecord("digits", digests=family.digests, production=V9, previous=(V1,), quarantined={V1: "wrong labels"}))
+
+    assert route.live == {V9}
+    assert set(route.served) == {V1, V9}
+
+
+def test_where_the_lease_lapsed_canaries_weigh_nothing_and_stay_reachable_by_name() -> None:
+    table = table_of(7, [record("digits"), record("iris")], lapsed={"digits"})
+
+    assert [canary.slice.weight for canary in table.families["digits"].canaries] == [0]
+    assert [canary.slice.weight for canary in table.families["iris"].canaries] == [500]
+    assert V10 in table.families["digits"].served
+    assert table.epoch == 7
+
+
+def test_a_family_without_anything_has_an_empty_route() -> None:
+    route = route_of(FamilyRecord("digits"))
+
+    assert (route.production, route.canaries, route.shadows, route.served, route.tags) == (None, (), (), {}, {})

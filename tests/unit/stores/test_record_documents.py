@@ -1,0 +1,146 @@
+"""Records as documents: written the same way every time, read strictly, refused with the field that is wrong."""
+
+import json
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from registry_client.versions import ModelVersion
+from serving.core.errors import InvalidRecord
+from serving.core.lifecycle import Canary, Decided, FamilyRecord, Shadow
+from serving.core.routing import MissingKey
+from serving.core.traffic import End, Slice
+from serving.stores.encoding import MOST_BYTES, record_from_document, record_to_document
+
+V1, V2, V3, RC = (ModelVersion.parse(text) for text in ("1.0.0", "9.0.0", "10.0.0", "10.0.0-rc.1"))
+
+RECORD = FamilyRecord(
+    "digits",
+    revision=12,
+    digests={V1: "a" * 64, V2: "b" * 64, V3: "c" * 64, RC: "d" * 64},
+    production=V2,
+    production_decided=Decided(datetime(2030, 1, 2, 3, 4, 5, 6, tzinfo=timezone(timedelta(hours=2))), "ada", 'she said "now"'),
+    previous=(V1,),
+    canaries=(Canary(V3, Slice(End.HIGH, 250)),),
+    shadows=(Shadow(RC, 10_000),),
+    candidate=V3,
+    staging=V2,
+    deprecated=frozenset({V1}),
+    quarantined={V1: "it answered 7 to everything"},
+    key_headers=("x-tenant",),
+    missing_key=MissingKey.PRODUCTION,
+    salt="digits@10.0.0",
+)
+
+
+def document(**changes: Any) -> bytes:
+    return json.dumps(json.loads(record_to_document(RECORD)) | changes).encode()
+
+
+def test_a_record_is_read_back_as_it_was_written() -> None:
+    assert record_from_document("digits", record_to_document(RECORD)) == RECORD
+
+
+def test_the_same_record_is_the_same_bytes_however_its_mappings_were_filled() -> None:
+    turned = FamilyRecord("digits", digests=dict(sorted(RECORD.digests.items(), reverse=True)), deprecated=frozenset({V3, V2, V1}))
+    straight = FamilyRecord("digits", digests=RECORD.digests, deprecated=frozenset({V1, V2, V3}))
+
+    assert record_to_document(turned) == record_to_document(straight)
+
+
+def test_schema_1_is_a_contract() -> None:
+    plain = FamilyRecord("digits", 1, {V1: "a" * 64}, V1, Decided(datetime(2030, 1, 1, tzinfo=UTC), "ada", "first"), candidate=V1)
+
+    assert json.loads(record_to_document(plain)) == {
+        "schema": 1,
+        "family": "digits",
+        "revision": 1,
+        "digests": {"1.0.0": "a" * 64},
+        "production": "1.0.0",
+        "production_decided": {"at": "2030-01-01T00:00:00Z", "actor": "ada", "reason": "first"},
+        "previous": [],
+        "canaries": [],
+        "shadows": [],
+        "candidate": "1.0.0",
+        "staging": None,
+        "deprecated": [],
+        "quarantined": {},
+        "key_headers": ["x-user-id", "x-session-id"],
+        "missing_key": "random",
+        "salt": "",
+    }
+
+
+@pytest.mark.parametrize(
+    ("field", "changes"),
+    [
+        ("schema", {"schema": 2}),
+        ("surprise", {"surprise": True}),
+        ("family", {"family": "iris"}),
+        ("family", {"family": "../digits"}),
+        ("revision", {"revision": -1}),
+        ("revision", {"revision": 1.5}),
+        ("revision", {"revision": "12"}),
+        ("digests", {"digests": {"1.0": "a" * 64}}),
+        ("digests", {"digests": {"1.0.0": "A" * 64}}),
+        ("digests", {"digests": {}}),
+        ("production", {"production": "latest"}),
+        ("production", {"production": 1}),
+        ("production_decided", {"production_decided": {"at": "yesterday", "actor": "ada", "reason": ""}}),
+        ("previous", {"previous": None}),
+        ("previous", {"previous": ["9.0.0"]}),
+        ("canaries", {"canaries": [{"version": "10.0.0", "end": "middle", "weight": 1}]}),
+        ("canaries", {"canaries": [{"version": "10.0.0", "end": "low", "weight": 10_001}]}),
+        ("canaries", {"canaries": [{"version": "10.0.0", "end": "low", "weight": 0}]}),
+        ("canaries", {"canaries": [{"version": "10.0.0", "end": "low"}]}),
+        ("canaries", {"canaries": [{"version": "9.0.0", "end": "low", "weight": 1}]}),
+        ("shadows", {"shadows": [{"version": "9.0.0", "weight": 1}]}),
+        ("shadows", {"shadows": [{"version": "10.0.0", "weight": 1e308}]}),
+        ("quarantined", {"quarantined": {"9.0.0": "bad"}}),
+        ("quarantined", {"quarantined": {"9.0.0": None}}),
+        ("candidate", {"candidate": "v1"}),
+        ("missing_key", {"missing_key": "whatever"}),
+        ("key_headers", {"key_headers": "x-user-id"}),
+    ],
+)
+def test_an_invalid_document_is_refused_naming_the_field(field: str, changes: dict[str, Any]) -> None:
+    with pytest.raises(InvalidRecord, match=field) as refused:
+        record_from_document("digits", document(**changes))
+
+    assert refused.value.family == "digits"
+
+
+@pytest.mark.parametrize("field", sorted(json.loads(record_to_document(RECORD)).keys() - {"schema"}))
+def test_a_document_without_one_of_its_fields_is_refused(field: str) -> None:
+    parts = json.loads(record_to_document(RECORD))
+    del parts[field]
+
+    with pytest.raises(InvalidRecord, match=field):
+        record_from_document("digits", json.dumps(parts).encode())
+
+
+@pytest.mark.parametrize(
+    "blank",
+    [b"", b"null", b"[]", b"{}", b"{", b"\xff\xfe", b"NaN", b"[" * 100_000, b" " * (MOST_BYTES + 1)],
+    ids=["empty", "null", "list", "no fields", "cut off", "not utf-8", "NaN", "deep", "oversize"],
+)
+def test_what_is_no_record_at_all_is_refused(blank: bytes) -> None:
+    with pytest.raises(InvalidRecord):
+        record_from_document("digits", blank)
+
+
+@given(st.data())
+@settings(max_examples=200, deadline=None)
+def test_a_damaged_document_is_refused_or_still_a_sound_record(data: st.DataObject) -> None:
+    damaged = bytearray(record_to_document(RECORD))
+    for _ in range(data.draw(st.integers(1, 4))):
+        damaged[data.draw(st.integers(0, len(damaged) - 1))] = data.draw(st.integers(0, 255))
+
+    try:
+        record = record_from_document("digits", bytes(damaged))
+    except InvalidRecord:
+        return
+    assert record_from_document("digits", record_to_document(record)) == record
