@@ -125,31 +125,46 @@ class InferenceProtocol(HttpToolsProtocol):
     parser: httptools.HttpRequestParser  # pyright: ignore[reportIncompatibleVariableOverride]  # None only after the connection is lost
 
     def on_message_begin(self) -> None:
-        """Start counting what the caller sends."""
-        super().on_message_begin()
+        """Start counting what the caller sends. The ASGI scope is made later, for requests that need one."""
+        self.url = b""
+        self.headers = []
+        self.expect_100_continue = False
         self.header_bytes = 0
         self.body_bytes = 0
         self.receiving_since: float | None = self.loop.time()
 
     def on_url(self, url: bytes) -> None:
         """Cap the request line together with the headers."""
-        super().on_url(url)
-        self._count_header_bytes(len(url))
+        self.url += url
+        self.header_bytes += len(url)
+        if self.header_bytes > self.limits.header_bytes:
+            raise self._too_many_headers()
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Cap the headers."""
-        super().on_header(name, value)
-        self._count_header_bytes(len(name) + len(value))
+        """Take a header, up to the cap. Called for every header of every request: written out rather than handed on."""
+        name = name.lower()
+        headers = self.headers
+        headers.append((name, value))
+        self.header_bytes += len(name) + len(value)
+        if self.header_bytes > self.limits.header_bytes or len(headers) > self.limits.headers:
+            raise self._too_many_headers()
+        if name == b"expect" and value.lower() == b"100-continue":
+            self.expect_100_continue = True
 
-    def _count_header_bytes(self, size: int) -> None:
-        self.header_bytes += size
-        if self.header_bytes > self.limits.header_bytes or len(self.headers) > self.limits.headers:
-            raise BadRequest(431, f"the headers exceed {self.limits.header_bytes} bytes or {self.limits.headers} lines; send fewer")
+    def _too_many_headers(self) -> BadRequest:
+        return BadRequest(431, f"the headers exceed {self.limits.header_bytes} bytes or {self.limits.headers} lines; send fewer")
+
+    def _make_scope(self) -> None:
+        url, headers, expects = self.url, self.headers, self.expect_100_continue
+        super().on_message_begin()
+        self.url, self.headers, self.expect_100_continue = url, headers, expects
+        self.scope["headers"] = headers
 
     def on_headers_complete(self) -> None:
         """Take the short cut for an inference request; leave anything else to uvicorn."""
         route = self._inference_route()
         if route is None:
+            self._make_scope()
             super().on_headers_complete()
             return
         http_1_1 = self.parser.get_http_version() == "1.1"

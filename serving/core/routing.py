@@ -16,6 +16,8 @@ from serving.core.traffic import WHOLE, Slice, point, refuse_weight
 class Reason(StrEnum):
     """Why a target was chosen; the `X-Route-Reason` header."""
 
+    __hash__ = str.__hash__  # Enum's own is Python code, and these are looked up for every request
+
     PRODUCTION = "production"
     CANARY = "canary"
     PINNED = "pinned"
@@ -26,6 +28,8 @@ class Reason(StrEnum):
 
 class Arm(StrEnum):
     """The part a version played in a request; a metric label."""
+
+    __hash__ = str.__hash__  # as above
 
     PRODUCTION = "production"
     CANARY = "canary"
