@@ -14,7 +14,7 @@ from serving.settings import Settings
 def serve(settings: Settings) -> None:
     """Serve until SIGINT or SIGTERM; everything that was decided is there again at the next start.
 
-    Raises `AlreadyRunning`, `PortTaken`, `UnsafeDirectory` or `StartFailed`, each with a hint.
+    Raises `CannotServe` with a hint: `AlreadyRunning`, `PortTaken`, `UnusableDirectory`, `UnsafeDirectory` or `StartFailed`.
     """
     layout = Layout.of(settings.data, settings.registry_path)
     layout.create()
@@ -47,7 +47,8 @@ def _cluster(layout: Layout) -> Iterator[threading.Event]:
         finally:
             print("stopping", file=sys.stderr)  # noqa: T201 - to the person at the terminal
             cluster.stop(layout.ray)
-            shutil.rmtree(layout.sockets, ignore_errors=True)
+            for directory in (layout.sockets, layout.memory):
+                shutil.rmtree(directory, ignore_errors=True)
 
 
 @contextmanager

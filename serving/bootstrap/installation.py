@@ -10,7 +10,7 @@ from serving.api.listener import ListenerLimits
 from serving.bootstrap.admin import AdminPlan, open_admin
 from serving.bootstrap.controller import ControllerPlan, open_controller
 from serving.bootstrap.gateway import GatewayPlan, open_gateway
-from serving.bootstrap.layout import Layout
+from serving.bootstrap.layout import CannotServe, Layout
 from serving.control.controller import Policies
 from serving.control.reconciler import LoadPolicy
 from serving.core.policy import GuardPolicy
@@ -25,7 +25,7 @@ PORT_PATIENCE_S = 6.0
 """The replicas of an installation that was killed let go of their ports within three seconds."""
 
 
-class PortTaken(Exception):
+class PortTaken(CannotServe):
     """Somebody else listens where this installation should."""
 
     def __init__(self, host: str, port: int, option: str) -> None:

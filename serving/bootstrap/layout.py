@@ -1,25 +1,34 @@
-"""Where an installation keeps things: its data directory, and a short private one for sockets.
+"""Where an installation keeps things: its data directory, a short private one for sockets, and one in memory for metrics.
 
 DATA/registry/          published versions (unless the settings name another place)
 DATA/state/state.db     what is deployed, and the audit trail
 DATA/cache/             verified copies of what is loaded; may be deleted while nothing runs
 DATA/secrets/           keys, mode 0600
-DATA/run/               the lock, and the metrics of the processes that run now
+DATA/log/               what happened in this run, and in the one before
+DATA/run/               the lock
 """
 
 import fcntl
 import os
 import secrets
+import stat
 import tempfile
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
+SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - what is made in it is private, and refused when it is not
 PRIVATE = 0o700
 KEY_BYTES = 32
 
 
-class AlreadyRunning(Exception):
+class CannotServe(Exception):
+    """An installation that cannot be started, for a reason that a person can do something about; `hint` says what."""
+
+    hint: str = ""
+
+
+class AlreadyRunning(CannotServe):
     """Another process serves from this data directory."""
 
     hint = "stop it first, or give this one another --data directory and ports"
@@ -28,7 +37,16 @@ class AlreadyRunning(Exception):
         super().__init__(f"another pointsman (pid {pid}) serves from {data}")
 
 
-class UnsafeDirectory(Exception):
+class UnusableDirectory(CannotServe):
+    """A directory that cannot be made."""
+
+    hint = "name another place with --data, or make it writable for this user"
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__(f"cannot make {error.filename}: {error.strerror}")
+
+
+class UnsafeDirectory(CannotServe):
     """A directory that others could write to stands where ours must be."""
 
     hint = "remove it, or set TMPDIR to a directory of your own"
@@ -44,13 +62,15 @@ class Layout:
     data: Path
     registry: Path
     sockets: Path
+    memory: Path
 
     @classmethod
     def of(cls, data: Path, registry: Path) -> "Layout":
         """The layout of a data directory. The sockets stand elsewhere because a unix socket's path has at most 107 bytes."""
         data = data.absolute()
         name = f"pointsman-{os.getuid()}-{sha256(str(data).encode()).hexdigest()[:8]}"
-        return cls(data, registry.absolute(), Path(tempfile.gettempdir()) / name)
+        sockets = Path(tempfile.gettempdir()) / name
+        return cls(data, registry.absolute(), sockets, SHARED_MEMORY / name if os.access(SHARED_MEMORY, os.W_OK) else sockets)
 
     @property
     def state(self) -> Path:
@@ -64,8 +84,8 @@ class Layout:
 
     @property
     def metrics(self) -> Path:
-        """The memory-mapped counters of every process of this node."""
-        return self.data / "run" / "metrics"
+        """The memory-mapped counters of every process of this node. On a full disk the system kills who writes to such a file."""
+        return self.memory / "metrics"
 
     @property
     def log(self) -> Path:
@@ -93,14 +113,20 @@ class Layout:
         return self.data / "secrets" / "request-ids.key"
 
     def create(self) -> None:
-        """Make the directories. Raises `UnsafeDirectory`, or `OSError` where one cannot be made."""
-        for directory in (self.state.parent, self.cache, self.metrics, self.request_id_key.parent, self.log.parent):
+        """Make the directories. Raises `UnsafeDirectory` or `UnusableDirectory`."""
+        try:
+            self._make()
+        except OSError as error:
+            raise UnusableDirectory(error) from error
+        for directory in (self.sockets, self.memory):
+            _refuse_unsafe(directory)
+
+    def _make(self) -> None:
+        for directory in (self.state.parent, self.cache, self.data / "run", self.request_id_key.parent, self.log.parent):
             directory.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
         self.registry.mkdir(parents=True, exist_ok=True)
-        self.sockets.mkdir(mode=PRIVATE, exist_ok=True)
-        found = self.sockets.lstat()
-        if found.st_uid != os.getuid() or found.st_mode & 0o077 or not self.sockets.is_dir():
-            raise UnsafeDirectory(self.sockets)
+        for directory in (self.sockets, self.memory):
+            directory.mkdir(mode=PRIVATE, exist_ok=True)
 
     def read_request_id_key(self) -> bytes:
         """The secret that signs request ids, made at first use."""
@@ -113,6 +139,12 @@ class Layout:
             key = secrets.token_bytes(KEY_BYTES)
             file.write(key)
         return key
+
+
+def _refuse_unsafe(directory: Path) -> None:
+    found = directory.lstat()
+    if found.st_uid != os.getuid() or found.st_mode & 0o077 or not stat.S_ISDIR(found.st_mode):
+        raise UnsafeDirectory(directory)
 
 
 class Lock:

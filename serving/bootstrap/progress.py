@@ -9,6 +9,7 @@ from ray import serve
 from ray.serve.schema import ApplicationStatus
 
 from serving.bootstrap.installation import admin_url, public_url
+from serving.bootstrap.layout import CannotServe
 from serving.dataplane.fleet import last_sentence
 from serving.settings import Settings
 
@@ -17,10 +18,10 @@ START_DEADLINE_S = 120.0
 OWN = ("gateway", "admin", "controller")
 
 
-class StartFailed(Exception):
+class StartFailed(CannotServe):
     """A part of the installation did not come up."""
 
-    hint = "the sentence above says why; with --json the log has more"
+    hint = "the log above and DATA/log/events.log may tell more"
 
 
 def announce(settings: Settings, log: Path, stopping: threading.Event) -> None:

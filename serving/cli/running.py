@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from serving.cli.commands import Session, add_command
+from serving.cli.failures import CommandFailed
 
 DataOption = Annotated[
     Path | None, typer.Option("--data", metavar="DIR", help="Where everything is kept; made when missing.", show_default="pointsman-data")
@@ -49,9 +50,13 @@ def serve(  # noqa: PLR0913, PLR0917 - one option each
 
     settings = read_settings(config, **given)
     from serving import bootstrap  # noqa: PLC0415 - imports Ray, for which a wrong option should not wait
+    from serving.bootstrap.layout import CannotServe  # noqa: PLC0415 - as above
 
     session.output.note("starting; Ctrl-C stops it")
-    bootstrap.serve(settings)
+    try:
+        bootstrap.serve(settings)
+    except CannotServe as error:
+        raise CommandFailed(str(error), error.hint) from error
 
 
 def demo(

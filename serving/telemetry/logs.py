@@ -6,21 +6,40 @@ write, so lines never mix.
 
 import logging
 import sys
+import traceback
+from contextlib import suppress
+from io import FileIO, TextIOWrapper
 from pathlib import Path
+from typing import Any, TextIO
 
 import structlog
+
+
+class _Unfailing(FileIO):
+    """A file that drops what cannot be written: on a full disk a service must go on, and only its log be silent."""
+
+    def write(self, data: Any, /) -> int:  # noqa: ANN401 - a buffer; Python 3.11 has no name for that
+        """Write a line, or nothing."""
+        with suppress(OSError):
+            super().write(data)
+        return memoryview(data).nbytes
+
+
+def _write_traceback(out: TextIO, error: Any) -> None:  # noqa: ANN401 - what sys.exc_info() gives, as structlog hands it on
+    # structlog's own prints, and Ray's workers have another `print`.
+    out.write("\n" + "".join(traceback.format_exception(*error)).rstrip())
 
 
 def configure_logs(*, json: bool, level: str = "info", file: Path | None = None) -> None:
     """Set up this process: JSON for machines, or aligned text for people; events below `level` are dropped."""
     # Kept open for as long as the process lives: the logger writes to it.
-    out = sys.stderr if file is None else file.open("a", buffering=1)
+    out = sys.stderr if file is None else TextIOWrapper(_Unfailing(file, "a"), "utf-8", write_through=True)
     # Local variables may be callers' data: tracebacks go without.
     tracebacks = structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False))
     render = (
         (tracebacks, structlog.processors.JSONRenderer())
         if json
-        else (structlog.dev.ConsoleRenderer(colors=out.isatty(), exception_formatter=structlog.dev.plain_traceback),)
+        else (structlog.dev.ConsoleRenderer(colors=out.isatty(), exception_formatter=_write_traceback),)
     )
     structlog.configure(
         processors=[

@@ -1,5 +1,6 @@
 import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import structlog
@@ -47,3 +48,38 @@ def test_people_get_text_and_nothing_below_the_level(capsys: pytest.CaptureFixtu
     assert "small_talk" not in err
     assert "canary_rolled_back" in err
     assert "family=digits" in err
+
+
+@pytest.fixture
+def _closed_log() -> Iterator[None]:
+    yield
+    structlog.get_config()["logger_factory"]._file.close()
+
+
+@pytest.mark.usefixtures("_closed_log")
+def test_a_log_file_gets_a_line_for_each_event_and_tracebacks_for_people(tmp_path: Path) -> None:
+    # given
+    file = tmp_path / "events.log"
+    configure_logs(json=False, file=file)
+
+    # when
+    structlog.get_logger().info("version_state", state="ready")
+    try:
+        int("seven")
+    except ValueError:
+        structlog.get_logger().exception("step_failed")
+
+    # then
+    first, *rest = file.read_text().strip().splitlines()
+    assert "version_state" in first
+    assert rest[-1].startswith("ValueError: invalid literal")
+
+
+@pytest.mark.usefixtures("_closed_log")
+def test_a_log_that_cannot_be_written_disturbs_nobody() -> None:
+    # given
+    full = Path("/dev/full")
+    configure_logs(json=True, file=full)
+
+    # when, then
+    structlog.get_logger().warning("store_unreachable")
