@@ -1,0 +1,87 @@
+"""Traffic that goes on while a test does something else: `load_probe.py` in a process of its own, followed by its progress."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from tests.e2e.installation import environment
+
+LAST_S = 100.0
+
+Record = Callable[[str, object], None]
+"""pytest's `record_property`: a figure that stands in the closing summary and in the JUnit report."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoadReport:
+    """What came of all that was sent."""
+
+    sent: int
+    answered: int
+    failed: int
+    unanswered: int
+    failures: list[str]
+    versions: dict[str, int]
+    reasons: dict[str, int]
+    last_sent: dict[str, float]
+    """When the last request was sent that each version answered, on the machine's monotonic clock."""
+    p50_ms: float
+    p99_ms: float
+    max_ms: float
+    behind_ms: float
+    """By how much the client itself was late, at most."""
+
+    def refuse_failures(self) -> None:
+        """Raise unless everything that was sent got a good answer."""
+        assert (self.failed, self.unanswered) == (0, 0), self
+        assert self.answered == self.sent
+
+
+class Load:
+    """Requests to one path at a steady rate, from entering to leaving the context or to `finish`."""
+
+    def __init__(self, port: int, path: str, requests: Sequence[object], *, rate: int) -> None:
+        self._plan = {"port": port, "path": path, "rate": rate, "bodies": [json.dumps(request) for request in requests]}
+
+    def __enter__(self) -> Self:
+        probe = Path(__file__).with_name("load_probe.py")
+        self._process = subprocess.Popen(
+            [sys.executable, str(probe)], env=environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps(self._plan) + "\n")
+        self._process.stdin.flush()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+    def wait_answered(self, count: int) -> int:
+        """Wait until so many more were answered than at the time of asking; how many there are now."""
+        due: int | None = None
+        while True:
+            answered = int(self._next()["answered"])
+            due = answered + count if due is None else due
+            if answered >= due:
+                return answered
+
+    def finish(self) -> LoadReport:
+        """Send no more, wait for the last answer, and give the report."""
+        self._process.terminate()
+        while not (report := self._next())["done"]:
+            pass
+        del report["done"]
+        return LoadReport(**report)
+
+    def _next(self) -> dict[str, Any]:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        assert line, f"the client ended with {self._process.wait(LAST_S)}"
+        document: dict[str, Any] = json.loads(line)
+        return document
