@@ -1,0 +1,69 @@
+"""Writes the benchmark's figures where the documentation has a place for them: `python -m benchmarks.readme`."""
+
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from benchmarks.figures import Result
+from benchmarks.report import EXTRA, LATEST, Extra, table
+
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "benchmarks" / "results"
+PLACE = re.compile(r"(<!-- benchmark\b[^>]*-->\n).*?(<!-- /benchmark -->)", re.DOTALL)
+UNMEASURED = "Not measured yet: `make bench`, then `python -m benchmarks.readme`.\n"
+
+
+def read_results(folder: Path = RESULTS) -> tuple[list[Result], Extra] | None:
+    """The results of the last full run, None before there is one."""
+    if not (folder / LATEST).exists():
+        return None
+    results = msgspec.json.decode((folder / LATEST).read_bytes(), type=list[Result])
+    return results, msgspec.json.decode((folder / EXTRA).read_bytes(), type=Extra)
+
+
+def documents(measured: tuple[list[Result], Extra] | None) -> dict[Path, str]:
+    """What stands in each document's place."""
+    if measured is None:
+        return {ROOT / "README.md": UNMEASURED, ROOT / "docs" / "reliability-figures.md": UNMEASURED}
+    results, extra = measured
+    everything = f"```\n{table(results, extra)}\n```\n"
+    return {ROOT / "README.md": comparison(results, extra), ROOT / "docs" / "reliability-figures.md": everything}
+
+
+def comparison(results: Sequence[Result], extra: Extra) -> str:
+    """The comparison as a table for the README."""
+    machine = extra.machine
+    lines = [
+        f"{machine.cores} cores ({machine.model_name}), one tiny model, one request, medians of {extra.plan.rounds} rounds:",
+        "",
+        "| server | clients | requests/s | p50 ms | p99 ms | MiB |",
+        "|---|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| {one.server} | {one.clients} | {one.rps:,.0f} | {one.p50_ms:.2f} | {one.p99_ms:.2f} | {one.rss_mb:,.0f} |" for one in results
+    ]
+    if extra.flip is not None:
+        flip = extra.flip
+        times = f"p50 {flip.p50_ms:.0f} ms, p99 {flip.p99_ms:.0f} ms"
+        lines += ["", f"From an admin call to the last old answer, with {flip.gateways} gateways: {times}."]
+    return "\n".join(lines) + "\n"
+
+
+def filled(document: str, text: str) -> str:
+    """The document with the text in its place."""
+    return PLACE.sub(lambda place: f"{place[1]}{text}{place[2]}", document)
+
+
+def main() -> int:
+    """Fill in every place."""
+    for path, text in documents(read_results()).items():
+        path.write_text(filled(path.read_text(encoding="utf-8"), text), encoding="utf-8")
+        print(path.relative_to(ROOT))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
