@@ -11,16 +11,20 @@ from typing import Any
 from urllib.parse import unquote
 
 import httptools
+import structlog
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from serving.gateway.messages import Answer, Request, problem
 from serving.gateway.predict import Gateway
 from serving.ports import NO_JSON_PART, CallKind, Encoding
 
+log = structlog.get_logger()
+
 MIB = 2**20
 ENCODINGS = {b"": Encoding.IDENTITY, b"identity": Encoding.IDENTITY, b"gzip": Encoding.GZIP, b"deflate": Encoding.DEFLATE}
 PATHS_KEPT = 4096
-LONGEST_FAMILY = 63
+LONGEST_PATH_KEPT = 256
+"""Bytes; the paths that are kept are callers' text, and together they must stay small."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,23 +89,32 @@ class InferenceCycle:
         self.protocol = protocol
         self.request = request
         self.keep_alive = keep_alive
-        self.body: list[bytes] = []
+        self.body: bytes | bytearray = b""
         self.more_body = True
         self.started = False
         self.response_complete = False
         self.disconnected = False
         self.message_event = _NO_EVENT
 
+    def take(self, body: bytes) -> None:
+        """Add what arrived of the body. One buffer: a list of tiny chunks would weigh many times what they hold."""
+        if not self.body:
+            self.body = body
+            return
+        if isinstance(self.body, bytes):
+            self.body = bytearray(self.body)
+        self.body += body
+
     def start_when_whole(self) -> None:
         """Hand the request to the gateway once it is this one's turn and all of it has arrived."""
         if self.started and not self.more_body and not self.response_complete:
-            body = self.body
-            self.request.body = body[0] if len(body) == 1 else b"".join(body)
+            self.request.body, self.body = bytes(self.body), b""
             self.protocol.gateway.handle(self.request, self.respond)
 
     def respond(self, answer: Answer) -> None:
         """Write the answer, unless the caller has hung up."""
         self.response_complete = True
+        self.request.body = b""  # the connection keeps this cycle until its next request
         if not self.disconnected:
             self.protocol.write_answer(answer, keep_alive=self.keep_alive)
 
@@ -124,6 +137,19 @@ class InferenceProtocol(HttpToolsProtocol):
     routes: dict[bytes, Route]
     parser: httptools.HttpRequestParser  # pyright: ignore[reportIncompatibleVariableOverride]  # None only after the connection is lost
 
+    def connection_made(self, transport: Any) -> None:  # noqa: ANN401 - uvloop's transports are no subclass of asyncio's
+        """Start the clocks that the sweep looks at: a caller that never says anything is idle, too."""
+        super().connection_made(transport)
+        self.receiving_since: float | None = None
+        self.idle_since = self.loop.time()
+        self.is_held = False
+        self.unread = 0
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """What was pipelined and not begun has nobody left to answer to."""
+        self.pipeline.clear()
+        super().connection_lost(exc)
+
     def on_message_begin(self) -> None:
         """Start counting what the caller sends. The ASGI scope is made later, for requests that need one."""
         self.url = b""
@@ -131,7 +157,7 @@ class InferenceProtocol(HttpToolsProtocol):
         self.expect_100_continue = False
         self.header_bytes = 0
         self.body_bytes = 0
-        self.receiving_since: float | None = self.loop.time()
+        self.receiving_since = self.loop.time()
 
     def on_url(self, url: bytes) -> None:
         """Cap the request line together with the headers."""
@@ -162,8 +188,11 @@ class InferenceProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Take the short cut for an inference request; leave anything else to uvicorn."""
+        if self.parser.should_upgrade():
+            raise BadRequest(400, "this listener does not upgrade connections; send plain HTTP/1.1")
         route = self._inference_route()
         if route is None:
+            self._refuse_without_path()
             self._make_scope()
             super().on_headers_complete()
             return
@@ -174,11 +203,19 @@ class InferenceProtocol(HttpToolsProtocol):
         self.cycle = cycle  # type: ignore[assignment]  # it stands in for one
         if self.expect_100_continue:
             self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        if before is None or before.response_complete:
+        if (before is None or before.response_complete) and not self.is_held:
             cycle.started = True
         else:
             self.flow.pause_reading()
             self.pipeline.appendleft((cycle, self.app))  # type: ignore[arg-type]
+
+    def _refuse_without_path(self) -> None:
+        try:
+            path = httptools.parse_url(self.url).path
+        except httptools.HttpParserInvalidURLError:
+            path = None
+        if path is None:
+            raise BadRequest(400, "the request line names no path")
 
     def _inference_route(self) -> Route | None:
         if self.parser.get_method() != b"POST":
@@ -186,7 +223,7 @@ class InferenceProtocol(HttpToolsProtocol):
         route = self.routes.get(self.url)
         if route is None:
             route = read_route(self.url)
-            if route is not None:
+            if route is not None and len(self.url) <= LONGEST_PATH_KEPT:
                 if len(self.routes) >= PATHS_KEPT:
                     self.routes.clear()
                 self.routes[self.url] = route
@@ -199,7 +236,7 @@ class InferenceProtocol(HttpToolsProtocol):
             raise BadRequest(413, f"the body exceeds the limit of {self.limits.body} bytes")
         cycle: InferenceCycle | RequestResponseCycle = self.cycle
         if type(cycle) is InferenceCycle:
-            cycle.body.append(body)
+            cycle.take(body)
         else:
             super().on_body(body)
 
@@ -215,14 +252,15 @@ class InferenceProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Feed the parser; what is refused here closes the connection, since the rest of the request is still on the wire."""
-        self.idle_since: float | None = None
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserCallbackError as error:
             cause = error.__context__
-            if not isinstance(cause, BadRequest):
-                raise
-            self._refuse(cause.status, cause.sentence)
+            if isinstance(cause, BadRequest):
+                self._refuse(cause.status, cause.sentence)
+            else:
+                log.error("request_failed", exc_info=cause)
+                self._refuse(500, "the gateway failed on this request")
         except httptools.HttpParserUpgrade:
             self._refuse(400, "this listener does not upgrade connections")
         except httptools.HttpParserError:
@@ -240,34 +278,66 @@ class InferenceProtocol(HttpToolsProtocol):
         self.server_state.total_requests += 1
         if self.transport.is_closing():
             return
-        self.flow.resume_reading()
-        if self.pipeline:
-            cycle, app = self.pipeline.pop()
-            self._start_asgi_task(cycle, app)
+        self.idle_since = self.loop.time()
+        if self.flow.write_paused:  # answers must not pile up for a caller that does not read them
+            self.is_held = True
+            self.flow.pause_reading()
         else:
-            self.idle_since = self.loop.time()
+            self._go_on()
+
+    def resume_writing(self) -> None:
+        """Go on once the caller has read enough of its answers."""
+        super().resume_writing()
+        if self.is_held:
+            self.is_held = False
+            if not self.transport.is_closing():
+                self._go_on()
+
+    def _go_on(self) -> None:
+        following = self.pipeline.pop() if self.pipeline else None
+        if not self.pipeline and self.flow.read_paused:
+            self.flow.resume_reading()
+            if self.receiving_since is not None:  # it was not the caller who paused
+                self.receiving_since = self.loop.time()
+        if following is not None:
+            # Not at once: answers that need no waiting would nest, one call deeper for every request that was pipelined.
+            self.loop.call_soon(self._start_asgi_task, *following)
 
     def write_answer(self, answer: Answer, *, keep_alive: bool) -> None:
         """Write one answer as a whole."""
+        if self.transport.is_closing():  # a connection that was refused for what followed this request
+            return
         self.transport.write(render(answer, keep_alive=keep_alive))
         if not keep_alive:
-            self.transport.close()
+            self._hang_up()
         self.on_response_complete()
 
     def sweep(self, now: float) -> None:
-        """Close the connection if the caller is too slow or idle."""
-        since = getattr(self, "receiving_since", None)
-        if since is not None and now - since > self.limits.receive_timeout:
-            self._refuse(408, f"the request was not received within {self.limits.receive_timeout:g} seconds")
-            return
-        idle = getattr(self, "idle_since", None)
-        if idle is not None and now - idle > self.limits.idle_timeout:
-            self.transport.close()
+        """Close the connection if the caller is too slow, idle, or does not read."""
+        is_idle = now - self.idle_since > self.limits.idle_timeout
+        if self.is_held or self.transport.is_closing():
+            self._sweep_unread(now, is_idle=is_idle)
+        elif self.receiving_since is not None:
+            if not self.flow.read_paused and now - self.receiving_since > self.limits.receive_timeout:
+                self._refuse(408, f"the request was not received within {self.limits.receive_timeout:g} seconds")
+        elif is_idle and (self.cycle is None or self.cycle.response_complete):
+            self._hang_up()
+
+    def _sweep_unread(self, now: float, *, is_idle: bool) -> None:
+        unread = self.transport.get_write_buffer_size()
+        if unread != self.unread:  # slowly, but it reads
+            self.unread, self.idle_since = unread, now
+        elif is_idle:
+            self.transport.abort()
 
     def _refuse(self, status: int, sentence: str) -> None:
         if not self.transport.is_closing():
             self.transport.write(render(Answer(status, problem(sentence)), keep_alive=False))
-            self.transport.close()
+            self._hang_up()
+
+    def _hang_up(self) -> None:
+        self.idle_since = self.loop.time()
+        self.transport.close()
 
 
 def read_request(route: Route, headers: list[tuple[bytes, bytes]], limits: ListenerLimits) -> Request:

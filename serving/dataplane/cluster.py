@@ -28,7 +28,6 @@ def _environment(token: Path) -> Mapping[str, str]:
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN_PATH": str(token),
         "RAY_USAGE_STATS_ENABLED": "0",
-        "RAY_DISABLE_IMPORT_WARNING": "1",
         "RAY_LOGGER_LEVEL": "error",
         "RAY_SERVE_LOG_TO_STDERR": "0",
         # Without it Ray turns 127.0.0.1 into the machine's outward address.

@@ -9,7 +9,7 @@ from typing import Any
 from ray import serve
 from ray.serve.api import RunTarget
 from ray.serve.config import RequestRouterConfig
-from ray.serve.schema import ApplicationStatus, ApplicationStatusOverview
+from ray.serve.schema import ApplicationStatus, ApplicationStatusOverview, ServeStatus
 
 from serving.core.routing import Target
 from serving.dataplane.membership import DEPLOYMENT, application_of
@@ -89,7 +89,7 @@ class ServeFleet:
 
     async def states(self) -> Sequence[LoadStatus]:
         """What Serve says of every version's application that this controller knows."""
-        status = await asyncio.to_thread(serve.status)
+        status = await asyncio.to_thread(_status_of_all)
         known = ((application, overview) for application, overview in status.applications.items() if application in self._targets)
         return [self._status(application, overview) for application, overview in known]
 
@@ -109,6 +109,12 @@ class ServeFleet:
         running = sum(count for each, count in states.items() if each == RUNNING)
         detail = "" if deployment is None or state is LoadState.READY else last_sentence(deployment.message)
         return LoadStatus(self._targets[application], state, detail, running)
+
+
+def _status_of_all() -> ServeStatus:
+    # What Serve answers holds every router's config, and to read one is to build one.
+    with _building:
+        return serve.status()
 
 
 def last_sentence(message: str) -> str:

@@ -4,6 +4,8 @@ frame   = length u32 | id u32 | payload           length counts id and payload; 
 call    = kind u8 | encoding u8 | flags u8 | digest 32 bytes | json_length i32 | primary_length u32 | primary_json_length i32 |
           body | primary body
 reply   = status u16 | failure u8 | json_length i32 | body
+
+A version's first frame on every link is its greeting: id 0, no payload.
 """
 
 from struct import Struct
@@ -21,6 +23,10 @@ LARGEST_FRAME = 256 * 2**20
 """Bytes; above every body cap, so only a broken peer sends more."""
 
 _ID_BYTES = 4
+GREETING_ID = 0
+GREETING = PREFIX.pack(_ID_BYTES, GREETING_ID)
+"""Says that a process took the connection. That it could be made does not: the socket of a killed process accepts until it is closed."""
+
 _FAILURES: tuple[Failure | None, ...] = (None, *Failure)
 _FAILURE_CODES = {failure: code for code, failure in enumerate(_FAILURES)}
 

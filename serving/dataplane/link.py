@@ -12,7 +12,7 @@ from itertools import count
 
 import structlog
 
-from serving.dataplane.frames import BrokenFrame, FrameReader, decode_reply, encode_call
+from serving.dataplane.frames import GREETING_ID, BrokenFrame, FrameReader, decode_reply, encode_call
 from serving.gateway.messages import failed
 from serving.ports import Call, Failure, Reply
 
@@ -41,7 +41,7 @@ class Pending:
 
 
 class Link(asyncio.Protocol):
-    """One connection to one replica."""
+    """One connection to one replica; it counts from the replica's greeting on."""
 
     def __init__(self, pool: "VersionLinks", address: str) -> None:
         self.address = address
@@ -51,16 +51,20 @@ class Link(asyncio.Protocol):
         self._numbers = count(1)
         self._out: list[bytes] = []
         self._transport: asyncio.Transport | None = None
+        self.greeted: asyncio.Future[bool] = pool.loop.create_future()
+        """Whether the replica has greeted before it hung up."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # a stream's transport; uvloop's is no subclass
-        """Join the pool."""
+        """Wait for the greeting."""
         self._transport = transport
-        self._pool.joined(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Leave the pool; what was under way is the pool's to place again."""
         del exc
-        self._pool.lost(self)
+        if not self.greeted.done():
+            self.greeted.set_result(False)
+        elif not self.greeted.cancelled():
+            self._pool.lost(self)
 
     def data_received(self, data: bytes) -> None:
         """Hand every reply that arrived to the one who waits for it; a reply that came after its deadline is dropped."""
@@ -69,6 +73,9 @@ class Link(asyncio.Protocol):
                 pending = self.pending.pop(number, None)
                 if pending is not None:
                     pending.done(decode_reply(payload))
+                elif number == GREETING_ID and not self.greeted.done():
+                    self.greeted.set_result(True)
+                    self._pool.joined(self)
         except BrokenFrame as error:
             log.exception("link_broken", address=self.address, why=str(error))
             self.close()
@@ -179,14 +186,25 @@ class VersionLinks:
     async def _connect(self, address: str) -> None:
         try:
             while address in self._addresses:
-                try:
-                    await self.loop.create_unix_connection(lambda: Link(self, address), address)
-                except OSError:
-                    await asyncio.sleep(RECONNECT_S)
-                else:
+                link = await self._reach(address)
+                if link in self.links:  # or it is lost again already
                     return
+                await asyncio.sleep(RECONNECT_S)
         finally:
             self._dialling.pop(address, None)
+
+    async def _reach(self, address: str) -> Link | None:
+        """Connect and wait for the greeting or the end; None where nobody listens."""
+        try:
+            _, link = await self.loop.create_unix_connection(lambda: Link(self, address), address)
+        except OSError:
+            return None
+        try:
+            await link.greeted
+        except asyncio.CancelledError:
+            link.close()
+            raise
+        return link
 
 
 class LinkPool:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import structlog
 
-from serving.dataplane.frames import BrokenFrame, FrameReader, decode_call, encode_reply
+from serving.dataplane.frames import GREETING, BrokenFrame, FrameReader, decode_call, encode_reply
 from serving.gateway.messages import failed
 from serving.ports import Call, Engine, Failure, Reply
 
@@ -24,8 +24,9 @@ class WorkerLink(asyncio.Protocol):
         self.transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # a stream's transport; uvloop's is no subclass
-        """Keep the way back."""
+        """Keep the way back, and greet: the gateway sends nothing before."""
         self.transport = transport
+        transport.write(GREETING)
         self._worker.links.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:

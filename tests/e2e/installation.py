@@ -74,7 +74,8 @@ class Installation:
     def at(cls, folder: Path) -> "Installation":
         """An installation that was never started, on ports of its own."""
         folder.mkdir(parents=True, exist_ok=True)
-        return cls(folder, *free_ports(2))
+        port, admin_port = free_ports(2)
+        return cls(folder, port, admin_port)
 
     @property
     def data(self) -> Path:
@@ -131,7 +132,8 @@ class Installation:
             return False
         own = {process.pid for process in processes.in_session(self.serve.pid)}
         try:
-return len(self.gateway_pids() & own) >= 2 and httpx.get(f"{self.public_url}/v2/health/live", trust_env=False).is_success
+            has_gateways = len(self.gateway_pids() & own) >= 2
+            return has_gateways and httpx.get(f"{self.public_url}/v2/health/live", trust_env=False).is_success
         except httpx.HTTPError:
             return False
 

@@ -2,6 +2,7 @@
 
 import os
 import signal
+from itertools import pairwise
 
 import pytest
 
@@ -68,6 +69,6 @@ def test_no_counter_goes_down_under_traffic_nor_when_a_gateway_is_killed(install
         report = load.finish()
     scrapes.append(scrape(installation))
 
-    assert [earlier.fallen(later) for earlier, later in zip(scrapes, scrapes[1:], strict=False)] == [[]] * (len(scrapes) - 1)
+    assert [earlier.fallen(later) for earlier, later in pairwise(scrapes)] == [[]] * (len(scrapes) - 1)
     assert total(scrapes[-1]) - total(scrapes[0]) > 0
     assert total(scrapes[-1]) >= report.answered

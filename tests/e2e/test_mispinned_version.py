@@ -2,7 +2,6 @@
 
 import time
 
-
 from tests.e2e.calls import Caller
 from tests.e2e.families import Bundles, Deployment
 from tests.e2e.installation import Installation, Json

@@ -34,6 +34,9 @@ def own(bundles: Bundles, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 
 def serves_as_before(installation: Installation, bundles: Bundles) -> bool:
+    """Whether it does, once what the routes name is loaded again."""
+    for version in ("1.0.0", "1.1.0"):
+        installation.wait_ready(FAMILY, version)
     example = bundles.golden("digits/1.1.0")[0]
     with Caller(installation.port) as caller:
         answers = [caller.predict(FAMILY, example["request"], slot) for slot in (None, "1.0.0", "staging")]

@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +51,7 @@ def golden(bundles: Bundles) -> dict[str, list[Json]]:
 
 
 @pytest.fixture(scope="module")
-def reports(installation: Installation, golden: dict[str, list[Json]]) -> Iterator[Json]:
+def reports(installation: Installation, golden: dict[str, list[Json]]) -> Json:
     """What both clients saw of the shared installation."""
     questions = {
         "url": f"127.0.0.1:{installation.port}",
@@ -71,7 +70,8 @@ def reports(installation: Installation, golden: dict[str, list[Json]]) -> Iterat
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    yield json.loads(done.stdout)
+    report: Json = json.loads(done.stdout)
+    return report
 
 
 @pytest.fixture

@@ -1,10 +1,12 @@
 import asyncio
+import socket
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
 import pytest
 
+from serving.dataplane.frames import GREETING
 from serving.dataplane.link import LinkPool
 from serving.dataplane.worker import Worker
 from serving.ports import Call, CallKind, Failure, Reply
@@ -97,6 +99,7 @@ async def silent_server(path: Path) -> tuple[asyncio.Server, list[asyncio.Stream
     taken: list[asyncio.StreamWriter] = []
 
     async def swallow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(GREETING)
         taken.append(writer)
         while await reader.read(65536):
             pass
@@ -147,6 +150,7 @@ async def test_a_call_is_sent_at_most_twice(pool: LinkPool, tmp_path: Path) -> N
     killed: list[int] = []
 
     async def dies_of_it(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(GREETING)
         if await reader.read(65536):
             killed.append(1)
         writer.transport.abort()
@@ -159,6 +163,27 @@ async def test_a_call_is_sent_at_most_twice(pool: LinkPool, tmp_path: Path) -> N
     assert reply.failure is Failure.UNAVAILABLE
     assert len(killed) == 2
     server.close()
+
+
+async def test_a_connection_that_no_process_took_is_no_replica(pool: LinkPool, tmp_path: Path) -> None:
+    # Given the socket of a process that dies: connections to it can be made, and nobody takes them.
+    dying = socket.socket(socket.AF_UNIX)
+    dying.bind(str(tmp_path / "w"))
+    dying.listen()
+    pool.set_replicas(DIGEST, "digits@1.0.0", [str(tmp_path / "w")])
+    waiting = Caller(pool).call(b"survivor")
+    for _ in range(3):
+        connection, _ = await asyncio.get_running_loop().run_in_executor(None, dying.accept)
+        connection.close()
+    assert not waiting.done()
+
+    # When its replacement is there, the call has not used up its two sends.
+    dying.close()
+    (tmp_path / "w").unlink()
+    worker, _ = await worker_at(tmp_path / "w")
+
+    assert (await waiting).body == b"survivor"
+    worker.close()
 
 
 async def test_the_least_loaded_replica_is_asked(pool: LinkPool, tmp_path: Path) -> None:
@@ -202,7 +227,7 @@ async def test_a_peer_that_talks_nonsense_is_hung_up_on(pool: LinkPool, tmp_path
 
     writer.write(b"\xff" * 64)
 
-    assert await reader.read() == b""
+    assert await reader.read() == GREETING  # and the end
     pool.set_replicas(DIGEST, "digits@1.0.0", [str(tmp_path / "w")])
     assert (await Caller(pool).call(b"still here")).body == b"still here"
     writer.close()

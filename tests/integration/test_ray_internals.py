@@ -7,28 +7,33 @@ import asyncio
 import dataclasses
 import inspect
 import mmap
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import ray
-import ray._private.node as ray_node
-import ray._private.parameter as ray_parameter
-import ray._private.worker as ray_worker
-import ray.serve._private.constants as serve_constants
-import ray.serve._private.replica as serve_replica
-from ray import cloudpickle, serve
-from ray._common.tls_utils import add_port_to_grpc_server
-from ray.serve._private.common import DeploymentHandleSource, DeploymentID, RunningReplicaInfo
-from ray.serve._private.request_router.pow_2_router import PowerOfTwoChoicesRequestRouter
-from ray.serve._private.request_router.replica_wrapper import RunningReplica
-from ray.serve.api import RunTarget
-from ray.serve.config import RequestRouterConfig
-from ray.serve.handle import DeploymentHandle
-from ray.serve.schema import ApplicationStatus, ApplicationStatusOverview, DeploymentStatusOverview, ReplicaState
 
-from serving.dataplane import cluster, discovery_router, fleet, membership, ray_internals, replicas
+with warnings.catch_warnings():
+    # Ray's own, at its import: pydantic finds it old-fashioned.
+    warnings.simplefilter("ignore")
+    import ray
+    import ray._private.node as ray_node
+    import ray._private.parameter as ray_parameter
+    import ray._private.worker as ray_worker
+    import ray.serve._private.constants as serve_constants
+    import ray.serve._private.replica as serve_replica
+    from ray import cloudpickle, serve
+    from ray._common.tls_utils import add_port_to_grpc_server
+    from ray.serve._private.common import DeploymentHandleSource, DeploymentID, RunningReplicaInfo
+    from ray.serve._private.request_router.pow_2_router import PowerOfTwoChoicesRequestRouter
+    from ray.serve._private.request_router.replica_wrapper import RunningReplica
+    from ray.serve.api import RunTarget
+    from ray.serve.config import RequestRouterConfig
+    from ray.serve.handle import DeploymentHandle
+    from ray.serve.schema import ApplicationStatus, ApplicationStatusOverview, DeploymentStatusOverview, ReplicaState
+
+    from serving.dataplane import cluster, discovery_router, fleet, membership, ray_internals, replicas
 
 RAY = Path(ray.__file__).parent
 ROUTER = "serving.dataplane.discovery_router:DiscoveryRouter"
@@ -73,7 +78,8 @@ def trimmed(monkeypatch: pytest.MonkeyPatch) -> None:
     ray_internals.start_only_what_serves()
 
 
-def test_a_node_starts_its_parts_through_the_methods_that_we_replace(trimmed: None) -> None:
+@pytest.mark.usefixtures("trimmed")
+def test_a_node_starts_its_parts_through_the_methods_that_we_replace() -> None:
     starting = inspect.getsource(ray_node.Node.start_head_processes) + inspect.getsource(ray_node.Node.start_ray_processes)
 
     assert all(f"self.{name}(" in starting for name in ("start_monitor", "start_log_monitor", "start_api_server"))
@@ -81,7 +87,8 @@ def test_a_node_starts_its_parts_through_the_methods_that_we_replace(trimmed: No
     assert "target=listen_error_messages" in inspect.getsource(ray_worker.connect)
 
 
-def test_the_agents_port_is_a_parameter_that_zero_leaves_to_the_system(trimmed: None) -> None:
+@pytest.mark.usefixtures("trimmed")
+def test_the_agents_port_is_a_parameter_that_zero_leaves_to_the_system() -> None:
     assert ray_parameter.RayParams().dashboard_agent_listen_port == 0
     assert ray_parameter.RayParams(dashboard_agent_listen_port=1234).dashboard_agent_listen_port == 1234
 
@@ -125,7 +132,7 @@ async def test_the_router_is_told_of_every_list_of_replicas_and_passes_it_on() -
     heard: list[tuple[str, tuple[str, ...]]] = []
     membership._listeners.append(listener := lambda *news: heard.append(news))
     try:
-        router = Router(DeploymentID(membership.DEPLOYMENT, "version-ab"), DeploymentHandleSource.REPLICA, prefer_local_node_routing=False)
+        router = Router(deployment_id=DeploymentID(membership.DEPLOYMENT, "version-ab"), handle_source=DeploymentHandleSource.REPLICA)
         router.update_replicas([Running("1", {membership.ADDRESS: "/run/1", "pid": "7"}), Running("2", {})])
         router.update_replicas([])
         await asyncio.sleep(0)
@@ -160,14 +167,16 @@ def test_serve_calls_the_health_check_and_the_destructor_of_a_replica() -> None:
 def test_a_deployment_takes_every_option_that_we_give() -> None:
     options: dict[str, Any] = fleet.deployment_options("version", 1) | {"max_constructor_retry_count": fleet.CONSTRUCTOR_TRIES}
 
-    deployment = serve.deployment(replicas.Replica).options(**options, request_router_config=RequestRouterConfig(request_router_class=ROUTER))
+    deployment = serve.deployment(replicas.Replica).options(
+        **options, request_router_config=RequestRouterConfig(request_router_class=ROUTER)
+    )
 
     assert (deployment.name, deployment.num_replicas) == ("version", 1)
     assert deployment.bind(None) is not None
 
 
 def test_applications_are_started_watched_and_deleted_by_the_calls_that_we_make() -> None:
-    assert {"target", "name", "route_prefix"} <= {field.name for field in dataclasses.fields(RunTarget)}
+    assert {"target", "name", "route_prefix"} <= parameters(RunTarget)
     assert {"targets", "wait_for_ingress_deployment_creation", "wait_for_applications_running"} <= parameters(serve.run_many)
     assert {"name", "_blocking"} <= parameters(serve.delete)
     assert {"status", "message", "deployments"} <= {field.name for field in dataclasses.fields(ApplicationStatusOverview)}

@@ -92,6 +92,13 @@ class Installation:
         if left:
             raise ServeHangs(STOP_S, self.log.read_text(), "stop")
 
+    def save_log(self) -> Path:
+        """Copy what it and its processes wrote down to a place that outlives it."""
+        events = Layout.of(self.data, self.registry).log
+        saved = self.folder.with_suffix(".log")
+        saved.write_bytes(self.log.read_bytes() + (events.read_bytes() if events.exists() else b""))
+        return saved
+
     def clean(self) -> None:
         """Remove its data, and what it would have removed had it not been killed."""
         layout = Layout.of(self.data, self.registry)
@@ -110,6 +117,10 @@ def fresh_installation(say: Callable[[str], None], *, keep: bool) -> Iterator[In
             installation = _start(folder)
             yield installation
             kept = keep
+        except Exception:
+            if installation is not None:
+                say(f"its log is kept in {installation.save_log()}")
+            raise
         finally:
             if not kept:
                 with signals_wait():

@@ -9,12 +9,14 @@ from typing import Any
 import httpx
 
 from registry_client.client import RegistryClient
+from serving.cli.client import failure, read_document
 from serving.cli.demo.figures import Figures, Flip, milliseconds
 from serving.cli.demo.material import Material
 from serving.cli.demo.observations import asked_later, last_answer
 from serving.cli.demo.operating import Done, Operator
 from serving.cli.demo.story import Story
 from serving.cli.demo.traffic import Traffic
+from serving.cli.failures import LostAnswer
 
 DIGITS = "digits"
 INTENT = "customer-intent"
@@ -53,10 +55,17 @@ class Stage:
     registry: RegistryClient
 
     def predict(self, family: str, request: Mapping[str, Any], *, version: str | None = None) -> Prediction:
-        """Ask for one prediction, of a version if one is named."""
+        """Ask for one prediction, of a version if one is named. Raises `CommandFailed` with what the gateway says."""
         slot = "" if version is None else f"/versions/{version}"
-        response = self.public.post(f"/v1/families/{family}{slot}/predict", content=json.dumps(request))
-        return Prediction(response.raise_for_status().json(), response.headers["x-model-version"])
+        url = str(self.public.base_url)
+        try:
+            response = self.public.post(f"/v1/families/{family}{slot}/predict", content=json.dumps(request))
+        except httpx.TransportError as error:
+            raise LostAnswer(url, str(error) or type(error).__name__) from error
+        document = read_document(response, url)
+        if not response.is_success:
+            raise failure(response.status_code, document)
+        return Prediction(document, response.headers["x-model-version"])
 
     def claim(self, text: str, *, ok: bool) -> None:
         """Say what should be so, and remember it when it is not."""

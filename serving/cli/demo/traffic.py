@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import count
+from math import ceil
 from typing import Self
 from urllib.parse import urlsplit
 
@@ -91,7 +92,7 @@ class Traffic:
         while not self._stopping.is_set():
             await asyncio.sleep(due - time.monotonic())
             await self._ask(connection, next(self._numbers))
-            due = max(due + period, time.monotonic())
+            due = next_turn(due, period, time.monotonic())
         connection.close()
 
     async def _ask(self, connection: Connection, number: int) -> None:
@@ -108,6 +109,11 @@ class Traffic:
         else:
             answer = judge(response, case, Answer(stream.family, user, sent, time.monotonic(), response.status))
         self._answers.append(answer)
+
+
+def next_turn(due: float, period: float, now: float) -> float:
+    """When a client asks again: whole periods after its last turn, so that those who were late together do not stay together."""
+    return due + period * max(1, ceil((now - due) / period))
 
 
 def judge(response: Response, case: Case, answer: Answer) -> Answer:

@@ -28,6 +28,9 @@ from serving.cli.demo.story import Story, short
 from serving.cli.demo.traffic import Stream, Traffic
 from serving.cli.failures import NotReachable
 
+ANSWER_S = 20.0
+"""Twice the time that a gateway takes to give up, so that its sentence is heard."""
+
 SCENES = (shadow_the_next, grow_a_canary, promote_the_next, unmask_the_silent_one, survive_the_failing_one, change_ones_mind)
 
 
@@ -97,7 +100,7 @@ def _stage(story: Story, installation: Installation, material: Material, figures
     headers = {"Content-Type": "application/json"}
     with (
         AdminClient(installation.admin, ACTOR) as client,
-        httpx.Client(base_url=installation.url, headers=headers, timeout=10.0, trust_env=False) as public,
+        httpx.Client(base_url=installation.url, headers=headers, timeout=ANSWER_S, trust_env=False) as public,
     ):
         operator = Operator(installation.admin, client, story)
         yield Stage(story, operator, public, material, figures, Traffic(installation.url, streams), _registry(installation))

@@ -17,7 +17,8 @@ def public() -> Iterator[tuple[PublicListener, str]]:
 
 @pytest.fixture
 def world() -> AdminWorld:
-    return AdminWorld(SystemClock(), store=SelfLoadingStore)
+    # Port 9 is nobody's: on the usual one somebody may serve.
+    return AdminWorld(SystemClock(), public_url="http://127.0.0.1:9", store=SelfLoadingStore)
 
 
 @pytest.fixture

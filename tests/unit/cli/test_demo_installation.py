@@ -14,7 +14,8 @@ from serving.cli.demo.errors import ServeEnded, ServeHangs
 from serving.cli.demo.installation import HOST, Installation, free_ports, fresh_installation, processes_of, signals_interrupt, signals_wait
 
 OBEDIENT = "import signal, subprocess, sys; child = subprocess.Popen([sys.executable, '-c', 'input()'], stdin=subprocess.PIPE)\n"
-OBEDIENT += "open(sys.argv[3] + '.ready', 'w').close(); signal.sigwait([signal.SIGINT]); child.communicate(b'go')\n"
+OBEDIENT += "signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT]); open(sys.argv[3] + '.ready', 'w').close()\n"
+OBEDIENT += "signal.sigwait([signal.SIGINT]); child.communicate(b'go')\n"
 STUBBORN = "import signal, sys; signal.signal(signal.SIGINT, signal.SIG_IGN); open(sys.argv[3] + '.ready', 'w').close(); signal.pause()\n"
 BROKEN = "raise SystemExit('no state store today')\n"
 
@@ -114,6 +115,9 @@ def test_one_that_ends_by_itself_is_quoted(tmp_path: Path, monkeypatch: pytest.M
 
     with pytest.raises(ServeEnded, match="no state store today"), fresh_installation(print, keep=False) as installation:
         installation.wait_until_up()
+
+    [saved] = tmp_path.glob("pointsman-demo-*")
+    assert "no state store today" in saved.read_text()
 
 
 def test_the_usual_ports_are_taken_when_they_are_free_and_others_when_not(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ from serving.cli.demo.connection import Response, parse_head, post
 from serving.cli.demo.errors import NothingHappened
 from serving.cli.demo.material import Case
 from serving.cli.demo.observations import Answer
-from serving.cli.demo.traffic import Stream, Traffic, is_right, judge
+from serving.cli.demo.traffic import Stream, Traffic, is_right, judge, next_turn
 from tests.fakes.admin_server import PublicListener, served
 
 CASE = Case(b'{"text": "hello"}', "greeting")
@@ -55,6 +55,11 @@ def test_an_answer_that_does_not_say_who_gave_it_is_not_good() -> None:
 )
 def test_only_an_answer_with_a_label_is_right_or_wrong(body: bytes, right: bool | None) -> None:  # noqa: FBT001 - the expected value
     assert is_right(body, "greeting") is right
+
+
+@pytest.mark.parametrize(("now", "due"), [(5.01, 5.1), (5.1, 5.1), (5.11, 5.2), (5.35, 5.4)])
+def test_a_client_that_is_late_leaves_out_turns_and_keeps_its_beat(now: float, due: float) -> None:
+    assert next_turn(5.0, 0.1, now) == pytest.approx(due)
 
 
 def test_traffic_goes_out_steadily_with_sticky_users_and_stops_with_its_with() -> None:

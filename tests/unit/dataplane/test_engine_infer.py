@@ -294,9 +294,9 @@ def test_a_raw_body_that_does_not_tell_its_shape_is_refused(engine: VersionEngin
     ("body", "status"),
     [
         (b"garbage", 400),
-        (gzip.compress(b"{}")[:-4], 400),
-        (gzip.compress(b"{}") + b"more", 400),
-        (gzip.compress(b" " * (1 << 20) + b"{}"), 413),
+        (gzip.compress(b"{}", mtime=0)[:-4], 400),
+        (gzip.compress(b"{}", mtime=0) + b"more", 400),
+        (gzip.compress(b" " * (1 << 20) + b"{}", mtime=0), 413),
         (b"", 400),
     ],
 )

@@ -43,7 +43,9 @@ def test_the_table_of_metrics_is_what_is_declared() -> None:
     assert documented == set(metrics())
 
 
-@pytest.mark.parametrize("path", [*DOCUMENTS, ROOT / "configs" / "prometheus" / "alerts.yaml"], ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize(
+    "path", [*DOCUMENTS, ROOT / "configs" / "prometheus" / "alerts.yaml"], ids=lambda path: str(path.relative_to(ROOT))
+)
 def test_every_metric_that_is_named_exists(path: Path) -> None:
     # given
     known = {name for name, _, _ in metrics()}

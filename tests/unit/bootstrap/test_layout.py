@@ -1,0 +1,68 @@
+from pathlib import Path
+
+import pytest
+
+from serving.bootstrap.layout import SHARED_MEMORY, AlreadyRunning, Layout, Lock, UnsafeDirectory, UnusableDirectory
+
+
+@pytest.fixture
+def layout(tmp_path: Path) -> Layout:
+    return Layout(tmp_path / "data", tmp_path / "data" / "registry", tmp_path / "sockets", tmp_path / "memory")
+
+
+def test_everything_but_the_registry_is_for_its_owner_alone(layout: Layout) -> None:
+    layout.create()
+
+    private = (layout.state.parent, layout.cache, layout.log.parent, layout.request_id_key.parent, layout.sockets, layout.memory)
+    assert {directory.stat().st_mode & 0o777 for directory in private} == {0o700}
+    assert layout.registry.is_dir()
+
+
+def test_metrics_are_in_memory_and_not_on_the_disk_that_may_be_full(tmp_path: Path) -> None:
+    layout = Layout.of(tmp_path, tmp_path / "registry")
+
+    assert layout.metrics.is_relative_to(SHARED_MEMORY)
+    assert not layout.metrics.is_relative_to(layout.data)
+
+
+def test_two_data_directories_share_nothing(tmp_path: Path) -> None:
+    one, other = Layout.of(tmp_path / "one", tmp_path / "registry"), Layout.of(tmp_path / "other", tmp_path / "registry")
+
+    assert one.sockets != other.sockets
+    assert one.metrics != other.metrics
+
+
+@pytest.mark.parametrize("which", ["sockets", "memory"])
+def test_a_directory_that_others_can_write_to_is_refused(layout: Layout, which: str) -> None:
+    # given
+    directory: Path = getattr(layout, which)
+    directory.mkdir()
+    directory.chmod(0o777)
+
+    # when, then
+    with pytest.raises(UnsafeDirectory, match=which):
+        layout.create()
+
+
+def test_a_directory_that_cannot_be_made_is_named_with_the_reason(tmp_path: Path) -> None:
+    # given
+    (tmp_path / "data").write_text("a file")
+    layout = Layout(tmp_path / "data", tmp_path / "registry", tmp_path / "sockets", tmp_path / "memory")
+
+    # when, then
+    with pytest.raises(UnusableDirectory, match=r"cannot make .*data.*: Not a directory"):
+        layout.create()
+
+
+def test_one_data_directory_is_served_once(layout: Layout) -> None:
+    # given
+    layout.create()
+    first = Lock(layout.data)
+
+    # when
+    with pytest.raises(AlreadyRunning, match="another pointsman"):
+        Lock(layout.data)
+
+    # then
+    first.release()
+    Lock(layout.data).release()
