@@ -60,7 +60,7 @@ class Gateway:
         self.table = RouteTable()
         self.has_table = False
         self.on_failing: Callable[[], None] = lambda: None
-        """Called when a version fails several times in a row, so that the controller hears of it at once."""
+        """Called when a canary fails several times in a row, so that the controller hears of it at once."""
         self.invoker = invoker
         self.recorder = recorder
         self.mirror = mirror
@@ -84,6 +84,9 @@ class Gateway:
             self.recorder.refused(request.family, type(error).__name__)
             respond(refused(error))
             return
+        if decision.fallback is not None and not self.invoker.was_reached(decision.target.digest):
+            # This gateway, or the canary, is only just up: production answers, and nobody is to blame.
+            decision = Decision(decision.fallback, Arm.PRODUCTION, Reason.FALLBACK, decision.shadows)
         Exchange(self, request, decision, respond).start()
 
     def decide(self, request: Request) -> Decision:
@@ -147,7 +150,7 @@ class Exchange:
         lane.tally.answered(failure)
         gateway.recorder.answered(lane.target, lane.arm, gateway.monotonic() - self.sent, failure)
         if failure is not None and failure is not Failure.CLIENT:
-            if lane.tally.failures_in_a_row >= TRIPPING_ROW:
+            if lane.arm is Arm.CANARY and lane.tally.failures_in_a_row >= TRIPPING_ROW:
                 gateway.on_failing()
             if self.fallback_lane is not None:
                 self._fall_back(self.fallback_lane)

@@ -57,12 +57,14 @@ class RouteKeeper:
         self._snapshot = Snapshot(epoch=-1)
         self._renewals: dict[str, Renewal] = {}
         self._lapsed: frozenset[str] = frozenset()
+        self._is_due = False
+        """Whether a table is to be given that nobody has taken yet."""
         self._acked_at = float("-inf")
         self._store_is_down = False
 
     @property
     def epoch(self) -> int:
-        """The epoch of the table in force; -1 before the store could first be read."""
+        """The epoch of the newest table; -1 before the store could first be read."""
         return self._snapshot.epoch
 
     async def run(self) -> None:
@@ -76,19 +78,28 @@ class RouteKeeper:
         try:
             newer = await self._read()
             changed = newer is not None and self._take(newer)
-            if self._lapse() or changed:
-                self._on_table(table_of(self._snapshot.epoch, self._snapshot.families.values(), self._lapsed))
-            await self._ack(at_once=changed)
+            self._give(at_once=changed)
+            acked = await self._ack(at_once=changed)
         except StoreUnavailable as error:
             if not self._store_is_down:
                 log.warning("store_unreachable", why=str(error), serving_epoch=self.epoch)
             self._store_is_down = True
-            if self._lapse():
-                self._on_table(table_of(self._snapshot.epoch, self._snapshot.families.values(), self._lapsed))
+            self._give(at_once=False)
             return
-        if self._store_is_down:
+        except Exception:
+            self._give(at_once=False)  # a lease runs out whatever is wrong
+            raise
+        # Reading may work while writing does not (a full disk): it is back only when an ack went through.
+        if self._store_is_down and acked:
             log.info("store_reachable_again", serving_epoch=self.epoch)
-        self._store_is_down = False
+            self._store_is_down = False
+
+    def _give(self, *, at_once: bool) -> None:
+        """Give a new table if there is one; a table that could not be taken is given again, and not acked before."""
+        self._is_due = self._lapse() or at_once or self._is_due
+        if self._is_due:
+            self._on_table(table_of(self._snapshot.epoch, self._snapshot.families.values(), self._lapsed))
+            self._is_due = False
 
     async def _read(self) -> Snapshot | None:
         if self._snapshot.epoch < 0:
@@ -120,8 +131,10 @@ class RouteKeeper:
             log.warning("canary_leases", lapsed=sorted(lapsed))
         return changed
 
-    async def _ack(self, *, at_once: bool) -> None:
+    async def _ack(self, *, at_once: bool) -> bool:
         now = self._clock.monotonic()
-        if at_once or now - self._acked_at >= self._times.ack:
+        due = at_once or now - self._acked_at >= self._times.ack
+        if due:
             self._acked_at = now
             await self._acks.ack(GatewayAck(self._gateway, self._snapshot.epoch, self._clock.now()))
+        return due

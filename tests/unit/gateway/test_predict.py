@@ -168,6 +168,28 @@ def test_failures_in_a_row_raise_the_alarm_at_once(bench: Bench) -> None:
     assert bench.alarms == 1
 
 
+def test_a_production_that_fails_raises_no_alarm_since_no_guard_would_act_on_it(bench: Bench) -> None:
+    bench.gateway.swap(table())
+
+    for _ in range(5):
+        bench.ask()
+        bench.invoker.answer(BROKEN)
+
+    assert bench.alarms == 0
+
+
+def test_a_canary_that_was_never_reached_from_here_is_not_blamed_and_production_answers(bench: Bench) -> None:
+    bench.gateway.swap(table(canary=WHOLE))
+    bench.invoker.unreached.add(TWO.digest)
+
+    bench.ask()
+    asked = bench.invoker.answer(GOOD)
+
+    assert (asked.call.digest, asked.patient) == (ONE.digest, True)
+    assert b"x-route-reason: fallback" in bench.answers[0].route_headers
+    assert bench.recorder.answers == [("1.0.0", Arm.PRODUCTION, None)]
+
+
 def test_the_callers_timeout_is_honoured_up_to_the_longest(bench: Bench) -> None:
     bench.gateway.swap(table())
 
