@@ -299,6 +299,10 @@ class Invoker(Protocol):
 
     def invoke(self, call: Call, deadline: float, done: Callable[[Reply], None], *, patient: bool) -> None: ...
 
+    def was_reached(self, digest: str) -> bool:
+        """Whether a replica of a version was ever reached from here."""
+        ...
+
 
 class Engine(Protocol):
     """A loaded version: answers calls that arrived together, in their order; one call's error is its own."""

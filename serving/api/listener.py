@@ -259,7 +259,7 @@ class InferenceProtocol(HttpToolsProtocol):
             if isinstance(cause, BadRequest):
                 self._refuse(cause.status, cause.sentence)
             else:
-                log.error("request_failed", exc_info=cause)
+                log.exception("request_failed", exc_info=cause)
                 self._refuse(500, "the gateway failed on this request")
         except httptools.HttpParserUpgrade:
             self._refuse(400, "this listener does not upgrade connections")
@@ -315,12 +315,13 @@ class InferenceProtocol(HttpToolsProtocol):
     def sweep(self, now: float) -> None:
         """Close the connection if the caller is too slow, idle, or does not read."""
         is_idle = now - self.idle_since > self.limits.idle_timeout
+        cycle: RequestResponseCycle | None = self.cycle
         if self.is_held or self.transport.is_closing():
             self._sweep_unread(now, is_idle=is_idle)
         elif self.receiving_since is not None:
             if not self.flow.read_paused and now - self.receiving_since > self.limits.receive_timeout:
                 self._refuse(408, f"the request was not received within {self.limits.receive_timeout:g} seconds")
-        elif is_idle and (self.cycle is None or self.cycle.response_complete):
+        elif is_idle and (cycle is None or cycle.response_complete):
             self._hang_up()
 
     def _sweep_unread(self, now: float, *, is_idle: bool) -> None:

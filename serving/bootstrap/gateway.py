@@ -116,6 +116,9 @@ class GatewayService:
             times=self._plan.times,
         )
         await keeper.tick()
+        while not self._gateway.has_table:  # without routes it would tell callers that their family is not served
+            await asyncio.sleep(self._plan.times.poll)
+            await keeper.tick()
         self._background.start("routes", keeper.run)
         self._background.repeat("report", REPORT_S, self._tick)
 

@@ -13,6 +13,7 @@ import os
 import secrets
 import stat
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -131,14 +132,17 @@ class Layout:
     def read_request_id_key(self) -> bytes:
         """The secret that signs request ids, made at first use."""
         path = self.request_id_key
-        try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError:
-            return path.read_bytes()
-        with os.fdopen(descriptor, "wb") as file:
-            key = secrets.token_bytes(KEY_BYTES)
-            file.write(key)
-        return key
+        if not path.exists():
+            # Made aside and linked into place: gateways start together, and none may take half a key for the whole.
+            descriptor, aside = tempfile.mkstemp(dir=path.parent)
+            try:
+                with os.fdopen(descriptor, "wb") as file:
+                    file.write(secrets.token_bytes(KEY_BYTES))
+                with suppress(FileExistsError):
+                    os.link(aside, path)
+            finally:
+                os.unlink(aside)  # noqa: PTH108 - mkstemp gives a name, not a path
+        return path.read_bytes()
 
 
 def _refuse_unsafe(directory: Path) -> None:

@@ -22,6 +22,9 @@ MIRRORED = 1
 LARGEST_FRAME = 256 * 2**20
 """Bytes; above every body cap, so only a broken peer sends more."""
 
+LARGEST_REPLY = LARGEST_FRAME - 1024
+"""Bytes of a reply's body; a frame above its bound would cost every other call of the link its answer."""
+
 _ID_BYTES = 4
 GREETING_ID = 0
 GREETING = PREFIX.pack(_ID_BYTES, GREETING_ID)

@@ -39,6 +39,13 @@ class Pending:
     patient: bool
     sends: int = 0
 
+    def finish(self, reply: Reply) -> None:
+        """Hand the reply over. What its taker does wrong with it must not cost the other calls of the link theirs."""
+        try:
+            self.done(reply)
+        except Exception:
+            log.exception("reply_not_taken")
+
 
 class Link(asyncio.Protocol):
     """One connection to one replica; it counts from the replica's greeting on."""
@@ -61,6 +68,7 @@ class Link(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Leave the pool; what was under way is the pool's to place again."""
         del exc
+        self._transport = None
         if not self.greeted.done():
             self.greeted.set_result(False)
         elif not self.greeted.cancelled():
@@ -70,9 +78,9 @@ class Link(asyncio.Protocol):
         """Hand every reply that arrived to the one who waits for it; a reply that came after its deadline is dropped."""
         try:
             for number, payload in self._reader.feed(data):
-                pending = self.pending.pop(number, None)
-                if pending is not None:
-                    pending.done(decode_reply(payload))
+                if number in self.pending:
+                    reply = decode_reply(payload)
+                    self.pending.pop(number).finish(reply)
                 elif number == GREETING_ID and not self.greeted.done():
                     self.greeted.set_result(True)
                     self._pool.joined(self)
@@ -108,6 +116,9 @@ class VersionLinks:
         self.loop = loop
         self.links: list[Link] = []
         self.waiting: deque[Pending] = deque()
+        self.was_reached = False
+        """Whether a replica was ever there: only then is it the version's own doing that none is."""
+        self._is_closed = False
         self._addresses: set[str] = set()
         self._dialling: dict[str, asyncio.Task[None]] = {}
 
@@ -124,17 +135,20 @@ class VersionLinks:
         if links:
             link = links[0] if len(links) == 1 else min(links, key=_load)
             link.send(pending)
+        elif self._is_closed:
+            pending.finish(failed(Failure.UNAVAILABLE, f"{self.name} is no longer served"))
         elif not pending.patient:
-            pending.done(failed(Failure.UNAVAILABLE, f"{self.name} has no replica that is ready"))
+            pending.finish(failed(Failure.UNAVAILABLE, f"{self.name} has no replica that is ready"))
         elif len(self.waiting) >= WAITING_MOST:
             sentence = f"{self.name} has no replica that is ready, and {WAITING_MOST} requests wait for one already"
-            pending.done(failed(Failure.OVERLOAD, sentence))
+            pending.finish(failed(Failure.OVERLOAD, sentence))
         else:
             self.waiting.append(pending)
 
     def joined(self, link: Link) -> None:
         """A replica is there: it gets what waited."""
         self.links.append(link)
+        self.was_reached = True
         waiting, self.waiting = self.waiting, deque()
         for pending in waiting:
             self.invoke(pending)
@@ -160,10 +174,11 @@ class VersionLinks:
                 if pending.deadline > now:
                     self.waiting.append(pending)
                 else:
-                    pending.done(failed(Failure.UNAVAILABLE, f"{self.name} had no replica that was ready in time"))
+                    pending.finish(failed(Failure.UNAVAILABLE, f"{self.name} had no replica that was ready in time"))
 
     def close(self) -> None:
-        """Hang up on every replica and fail what waits."""
+        """Hang up on every replica; what waits fails now, what is under way when its link is lost."""
+        self._is_closed = True
         self._addresses = set()
         for task in self._dialling.values():
             task.cancel()
@@ -171,13 +186,13 @@ class VersionLinks:
             link.close()
         waiting, self.waiting = self.waiting, deque()
         for pending in waiting:
-            pending.done(failed(Failure.UNAVAILABLE, f"{self.name} is no longer served"))
+            pending.finish(failed(Failure.UNAVAILABLE, f"{self.name} is no longer served"))
 
     def _replace(self, pending: Pending) -> None:
         if pending.patient and pending.sends < SENDS:
             self.invoke(pending)
         else:
-            pending.done(failed(Failure.UNAVAILABLE, f"the replica of {self.name} was lost while it worked on this request"))
+            pending.finish(failed(Failure.UNAVAILABLE, f"the replica of {self.name} was lost while it worked on this request"))
 
     def _dial(self, address: str) -> None:
         if address not in self._dialling:
@@ -232,6 +247,11 @@ class LinkPool:
         if links is not None:
             links.close()
 
+    def was_reached(self, digest: str) -> bool:
+        """Whether a replica of a version was ever connected."""
+        links = self._versions.get(digest)
+        return links is not None and links.was_reached
+
     def replicas(self, digest: str) -> int:
         """How many replicas of a version are connected."""
         links = self._versions.get(digest)
@@ -250,10 +270,10 @@ class LinkPool:
         return links
 
     def _sweep(self) -> None:
-        now = self._monotonic()
-        for links in self._versions.values():
-            links.sweep(now)
         self._timer = self._loop.call_later(SWEEP_S, self._sweep)
+        now = self._monotonic()
+        for links in list(self._versions.values()):  # a call that ends may be the first of its fallback
+            links.sweep(now)
 
 
 def _load(link: Link) -> int:
@@ -261,4 +281,4 @@ def _load(link: Link) -> int:
 
 
 def _time_out(pending: Pending, sentence: str) -> None:
-    pending.done(failed(Failure.TIMEOUT, sentence))
+    pending.finish(failed(Failure.TIMEOUT, sentence))

@@ -6,7 +6,9 @@ Serve calls `publish` on a thread of its own, one for all handles of the process
 import asyncio
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
+import structlog
 from ray.serve.handle import DeploymentHandle
 
 from serving.core.routing import Target
@@ -22,6 +24,11 @@ Listener = Callable[[str, tuple[str, ...]], None]
 
 LET_GO_S = 20.0
 """How long links to a version outlive its part in the routes: requests under way end as they began. The controller's grace is longer."""
+
+AGAIN_S = 1.0
+"""Between two tries to watch a version, while Serve's controller cannot be asked."""
+
+log = structlog.get_logger()
 
 _lock = threading.Lock()
 _listeners: list[Listener] = []
@@ -50,30 +57,51 @@ class Membership:
         # Serve keeps routers in a weak set: the handle must live for as long as the version is watched.
         self._watched: dict[str, tuple[Target, DeploymentHandle]] = {}
         self._wanted: dict[str, Target] = {}
+        self._leaving: dict[str, asyncio.TimerHandle] = {}
         with _lock:
             _listeners.append(self._heard)
 
     def watch(self, targets: Sequence[Target]) -> None:
         """Watch these versions; let go of all others a little later. A version may be watched before it is deployed."""
         self._wanted = {application_of(target.digest): target for target in targets}
-        for application in self._watched.keys() - self._wanted.keys():
-            self._loop.call_later(LET_GO_S, self._let_go, application)
+        for application in self._leaving.keys() & self._wanted.keys():
+            self._leaving.pop(application).cancel()
+        for application in self._watched.keys() - self._wanted.keys() - self._leaving.keys():
+            self._leaving[application] = self._loop.call_later(LET_GO_S, self._let_go, application)
         for application in self._wanted.keys() - self._watched.keys():
-            handle = DeploymentHandle(DEPLOYMENT, application)
-            self._watched[application] = (self._wanted[application], handle)
-            # Starts the long poll without a request. It asks Serve's controller, which may take its time: not on this loop.
-            self._loop.run_in_executor(None, handle._init)  # noqa: SLF001
+            self._begin(application, self._wanted[application])
 
     def close(self) -> None:
         """Stop listening."""
         with _lock:
             _listeners.remove(self._heard)
+        for timer in self._leaving.values():
+            timer.cancel()
+        self._leaving.clear()
         self._watched.clear()
 
+    def _begin(self, application: str, target: Target) -> None:
+        handle = DeploymentHandle(DEPLOYMENT, application)
+        self._watched[application] = (target, handle)
+        # Starts the long poll without a request. It asks Serve's controller, which may take its time: not on this loop.
+        starting = self._loop.run_in_executor(None, handle._init)  # noqa: SLF001
+        starting.add_done_callback(partial(self._begun, application, handle))
+
+    def _begun(self, application: str, handle: DeploymentHandle, starting: "asyncio.Future[None]") -> None:
+        error = None if starting.cancelled() else starting.exception()
+        if error is not None:
+            log.error("watch_failed", application=application, exc_info=error)
+            self._loop.call_later(AGAIN_S, self._begin_again, application, handle)
+
+    def _begin_again(self, application: str, failed: DeploymentHandle) -> None:
+        watched = self._watched.get(application)
+        if watched is not None and watched[1] is failed:
+            self._begin(application, watched[0])
+
     def _let_go(self, application: str) -> None:
-        if application not in self._wanted and application in self._watched:
-            target, _ = self._watched.pop(application)
-            self._pool.forget(target.digest)
+        del self._leaving[application]
+        target, _ = self._watched.pop(application)
+        self._pool.forget(target.digest)
 
     def _heard(self, application: str, addresses: tuple[str, ...]) -> None:
         if not self._loop.is_closed():

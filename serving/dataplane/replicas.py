@@ -53,6 +53,9 @@ class Replica:
 
     def check_health(self) -> None:
         """Raise unless the service's loop turns."""
+        if not self._thread.is_alive():
+            msg = "the service's event loop has ended"
+            raise RuntimeError(msg)
         turned = threading.Event()
         self._loop.call_soon_threadsafe(turned.set)
         if not turned.wait(HEALTH_DEADLINE_S):

@@ -4,15 +4,19 @@ The engine runs on the event loop itself: while it works, calls gather in the so
 """
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 
 import structlog
 
-from serving.dataplane.frames import GREETING, BrokenFrame, FrameReader, decode_call, encode_reply
-from serving.gateway.messages import failed
+from serving.dataplane.frames import GREETING, LARGEST_REPLY, BrokenFrame, FrameReader, decode_call, encode_reply
+from serving.gateway.messages import failed, problem
 from serving.ports import Call, Engine, Failure, Reply
 
 log = structlog.get_logger()
+
+RUN_MOST = 256
+"""Calls in one run. Between runs the loop turns: answers leave, and a slow model that has much to do is not taken for a dead one."""
 
 
 class WorkerLink(asyncio.Protocol):
@@ -79,20 +83,39 @@ class Worker:
         self._queue += calls
 
     def _drain(self) -> None:
-        batch, self._queue = self._queue, []
+        batch, self._queue = self._queue[:RUN_MOST], self._queue[RUN_MOST:]
+        if self._queue:
+            self._loop.call_soon(self._drain)
         mine = [entry for entry in batch if entry[2].digest == self._digest]
-        replies = self._engine.run([call for _, _, call in mine])
+        replies = self._run([call for _, _, call in mine])
         out: dict[WorkerLink, list[bytes]] = {}
         for (link, number, _), reply in zip(mine, replies, strict=True):
-            out.setdefault(link, []).append(encode_reply(number, reply))
+            out.setdefault(link, []).append(encode_reply(number, _bounded(reply)))
         if len(mine) < len(batch):
             self._refuse_strangers(batch, out)
         for link, frames in out.items():
             if link.transport is not None:
                 link.transport.write(b"".join(frames))
 
+    def _run(self, calls: Sequence[Call]) -> Sequence[Reply]:
+        try:
+            replies = self._engine.run(calls)
+            if len(replies) == len(calls):
+                return replies
+            log.error("engine_broken", calls=len(calls), replies=len(replies))
+        except Exception:
+            log.exception("engine_broken", calls=len(calls))
+        return [failed(Failure.MODEL, "the version failed on this request")] * len(calls)
+
     def _refuse_strangers(self, batch: list[tuple[WorkerLink, int, Call]], out: dict[WorkerLink, list[bytes]]) -> None:
         reply: Reply = failed(Failure.UNAVAILABLE, "this process serves another version than the one that was asked for")
         for link, number, call in batch:
             if call.digest != self._digest:
                 out.setdefault(link, []).append(encode_reply(number, reply))
+
+
+def _bounded(reply: Reply) -> Reply:
+    if len(reply.body) <= LARGEST_REPLY:
+        return reply
+    sentence = f"the answer exceeds {LARGEST_REPLY} bytes: send fewer rows per request, or ask for binary outputs"
+    return Reply(413, problem(sentence), failure=Failure.CLIENT)

@@ -20,9 +20,14 @@ class HandInvoker:
     """Keeps every call until the test answers it."""
 
     invoked: list[Invoked] = field(default_factory=list)
+    unreached: set[str] = field(default_factory=set)
+    """The digests that no replica was ever reached of."""
 
     def invoke(self, call: Call, deadline: float, done: Callable[[Reply], None], *, patient: bool) -> None:
         self.invoked.append(Invoked(call, deadline, done, patient))
+
+    def was_reached(self, digest: str) -> bool:
+        return digest not in self.unreached
 
     def answer(self, reply: Reply) -> Invoked:
         """Answer the oldest call that waits."""

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from serving.dataplane import worker as worker_module
 from serving.dataplane.frames import GREETING
 from serving.dataplane.link import LinkPool
 from serving.dataplane.worker import Worker
@@ -231,4 +232,114 @@ async def test_a_peer_that_talks_nonsense_is_hung_up_on(pool: LinkPool, tmp_path
     pool.set_replicas(DIGEST, "digits@1.0.0", [str(tmp_path / "w")])
     assert (await Caller(pool).call(b"still here")).body == b"still here"
     writer.close()
+    worker.close()
+
+
+async def test_a_taker_that_fails_costs_the_other_calls_of_its_link_nothing(pool: LinkPool, tmp_path: Path) -> None:
+    worker, _ = await worker_at(tmp_path / "w")
+    pool.set_replicas(DIGEST, "digits@1.0.0", [str(tmp_path / "w")])
+    await until(lambda: pool.replicas(DIGEST) == 1)
+
+    def fail(_: Reply) -> None:
+        msg = "the caller's connection is gone"
+        raise RuntimeError(msg)
+
+    pool.invoke(Call(CallKind.INFER, DIGEST, b"bad"), time.monotonic() + 5, fail, patient=True)
+    reply = await Caller(pool).call(b"good", patient=False)
+
+    assert reply.body == b"good"
+    assert pool.replicas(DIGEST) == 1
+    worker.close()
+
+
+async def test_a_version_that_is_unloaded_answers_what_was_under_way(pool: LinkPool, tmp_path: Path) -> None:
+    server, taken = await silent_server(tmp_path / "w")
+    pool.set_replicas(DIGEST, "digits@1.0.0", [str(tmp_path / "w")])
+    waiting = Caller(pool).call()
+    await until(lambda: bool(taken))
+    await asyncio.sleep(0.02)
+
+    pool.forget(DIGEST)
+
+    assert (await asyncio.wait_for(waiting, 2)).failure is Failure.UNAVAILABLE
+    server.close()
+
+
+async def test_deadlines_are_kept_when_a_late_call_ends_in_the_first_call_of_another_version(pool: LinkPool, tmp_path: Path) -> None:
+    server, _ = await silent_server(tmp_path / "w")
+    pool.set_replicas(DIGEST, "digits@1.0.0", [str(tmp_path / "w")])
+    await until(lambda: pool.replicas(DIGEST) == 1)
+    fallback: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+
+    def fall_back(_: Reply) -> None:
+        pool.invoke(Call(CallKind.INFER, OTHER, b""), time.monotonic() + 0.05, fallback.set_result, patient=True)
+
+    pool.invoke(Call(CallKind.INFER, DIGEST, b""), time.monotonic() + 0.05, fall_back, patient=False)
+
+    assert (await asyncio.wait_for(fallback, 2)).failure is Failure.UNAVAILABLE
+    server.close()
+
+
+async def test_a_version_counts_as_reached_from_its_first_replica_on(pool: LinkPool, tmp_path: Path) -> None:
+    worker, _ = await worker_at(tmp_path / "w")
+    before = pool.was_reached(DIGEST)
+    pool.set_replicas(DIGEST, "digits@1.0.0", [str(tmp_path / "w")])
+    await until(lambda: pool.replicas(DIGEST) == 1)
+    pool.set_replicas(DIGEST, "digits@1.0.0", [])
+    worker.close()
+    await until(lambda: pool.replicas(DIGEST) == 0)
+
+    assert (before, pool.was_reached(DIGEST)) == (False, True)
+
+
+class RaisingEngine(EchoEngine):
+    """Breaks the promise that one call's error is its own."""
+
+    def run(self, calls: Sequence[Call]) -> Sequence[Reply]:
+        msg = f"{len(calls)} calls"
+        raise KeyError(msg)
+
+
+class ForgetfulEngine(EchoEngine):
+    """Answers one call fewer than it was given."""
+
+    def run(self, calls: Sequence[Call]) -> Sequence[Reply]:
+        return super().run(calls)[:-1]
+
+
+@pytest.mark.parametrize("engine", [RaisingEngine(), ForgetfulEngine()])
+async def test_a_broken_engine_costs_its_callers_an_error_and_no_waiting(pool: LinkPool, tmp_path: Path, engine: EchoEngine) -> None:
+    worker = Worker(engine, DIGEST, asyncio.get_running_loop())
+    await worker.listen(tmp_path / "w")
+    pool.set_replicas(DIGEST, "digits@1.0.0", [str(tmp_path / "w")])
+
+    replies = await asyncio.wait_for(asyncio.gather(Caller(pool).call(), Caller(pool).call()), 2)
+
+    assert [reply.failure for reply in replies] == [Failure.MODEL, Failure.MODEL]
+    worker.close()
+
+
+async def test_an_answer_that_no_frame_can_carry_is_an_error_of_its_own_call_only(
+    pool: LinkPool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker_module, "LARGEST_REPLY", 100)
+    worker, _ = await worker_at(tmp_path / "w")
+    pool.set_replicas(DIGEST, "digits@1.0.0", [str(tmp_path / "w")])
+
+    large, small = await asyncio.gather(Caller(pool).call(b"x" * 101), Caller(pool).call(b"x" * 100))
+
+    assert (large.status, large.failure) == (413, Failure.CLIENT)
+    assert small.status == 200
+    worker.close()
+
+
+async def test_the_loop_turns_between_runs_when_very_many_calls_have_gathered(pool: LinkPool, tmp_path: Path) -> None:
+    worker, engine = await worker_at(tmp_path / "w")
+    pool.set_replicas(DIGEST, "digits@1.0.0", [str(tmp_path / "w")])
+    await until(lambda: pool.replicas(DIGEST) == 1)
+
+    replies = await asyncio.gather(*(Caller(pool).call(b"%d" % number) for number in range(600)))
+
+    assert [reply.body for reply in replies] == [b"%d" % number for number in range(600)]
+    assert max(engine.batches) <= worker_module.RUN_MOST
     worker.close()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 import uvicorn
+import uvloop
 
 from registry_client.versions import ModelVersion
 from serving.api.listener import InferenceProtocol, ListenerLimits, protocol_for
@@ -196,6 +197,9 @@ async def test_a_caller_that_hangs_up_harms_nobody() -> None:
         (post(headers="X-Request-Timeout-Ms: soon\r\n"), 400, "X-Request-Timeout-Ms"),
         (b"NOT HTTP\r\n\r\n", 400, "HTTP/1.1"),
         (b"GET /v2 HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n", 400, "upgrade"),
+        (post(headers="Connection: Upgrade\r\nUpgrade: h2c\r\n"), 400, "upgrade"),
+        (b"GET http://x HTTP/1.1\r\nHost: x\r\n\r\n", 400, "no path"),
+        (b"GET http://[::: HTTP/1.1\r\nHost: x\r\n\r\n", 400, "no path"),
     ],
 )
 async def test_what_breaks_a_limit_is_refused_and_hung_up_on(request_bytes: bytes, status: int, says: str) -> None:
@@ -237,4 +241,82 @@ async def test_a_caller_that_expects_100_is_told_to_go_on() -> None:
         assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 100")
         writer.write(b"{}")
         await there.invoked()
+        writer.close()
+
+
+async def test_a_caller_that_never_says_anything_is_hung_up_on() -> None:
+    async with listening() as there:
+        reader, writer = await there.connect()
+        await asyncio.sleep(0.35)
+        there.sweep()
+
+        assert await asyncio.wait_for(reader.read(), 5) == b""
+        writer.close()
+
+
+async def test_any_number_of_pipelined_requests_is_answered_without_nesting() -> None:
+    async with listening() as there:
+        reader, writer = await there.connect()
+        writer.write(post() + post(path="/v2/models/nobody/infer") * 400)
+        await there.invoked()
+        there.invoker.answer(Reply(200, b"{}"))
+        statuses = [(await read_answer(reader))[0] for _ in range(401)]
+        writer.close()
+
+    assert statuses == [200, *[404] * 400]
+
+
+def test_a_refused_connection_costs_nobody_else_anything_when_its_earlier_request_is_answered() -> None:
+    async def scenario() -> None:
+        async with listening() as there:
+            reader, writer = await there.connect()
+            writer.write(post() + post(headers="Transfer-Encoding: xchunked\r\n").replace(b"Content-Length: 2\r\n", b""))
+            await there.invoked()
+            assert (await read_answer(reader))[0] == 400
+            assert await reader.read() == b""
+            while there.server.server_state.connections:  # noqa: ASYNC110 - uvicorn offers no event
+                await asyncio.sleep(0.005)
+            there.invoker.answer(Reply(200, b"{}"))  # does not raise: what answers is the link that all callers share
+            writer.close()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:  # only uvloop raises when a closed transport is written to
+        runner.run(scenario())
+
+
+async def test_answers_do_not_pile_up_for_a_caller_that_does_not_read_them() -> None:
+    async with listening() as there:
+        reader, writer = await there.connect()
+        writer.transport.pause_reading()  # type: ignore[attr-defined]  # a stream's transport can
+        writer.write(post() * 40)
+        answered = 0
+        while len(there.invoker.invoked) or answered == 0:
+            await there.invoked()
+            there.invoker.answer(Reply(200, b"x" * 1_000_000))
+            answered += 1
+            await asyncio.sleep(0.01)
+        assert answered < 20
+
+        writer.transport.resume_reading()  # type: ignore[attr-defined]
+        for _ in range(answered):
+            await read_answer(reader)
+        for _ in range(40 - answered):  # it goes on where it was held
+            await there.invoked()
+            there.invoker.answer(Reply(200, b"{}"))
+            await read_answer(reader)
+        writer.close()
+
+
+async def test_a_caller_that_stops_reading_is_hung_up_on_in_the_end() -> None:
+    async with listening() as there:
+        _, writer = await there.connect()
+        writer.transport.pause_reading()  # type: ignore[attr-defined]
+        writer.write(post())
+        await there.invoked()
+        there.invoker.answer(Reply(200, b"x" * 20_000_000))
+        there.sweep()
+        await asyncio.sleep(0.35)
+        there.sweep()
+        await asyncio.sleep(0.02)
+
+        assert not there.server.server_state.connections
         writer.close()

@@ -1,8 +1,9 @@
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from serving.bootstrap.layout import SHARED_MEMORY, AlreadyRunning, Layout, Lock, UnsafeDirectory, UnusableDirectory
+from serving.bootstrap.layout import KEY_BYTES, SHARED_MEMORY, AlreadyRunning, Layout, Lock, UnsafeDirectory, UnusableDirectory
 
 
 @pytest.fixture
@@ -66,3 +67,18 @@ def test_one_data_directory_is_served_once(layout: Layout) -> None:
     # then
     first.release()
     Lock(layout.data).release()
+
+
+def test_gateways_that_start_together_sign_with_one_and_the_same_whole_key(layout: Layout) -> None:
+    # given
+    layout.create()
+
+    # when
+    with ThreadPoolExecutor(8) as gateways:
+        keys = set(gateways.map(lambda _: layout.read_request_id_key(), range(64)))
+
+    # then
+    (key,) = keys
+    assert len(key) == KEY_BYTES
+    assert layout.request_id_key.stat().st_mode & 0o777 == 0o600
+    assert list(layout.request_id_key.parent.iterdir()) == [layout.request_id_key]
