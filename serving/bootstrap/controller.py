@@ -28,6 +28,7 @@ class ControllerPlan:
     policies: Policies
     log_json: bool
     body_bytes: int
+    spin: float
 
 
 class ControllerService:
@@ -67,7 +68,7 @@ class ControllerService:
 
     def _opener(self, target: Target) -> Callable[[], Service]:
         plan = self._plan
-        return partial(open_version, VersionPlan(plan.layout, target, plan.log_json, plan.body_bytes))
+        return partial(open_version, VersionPlan(plan.layout, target, plan.log_json, plan.body_bytes, plan.spin))
 
 
 def open_controller(plan: ControllerPlan) -> ControllerService:

@@ -50,6 +50,7 @@ class GatewayPlan:
     gateway: GatewayLimits
     mirror: MirrorLimits
     times: RouteTimes
+    spin: float
 
 
 class GatewayService:
@@ -72,7 +73,7 @@ class GatewayService:
         self._recorder.gateway_started(plan.release)
         self._store = await SqliteStore.open(plan.layout.state, self._clock)
         self._reports = DatagramReports(plan.layout.observations)
-        self._pool = LinkPool(loop, self._clock.monotonic)
+        self._pool = LinkPool(loop, self._clock.monotonic, plan.spin)
         self._membership = Membership(self._pool, loop)
         self._gateway = self._build_gateway()
         self._report()  # what was before the first report never counts, so it comes before the first request

@@ -93,6 +93,7 @@ def _gateway_plan(settings: Settings, layout: Layout) -> GatewayPlan:
         gateway=GatewayLimits(limits.request_timeout, limits.longest_request_timeout, limits.in_flight_per_version),
         mirror=MirrorLimits(shadow.in_flight, shadow.timeout, shadow.max_bytes),
         times=RouteTimes(lease=settings.guards.lease),
+        spin=settings.spin_us / 1e6,
     )
 
 
@@ -114,4 +115,5 @@ def _controller_plan(settings: Settings, layout: Layout) -> ControllerPlan:
         policies=Policies(guards, LoadPolicy(grace=settings.unload_grace)),
         log_json=settings.log_json,
         body_bytes=settings.limits.body_bytes,
+        spin=settings.spin_us / 1e6,
     )

@@ -27,6 +27,7 @@ class VersionPlan:
     target: Target
     log_json: bool
     body_bytes: int
+    spin: float
 
 
 class GoldenFailed(Exception):
@@ -56,7 +57,7 @@ class VersionService:
             failures = run_golden(engine, examples, digest=plan.target.digest)
             if failures:
                 raise GoldenFailed(failures, len(examples))
-        self._worker = Worker(engine, plan.target.digest, loop)
+        self._worker = Worker(engine, plan.target.digest, loop, plan.spin)
         self._path.unlink(missing_ok=True)
         await self._worker.listen(self._path)
         return {ADDRESS: str(self._path)}

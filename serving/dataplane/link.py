@@ -13,6 +13,7 @@ from itertools import count
 import structlog
 
 from serving.dataplane.frames import GREETING_ID, BrokenFrame, FrameReader, decode_reply, encode_call
+from serving.dataplane.spinning import Spinner
 from serving.gateway.messages import failed
 from serving.ports import Call, Failure, Reply
 
@@ -60,6 +61,7 @@ class Link(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self.greeted: asyncio.Future[bool] = pool.loop.create_future()
         """Whether the replica has greeted before it hung up."""
+        self._spinner = Spinner(pool.loop, pool.spin)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # a stream's transport; uvloop's is no subclass
         """Wait for the greeting."""
@@ -106,14 +108,19 @@ class Link(asyncio.Protocol):
         if self._transport is not None:
             self._transport.write(b"".join(self._out))
         self._out.clear()
+        self._spinner.sent(len(self.pending), self._is_waiting)
+
+    def _is_waiting(self) -> bool:
+        return bool(self.pending)
 
 
 class VersionLinks:
     """All links to the replicas of one version, and the calls that wait for one."""
 
-    def __init__(self, name: str, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, name: str, loop: asyncio.AbstractEventLoop, spin: float) -> None:
         self.name = name
         self.loop = loop
+        self.spin = spin
         self.links: list[Link] = []
         self.waiting: deque[Pending] = deque()
         self.was_reached = False
@@ -225,8 +232,9 @@ class VersionLinks:
 class LinkPool:
     """Reaches every version that has replicas; the `Invoker` of a gateway."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, monotonic: Callable[[], float]) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, monotonic: Callable[[], float], spin: float = 0.0) -> None:
         self._loop = loop
+        self._spin = spin
         self._monotonic = monotonic
         self._versions: dict[str, VersionLinks] = {}
         self._timer = loop.call_later(SWEEP_S, self._sweep)
@@ -266,7 +274,7 @@ class LinkPool:
     def _links(self, digest: str) -> VersionLinks:
         links = self._versions.get(digest)
         if links is None:
-            links = self._versions[digest] = VersionLinks("this version", self._loop)
+            links = self._versions[digest] = VersionLinks("this version", self._loop, self._spin)
         return links
 
     def _sweep(self) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import structlog
 
 from serving.dataplane.frames import GREETING, LARGEST_REPLY, BrokenFrame, FrameReader, decode_call, encode_reply
+from serving.dataplane.spinning import Spinner
 from serving.gateway.messages import failed, problem
 from serving.ports import Call, Engine, Failure, Reply
 
@@ -56,13 +57,14 @@ class WorkerLink(asyncio.Protocol):
 class Worker:
     """Serves one version on one socket. It answers only for the digest that it verified."""
 
-    def __init__(self, engine: Engine, digest: str, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, engine: Engine, digest: str, loop: asyncio.AbstractEventLoop, spin: float = 0.0) -> None:
         self.links: set[WorkerLink] = set()
         self._engine = engine
         self._digest = digest
         self._loop = loop
         self._queue: list[tuple[WorkerLink, int, Call]] = []
         self._server: asyncio.Server | None = None
+        self._spinner = Spinner(loop, spin)
 
     async def listen(self, path: Path) -> None:
         """Answer calls on a unix socket; the directory it stands in is this user's alone."""
@@ -96,6 +98,10 @@ class Worker:
         for link, frames in out.items():
             if link.transport is not None:
                 link.transport.write(b"".join(frames))
+        self._spinner.sent(len(batch), self._is_waiting)
+
+    def _is_waiting(self) -> bool:
+        return not self._queue
 
     def _run(self, calls: Sequence[Call]) -> Sequence[Reply]:
         try:
