@@ -6,6 +6,8 @@ from datetime import datetime
 from enum import IntEnum, StrEnum
 from typing import Protocol
 
+import msgspec
+
 from serving.core.lifecycle import FamilyRecord
 from serving.core.routing import Arm, Target
 
@@ -255,12 +257,12 @@ class Encoding(IntEnum):
     DEFLATE = 2
 
 
+# The messages of the request path are structs: made in C, they cost a fifth of what a frozen dataclass does.
 NO_JSON_PART = -1
 """The value of `json_length` where a message has no Inference-Header-Content-Length."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(msgspec.Struct, frozen=True, gc=False):
     """What a version answered. `json_length`: bytes of the JSON part when binary tensors follow it."""
 
     status: int
@@ -269,16 +271,14 @@ class Reply:
     failure: Failure | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Primary:
+class Primary(msgspec.Struct, frozen=True, gc=False):
     """The primary's good answer, sent along with a mirrored call for the shadow to compare its own with."""
 
     body: bytes
     json_length: int = NO_JSON_PART
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(msgspec.Struct, frozen=True, gc=False):
     """One request to one version. `json_length` as in the Inference-Header-Content-Length header (uncompressed bytes)."""
 
     kind: CallKind

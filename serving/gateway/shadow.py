@@ -4,8 +4,10 @@ Every offered copy ends in exactly one outcome, so offered = compared + shed + o
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
+
+from msgspec.structs import replace
 
 from serving.core.routing import Target
 from serving.ports import Call, Failure, Invoker, Primary, Recorder, Reply
