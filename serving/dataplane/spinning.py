@@ -6,6 +6,7 @@ come in batches there is work enough, and nobody waits awake. See docs/decisions
 """
 
 import asyncio
+import os
 import time
 from collections.abc import Callable
 
@@ -35,6 +36,7 @@ class Spinner:
 
     def _turn(self, still_waiting: Callable[[], bool]) -> None:
         if still_waiting() and time.monotonic() < self._until:
+            os.sched_yield()  # whoever else wants this core goes first
             self._loop.call_soon(self._turn, still_waiting)
         else:
             self._is_turning = False

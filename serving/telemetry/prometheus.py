@@ -131,6 +131,7 @@ class PrometheusRecorder:
         self._info = gauge("gateway_info", "1 for every gateway that is up.", "livemostrecent", "gateway", "release")
         self._process = process
         self._duration_of: dict[tuple[str, Arm], Histogram] = {}
+        self._pairs_of: dict[tuple[str, str], Counter] = {}
         self._errors_of: dict[tuple[str, Arm, Failure], Counter] = {}
         self._weighed: set[tuple[str, str, str]] = set()
         self._loaded: dict[Target, LoadState] = {}
@@ -156,8 +157,12 @@ class PrometheusRecorder:
 
     def shadowed(self, target: Target, outcome: str) -> None:
         """Count what became of one mirrored request."""
-        known = outcome if outcome in SHADOW_OUTCOMES else "other"
-        self._shadows.labels(target.family, str(target.version), known).inc()
+        key = (target.digest, outcome)
+        pairs = self._pairs_of.get(key)
+        if pairs is None:
+            known = outcome if outcome in SHADOW_OUTCOMES else "other"
+            pairs = self._pairs_of[key] = self._shadows.labels(target.family, str(target.version), known)
+        pairs.inc()
 
     def refused(self, family: str, why: str) -> None:  # noqa: ARG002 - a family that a client made up is no label
         """Count a request that was refused before it had a target."""
