@@ -4,6 +4,7 @@ Ray's loop and the service's loop never wait for each other; Ray only asks, thro
 """
 
 import asyncio
+import gc
 import os
 import threading
 from collections.abc import Callable, Coroutine, Mapping
@@ -46,6 +47,9 @@ class Replica:
         self._service = open_service()
         self._metadata = dict(self._call(self._service.start()).result(START_DEADLINE_S))
         self._metadata["pid"] = str(os.getpid())
+        # What is there now stays: a full collection, which Ray asks for at times, need not walk all of it while callers wait.
+        gc.collect()
+        gc.freeze()
 
     def record_replica_metadata(self) -> dict[str, str]:
         """What Serve's long poll carries to the gateways."""
