@@ -108,7 +108,7 @@ class Link(asyncio.Protocol):
         if self._transport is not None:
             self._transport.write(b"".join(self._out))
         self._out.clear()
-        self._spinner.spin(self._is_waiting)
+        self._spinner.sent(len(self.pending), self._is_waiting)
 
     def _is_waiting(self) -> bool:
         return bool(self.pending)

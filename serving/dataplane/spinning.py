@@ -1,14 +1,17 @@
 """Waiting awake: for a moment an event loop goes on turning rather than sleeping, where the next message is likely to be near.
 
-Every request crosses two processes that would otherwise have just gone to sleep. Waking them, with caches gone cold, took more than
-half of a lone request's time. So both ends of a link stay awake for a moment after a write, and let anybody else who wants the core go
-first. See docs/decisions/0011.
+With one caller at a time every request crosses two processes that have just gone to sleep. Waking them, with caches gone cold, took
+more than half of such a request's time. So both ends of a link stay awake for a moment while requests come one by one; as soon as they
+come in batches there is work enough, and nobody waits awake. See docs/decisions/0011.
 """
 
 import asyncio
 import os
 import time
 from collections.abc import Callable
+
+STREAK = 16
+"""Messages that must have come one by one before anybody waits awake for the next."""
 
 
 class Spinner:
@@ -19,10 +22,12 @@ class Spinner:
         self._seconds = seconds
         self._until = 0.0
         self._is_turning = False
+        self._streak = 0
 
-    def spin(self, still_waiting: Callable[[], bool]) -> None:
-        """Wait awake from now on while `still_waiting`, but not for long."""
-        if self._seconds <= 0:
+    def sent(self, messages: int, still_waiting: Callable[[], bool]) -> None:
+        """Take note of a write: after a streak of single messages, wait awake while `still_waiting`, but not for long."""
+        self._streak = self._streak + 1 if messages == 1 else 0
+        if self._streak < STREAK or self._seconds <= 0:
             return
         self._until = time.monotonic() + self._seconds
         if not self._is_turning:

@@ -98,7 +98,7 @@ class Worker:
         for link, frames in out.items():
             if link.transport is not None:
                 link.transport.write(b"".join(frames))
-        self._spinner.spin(self._is_waiting)
+        self._spinner.sent(len(batch), self._is_waiting)
 
     def _is_waiting(self) -> bool:
         return not self._queue
