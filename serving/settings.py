@@ -10,6 +10,8 @@ from typing import Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
 
+from serving import failpoints
+
 Port = Annotated[int, Field(ge=1, le=65_535)]
 Seconds = Annotated[float, Field(gt=0, le=3600)]
 MIB = 2**20
@@ -73,6 +75,8 @@ class Settings(BaseSettings):
     limits: Limits = Limits()
     shadow: ShadowLimits = ShadowLimits()
     guards: Guards = Guards()
+    failpoints: str = ""
+    """For tests: the steps at which a process of the installation dies, fails or pauses (see `serving.failpoints`)."""
 
     @field_validator("admin_host")
     @classmethod
@@ -81,6 +85,12 @@ class Settings(BaseSettings):
             msg = f"the admin API has no authentication yet and listens on loopback only, not on {host}"
             raise ValueError(msg)
         return host
+
+    @field_validator("failpoints")
+    @classmethod
+    def _failpoints_exist(cls, plan: str) -> str:
+        failpoints.parse(plan)
+        return plan
 
     @model_validator(mode="after")
     def _ports_differ(self) -> Self:

@@ -8,6 +8,7 @@ import uvicorn
 
 from serving.api.admin import create_app
 from serving.api.services import AdminServices, AdminSurface
+from serving.bootstrap.arming import arm_failpoints
 from serving.bootstrap.layout import Layout
 from serving.bootstrap.listening import Listening, bound_socket
 from serving.bootstrap.registry import PublishedVersions
@@ -29,6 +30,7 @@ class AdminPlan:
     public_url: str
     release: str
     log_json: bool
+    failpoints: str
 
 
 class AdminService:
@@ -41,6 +43,7 @@ class AdminService:
         """Open the store, then the port."""
         plan = self._plan
         configure_logs(json=plan.log_json, file=plan.layout.log)
+        arm_failpoints(plan.failpoints, plan.layout)
         clock = SystemClock()
         registry = PublishedVersions(plan.layout)
         self._store = store = await SqliteStore.open(plan.layout.state, clock)

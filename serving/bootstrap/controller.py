@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
+from serving.bootstrap.arming import arm_failpoints
 from serving.bootstrap.background import Background
 from serving.bootstrap.layout import Layout
 from serving.bootstrap.registry import PublishedVersions
@@ -27,6 +28,7 @@ class ControllerPlan:
     layout: Layout
     policies: Policies
     log_json: bool
+    failpoints: str
     body_bytes: int
     spin: float
 
@@ -42,6 +44,7 @@ class ControllerService:
         """Take over what runs already, then begin to look."""
         plan, clock = self._plan, SystemClock()
         configure_logs(json=plan.log_json, file=plan.layout.log)
+        arm_failpoints(plan.failpoints, plan.layout)
         start_multiprocess(plan.layout.metrics)
         self._store = store = await SqliteStore.open(plan.layout.state, clock)
         self._observations = DatagramObservations(plan.layout.observations, clock)

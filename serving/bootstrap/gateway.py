@@ -11,6 +11,7 @@ import uvicorn
 
 from serving.api.inference import InferenceApp
 from serving.api.listener import InferenceProtocol, ListenerLimits, protocol_for
+from serving.bootstrap.arming import arm_failpoints
 from serving.bootstrap.background import Background
 from serving.bootstrap.layout import Layout
 from serving.bootstrap.listening import Listening, bound_socket
@@ -46,6 +47,7 @@ class GatewayPlan:
     port: int
     release: str
     log_json: bool
+    failpoints: str
     listener: ListenerLimits
     gateway: GatewayLimits
     mirror: MirrorLimits
@@ -68,6 +70,7 @@ class GatewayService:
         """Read the routes, reach the replicas, then open the port."""
         plan, loop = self._plan, asyncio.get_running_loop()
         configure_logs(json=plan.log_json, file=plan.layout.log)
+        arm_failpoints(plan.failpoints, plan.layout)
         start_multiprocess(plan.layout.metrics)
         self._recorder = PrometheusRecorder(self._name)
         self._recorder.gateway_started(plan.release)

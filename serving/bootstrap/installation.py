@@ -89,6 +89,7 @@ def _gateway_plan(settings: Settings, layout: Layout) -> GatewayPlan:
         port=settings.port,
         release=release(),
         log_json=settings.log_json,
+        failpoints=settings.failpoints,
         listener=ListenerLimits(limits.body_bytes, limits.header_bytes, limits.headers, limits.receive_timeout, limits.idle_timeout),
         gateway=GatewayLimits(limits.request_timeout, limits.longest_request_timeout, limits.in_flight_per_version),
         mirror=MirrorLimits(shadow.in_flight, shadow.timeout, shadow.max_bytes),
@@ -105,6 +106,7 @@ def _admin_plan(settings: Settings, layout: Layout) -> AdminPlan:
         public_url=public_url(settings),
         release=release(),
         log_json=settings.log_json,
+        failpoints=settings.failpoints,
     )
 
 
@@ -114,6 +116,7 @@ def _controller_plan(settings: Settings, layout: Layout) -> ControllerPlan:
         layout=layout,
         policies=Policies(guards, LoadPolicy(grace=settings.unload_grace)),
         log_json=settings.log_json,
+        failpoints=settings.failpoints,
         body_bytes=settings.limits.body_bytes,
         spin=settings.spin_us / 1e6,
     )

@@ -99,6 +99,11 @@ class Layout:
         return self.sockets / "controller"
 
     @property
+    def died(self) -> Path:
+        """Notes of the failpoints that a process of this run died at."""
+        return self.sockets / "died"
+
+    @property
     def ray(self) -> Path:
         """Ray's session directory."""
         return self.sockets / "ray"
