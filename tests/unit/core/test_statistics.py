@@ -91,7 +91,7 @@ def test_impossible_outcomes_are_refused() -> None:
 
 def test_looking_after_every_request_raises_no_more_false_alarms_than_promised() -> None:
     alpha, alarms, runs = 0.05, 0, 300
-    dice = Random(7)  # noqa: S311 - a simulation that can be repeated
+    dice = Random(7)
 
     for _ in range(runs):
         evidence, worst = ErrorRatio(), 0.0

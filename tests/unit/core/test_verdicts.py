@@ -120,7 +120,7 @@ def test_a_busy_caller_in_a_small_slice_does_not_make_a_canary_look_bad() -> Non
 
 @pytest.mark.parametrize("rate", [0.001, 0.02, 0.2])
 def test_equal_arms_are_rolled_back_no_more_often_than_promised(rate: float) -> None:
-    dice = Random(11)  # noqa: S311 - a simulation that can be repeated
+    dice = Random(11)
     alarms, runs = 0, 100
 
     for _ in range(runs):
@@ -137,7 +137,7 @@ def test_equal_arms_are_rolled_back_no_more_often_than_promised(rate: float) -> 
 
 
 def test_a_real_regression_is_found_after_a_handful_of_failures() -> None:
-    dice = Random(3)  # noqa: S311 - a simulation that can be repeated
+    dice = Random(3)
     needed = []
 
     for _ in range(40):

@@ -1,0 +1,33 @@
+"""Where the stores under attack live: made, opened, hurt and healed in one place, so that a scenario only names them."""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+
+import apsw
+
+from serving.stores.sqlite import SqliteStore
+from serving.telemetry.clock import SystemClock
+
+
+@asynccontextmanager
+async def opened(location: str) -> AsyncIterator[SqliteStore]:
+    """A connection to the store at a location: `sqlite:PATH`."""
+    store = await SqliteStore.open(Path(location.removeprefix("sqlite:")), SystemClock())
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold SQLite's write lock, as a backup or a stuck process would."""
+    connection = apsw.Connection(str(path))
+    connection.set_busy_timeout(60_000)
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    finally:
+        connection.execute("ROLLBACK")
+        connection.close()
