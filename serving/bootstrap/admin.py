@@ -14,7 +14,7 @@ from serving.bootstrap.listening import Listening, bound_socket
 from serving.bootstrap.registry import PublishedVersions
 from serving.control.operations import Operations
 from serving.control.views import Views
-from serving.stores.sqlite import SqliteStore
+from serving.stores.opening import StorePlan, open_store
 from serving.telemetry.clock import SystemClock
 from serving.telemetry.logs import configure_logs
 from serving.telemetry.prometheus import scrape
@@ -25,6 +25,7 @@ class AdminPlan:
     """What the admin replica is told."""
 
     layout: Layout
+    store: StorePlan
     host: str
     port: int
     public_url: str
@@ -46,7 +47,7 @@ class AdminService:
         arm_failpoints(plan.failpoints, plan.layout)
         clock = SystemClock()
         registry = PublishedVersions(plan.layout)
-        self._store = store = await SqliteStore.open(plan.layout.state, clock)
+        self._store = store = await open_store(plan.store, clock)
         services = AdminServices(
             operations=Operations(store, store, store, registry, clock),
             views=Views(store, store, registry),

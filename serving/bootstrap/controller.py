@@ -14,7 +14,7 @@ from serving.control.operations import Operations
 from serving.core.routing import Target
 from serving.dataplane.fleet import ServeFleet
 from serving.dataplane.replicas import Service
-from serving.stores.sqlite import SqliteStore
+from serving.stores.opening import StorePlan, open_store
 from serving.telemetry.clock import SystemClock
 from serving.telemetry.logs import configure_logs
 from serving.telemetry.prometheus import PrometheusRecorder, start_multiprocess
@@ -26,6 +26,7 @@ class ControllerPlan:
     """What the controller replica is told."""
 
     layout: Layout
+    store: StorePlan
     policies: Policies
     log_json: bool
     failpoints: str
@@ -46,7 +47,7 @@ class ControllerService:
         configure_logs(json=plan.log_json, file=plan.layout.log)
         arm_failpoints(plan.failpoints, plan.layout)
         start_multiprocess(plan.layout.metrics)
-        self._store = store = await SqliteStore.open(plan.layout.state, clock)
+        self._store = store = await open_store(plan.store, clock)
         self._observations = DatagramObservations(plan.layout.observations, clock)
         await self._observations.start()
         fleet = ServeFleet(self._opener)

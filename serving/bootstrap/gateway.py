@@ -24,7 +24,7 @@ from serving.gateway.request_ids import RequestIds
 from serving.gateway.routes import RouteKeeper, RouteTimes
 from serving.gateway.shadow import Mirror, MirrorLimits
 from serving.ports import GatewayReport
-from serving.stores.sqlite import SqliteStore
+from serving.stores.opening import StorePlan, open_store
 from serving.telemetry.clock import SystemClock
 from serving.telemetry.logs import configure_logs
 from serving.telemetry.prometheus import PrometheusRecorder, start_multiprocess
@@ -35,6 +35,9 @@ SIGN_OF_LIFE_S = 1.0
 """An idle gateway reports this often."""
 
 SWEEP_S = 0.5
+WAKING_S = 0.05
+"""Between two tries to read the first routes."""
+
 BACKLOG = 2048
 
 
@@ -43,6 +46,7 @@ class GatewayPlan:
     """What a gateway replica is told."""
 
     layout: Layout
+    store: StorePlan
     host: str
     port: int
     release: str
@@ -74,7 +78,7 @@ class GatewayService:
         start_multiprocess(plan.layout.metrics)
         self._recorder = PrometheusRecorder(self._name)
         self._recorder.gateway_started(plan.release)
-        self._store = await SqliteStore.open(plan.layout.state, self._clock)
+        self._store = await open_store(plan.store, self._clock)
         self._reports = DatagramReports(plan.layout.observations)
         self._pool = LinkPool(loop, self._clock.monotonic, plan.spin)
         self._membership = Membership(self._pool, loop)
@@ -121,7 +125,7 @@ class GatewayService:
         )
         await keeper.tick()
         while not self._gateway.has_table:  # without routes it would tell callers that their family is not served
-            await asyncio.sleep(self._plan.times.poll)
+            await asyncio.sleep(WAKING_S)
             await keeper.tick()
         self._background.start("routes", keeper.run)
         self._background.repeat("report", REPORT_S, self._tick)

@@ -20,6 +20,7 @@ from serving.gateway.predict import GatewayLimits
 from serving.gateway.routes import RouteTimes
 from serving.gateway.shadow import MirrorLimits
 from serving.settings import Settings
+from serving.stores.opening import StorePlan
 
 PORT_PATIENCE_S = 6.0
 """The replicas of an installation that was killed let go of their ports within three seconds."""
@@ -81,10 +82,15 @@ def admin_url(settings: Settings) -> str:
     return f"http://{host}:{settings.admin_port}"
 
 
+def _store_plan(layout: Layout) -> StorePlan:
+    return StorePlan(layout.state, traces=(layout.snapshot,))
+
+
 def _gateway_plan(settings: Settings, layout: Layout) -> GatewayPlan:
     limits, shadow = settings.limits, settings.shadow
     return GatewayPlan(
         layout=layout,
+        store=_store_plan(layout),
         host=settings.host,
         port=settings.port,
         release=release(),
@@ -101,6 +107,7 @@ def _gateway_plan(settings: Settings, layout: Layout) -> GatewayPlan:
 def _admin_plan(settings: Settings, layout: Layout) -> AdminPlan:
     return AdminPlan(
         layout=layout,
+        store=_store_plan(layout),
         host=settings.admin_host,
         port=settings.admin_port,
         public_url=public_url(settings),
@@ -114,6 +121,7 @@ def _controller_plan(settings: Settings, layout: Layout) -> ControllerPlan:
     guards = GuardPolicy(errors_in_a_row=settings.guards.errors_in_a_row, lease_seconds=settings.guards.lease)
     return ControllerPlan(
         layout=layout,
+        store=_store_plan(layout),
         policies=Policies(guards, LoadPolicy(grace=settings.unload_grace)),
         log_json=settings.log_json,
         failpoints=settings.failpoints,

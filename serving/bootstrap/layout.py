@@ -79,6 +79,11 @@ class Layout:
         return self.data / "state" / "state.db"
 
     @property
+    def snapshot(self) -> Path:
+        """The newest routes this node has seen, kept for a start without the store."""
+        return self.data / "state" / "routes.snapshot"
+
+    @property
     def cache(self) -> Path:
         """Verified copies of what is loaded."""
         return self.data / "cache"

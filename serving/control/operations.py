@@ -4,6 +4,7 @@ Whoever repeats an operation id learns its first outcome. A rollback asks neithe
 """
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from registry_client.references import Tag
@@ -13,7 +14,7 @@ from serving.core.changes import Change, ChangeFacts, ClearTag, Promote, Release
 from serving.core.errors import InvalidRecord, StaleRevision, StoreUnavailable, UnknownFamilyRecord
 from serving.core.lifecycle import Decided, FamilyRecord, differences
 from serving.core.refusals import OperationReused, ReasonMissing
-from serving.ports import Acks, Clock, Commit, FleetBoard, GatewayAck, LoadState, Registry, Snapshot, StateStore, Transition
+from serving.ports import Acks, Clock, Commit, FleetBoard, GatewayAck, LoadState, Mark, Registry, Snapshot, StateStore, Transition
 
 ATTEMPTS = 100
 """How often a rollback tries again when others keep changing the family; each of them succeeded in the meantime."""
@@ -30,6 +31,16 @@ class Author:
     reason: str
     operation_id: str
     signal: str = ""
+    leader: int | None = None
+    """The fencing token of a controller that leads; None for people."""
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A record to change, and the mark of the snapshot that it was read from."""
+
+    record: FamilyRecord
+    seen: Mark
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +71,8 @@ class Operations:
         self._board = board
         self._registry = registry
         self._clock = clock
+        self._seen = Snapshot()
+        """The newest that was read: a store that does not continue it is changed by nobody."""
 
     async def tag(self, family: str, version: ModelVersion, tag: Tag, author: Author, *, expected: int | None = None) -> Changed:
         """Put candidate, staging or deprecated on a version."""
@@ -98,13 +111,13 @@ class Operations:
         attempts = ATTEMPTS if expected is None else 1
         while True:
             attempts -= 1
-            record, replayed = await self._begin(family, change, author, expected)
-            if replayed is not None:
-                return replayed
-            first = first or record
-            _refuse_other_intent(first, record, to)
+            begun = await self._begin(family, change, author, expected)
+            if isinstance(begun, Changed):
+                return begun
+            first = first or begun.record
+            _refuse_other_intent(first, begun.record, to)
             try:
-                return await self._finish(record, change, ChangeFacts(self._decided(author)), author)
+                return await self._finish(begun, change, ChangeFacts(self._decided(author)), author)
             except StaleRevision:
                 if not attempts:
                     raise
@@ -133,24 +146,28 @@ class Operations:
             await asyncio.sleep(LOOK_SECONDS)
 
     async def _make(self, family: str, change: Change, author: Author, expected: int | None) -> Changed:
-        record, replayed = await self._begin(family, change, author, expected)
-        if replayed is not None:
-            return replayed
+        begun = await self._begin(family, change, author, expected)
+        if isinstance(begun, Changed):
+            return begun
         _refuse_unreasoned(family, change, author)
-        change = await self._with_digest(record, change)
-        return await self._finish(record, change, await self._facts(record, change, author), author)
+        change = await self._with_digest(begun.record, change)
+        return await self._finish(begun, change, await self._facts(begun.record, change, author), author)
 
-    async def _begin(self, family: str, change: Change, author: Author, expected: int | None) -> tuple[FamilyRecord, Changed | None]:
-        """The record to change, and the outcome if this very operation was carried out before."""
+    async def _begin(self, family: str, change: Change, author: Author, expected: int | None) -> Begun | Changed:
+        """The record to change, or the outcome if this very operation was carried out before. Raises `StoreWentBack`, among others."""
         replayed = await self._replayed(family, change, author)
         if replayed is not None:
-            return replayed.record, replayed
-        record = await self._record(await self._store.snapshot(), family)
+            return replayed
+        await self._look()
+        # Not the polled one: in it, a record that cannot be believed is still the last good one.
+        snapshot = await self._store.snapshot()
+        record = await self._record(snapshot, family)
         if expected is not None and expected != record.revision:
             raise StaleRevision(family, expected=expected, actual=record.revision)
-        return record, None
+        return Begun(record, snapshot.mark)
 
-    async def _finish(self, record: FamilyRecord, change: Change, facts: ChangeFacts, author: Author) -> Changed:
+    async def _finish(self, begun: Begun, change: Change, facts: ChangeFacts, author: Author) -> Changed:
+        record = begun.record
         changed = apply(record, change, facts)
         before, after = differences(record, changed)
         commit = await self._store.commit(
@@ -164,11 +181,19 @@ class Operations:
                 after=after,
                 operation_id=author.operation_id,
                 at=facts.decided.at,
+                seen=begun.seen,
                 signal=author.signal,
+                leader=author.leader,
             )
         )
+        with suppress(StoreUnavailable):  # the change is made, whatever became of the store since
+            await self._look()
         replayed = await self._replayed(record.family, change, author) if commit.replayed else None
         return replayed or Changed(changed, commit, str(change))
+
+    async def _look(self) -> None:
+        """Note how far the store has come. Raises `StoreWentBack`."""
+        self._seen = await self._store.poll(self._seen) or self._seen
 
     async def _replayed(self, family: str, change: Change, author: Author) -> Changed | None:
         entry = await self._store.committed(author.operation_id)

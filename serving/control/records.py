@@ -11,10 +11,9 @@ class Records:
 
     def __init__(self, store: StateStore) -> None:
         self._store = store
-        self._read = False
         self._reading = asyncio.Lock()
         self._waiting: list[Callable[[], None]] = []
-        self.snapshot = Snapshot(epoch=0)
+        self.snapshot = Snapshot()
         """As last read; empty before the first time."""
 
     def subscribe(self, wake: Callable[[], None]) -> None:
@@ -22,14 +21,10 @@ class Records:
         self._waiting.append(wake)
 
     async def refresh(self) -> Snapshot:
-        """Look again. Raises `StoreUnavailable`; `snapshot` is then as it was."""
+        """Look again. Raises `StoreUnavailable`, `StoreWentBack` among them; `snapshot` is then as it was."""
         async with self._reading:
             before = self.snapshot.epoch
-            if self._read:
-                self.snapshot = await self._store.poll(self.snapshot) or self.snapshot
-            else:
-                self.snapshot = await self._store.snapshot()
-                self._read = True
+            self.snapshot = await self._store.poll(self.snapshot) or self.snapshot
         if self.snapshot.epoch != before:
             for wake in self._waiting:
                 wake()

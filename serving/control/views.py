@@ -110,7 +110,7 @@ class Views:
     async def history(self, family: str | None, *, limit: int) -> Sequence[AuditEntry]:
         """Who changed what, when and why; the newest first. Raises `UnknownFamilyRecord`."""
         entries = await self._store.history(family, limit=limit)
-        if family is not None and not entries:
+        if family is not None and all(entry.family != family for entry in entries):  # re-seeds concern every family
             await self._recorded(await self._store.snapshot(), family)
         return entries
 

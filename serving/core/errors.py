@@ -7,8 +7,12 @@ PointsmanError
 ├── StaleRevision           the record moved on since it was read
 ├── UnknownFamilyRecord     nothing is recorded of that family
 ├── InvalidRecord           what the store holds of a family cannot be believed
+├── NotLeader               another controller leads; what this one decided is void
 └── StoreUnavailable        the state store cannot answer; nothing was changed
+    └── StoreWentBack       the store is older than, or another than, what was seen of it
 """
+
+from serving.core.audit import Mark
 
 
 class PointsmanError(Exception):
@@ -87,3 +91,28 @@ class StoreUnavailable(PointsmanError):
     """The state store did not answer: nothing was changed, serving goes on with the last routes."""
 
     hint = "look at the store (disk full, file locked?) and try again"
+
+
+class StoreWentBack(StoreUnavailable):
+    """The store answers, but with a past or another history: a restored backup, a lost tail, an empty one in its place.
+
+    Whoever reads it serves on by what was seen, and nobody changes anything until an operator says what is to hold.
+    """
+
+    hint = (
+        "serving goes on by the newer routes; put the right store back, or declare what holds: pointsman store reseed --from snapshot|store"
+    )
+
+    def __init__(self, *, seen: Mark, store: Mark) -> None:
+        self.seen, self.store = seen, store
+        super().__init__(f"the state store is at {store}, which does not continue what was seen of it: {seen}")
+
+
+class NotLeader(PointsmanError):
+    """A controller's decision that came after another had taken over."""
+
+    hint = "nothing to do: the controller that leads decides for itself"
+
+    def __init__(self, token: int) -> None:
+        self.token = token
+        super().__init__(f"another controller leads; the lease with token {token} is over")

@@ -1,10 +1,9 @@
-"""Keeping a gateway's route table in step with the store: poll, swap the table whole, ack the epoch.
+"""Keeping a gateway's route table in step with the store: hear of a change or poll, swap the table whole, ack the epoch.
 
 A gateway that cannot reach the store serves on by its last table, except that a canary's weight is a lease: when the controller has
 not renewed it for too long, the canary's traffic goes back to production.
 """
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -20,9 +19,9 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class RouteTimes:
-    """Seconds: between polls, between acks of an unchanged epoch, and how long a canary's weight outlives its last renewal."""
+    """Seconds: between polls at the most, between acks of an unchanged epoch, and how long a canary's weight outlives its last renewal."""
 
-    poll: float = 0.04
+    poll: float = 1.0
     ack: float = 1.0
     lease: float = 15.0
 
@@ -54,7 +53,7 @@ class RouteKeeper:
         self._gateway = gateway
         self._on_table = on_table
         self._times = times
-        self._snapshot = Snapshot(epoch=-1)
+        self._snapshot = Snapshot()
         self._renewals: dict[str, Renewal] = {}
         self._lapsed: frozenset[str] = frozenset()
         self._is_due = False
@@ -71,12 +70,12 @@ class RouteKeeper:
         """Keep the table until cancelled."""
         while True:
             await self.tick()
-            await asyncio.sleep(self._times.poll)
+            await self._store.changed(self._snapshot, self._times.poll)
 
     async def tick(self) -> None:
         """Look once; the store's absence is logged when it begins and when it ends."""
         try:
-            newer = await self._read()
+            newer = await self._store.poll(self._snapshot)
             changed = newer is not None and self._take(newer)
             self._give(at_once=changed)
             acked = await self._ack(at_once=changed)
@@ -101,14 +100,9 @@ class RouteKeeper:
             self._on_table(table_of(self._snapshot.epoch, self._snapshot.families.values(), self._lapsed))
             self._is_due = False
 
-    async def _read(self) -> Snapshot | None:
-        if self._snapshot.epoch < 0:
-            return await self._store.snapshot()
-        return await self._store.poll(self._snapshot)
-
     def _take(self, snapshot: Snapshot) -> bool:
         """Hold a newer snapshot; say whether its epoch is new."""
-        changed = snapshot.epoch != self._snapshot.epoch
+        changed = snapshot.mark != self._snapshot.mark
         self._snapshot = snapshot
         now = self._clock.monotonic()
         for family, record in snapshot.families.items():
@@ -136,5 +130,5 @@ class RouteKeeper:
         due = at_once or now - self._acked_at >= self._times.ack
         if due:
             self._acked_at = now
-            await self._acks.ack(GatewayAck(self._gateway, self._snapshot.epoch, self._clock.now()))
+            await self._acks.ack(GatewayAck(self._gateway, self._snapshot.epoch, self._clock.now(), self._snapshot.fence))
         return due

@@ -133,6 +133,20 @@ def _record(parts: _Record) -> FamilyRecord:
     )
 
 
+def records_to_document(records: Mapping[str, FamilyRecord]) -> bytes:
+    """Write the records of several families down in one, as a re-seed keeps them."""
+    return msgspec.json.encode({family: msgspec.Raw(record_to_document(record)) for family, record in sorted(records.items())})
+
+
+def document_among(document: bytes, family: str) -> bytes | None:
+    """One family's document out of those of several, if it is there. Raises `InvalidRecord`."""
+    try:
+        found = msgspec.json.decode(document, type=dict[str, msgspec.Raw]).get(family)
+    except (ValueError, RecursionError) as error:
+        raise InvalidRecord(family, str(error)) from error
+    return None if found is None else bytes(found)
+
+
 def differences_to_document(parts: Mapping[str, object]) -> bytes:
     """Write down the parts of an audit entry that differ."""
     return msgspec.json.encode(parts, order="deterministic")

@@ -1,12 +1,11 @@
 """One SQLite connection with the one thread that uses it, so that no event loop ever waits for a disk or a lock."""
 
 import asyncio
-import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import apsw
 
@@ -27,44 +26,73 @@ _SENTENCES = (
 )
 
 
-class Lane:
-    """Runs functions of a connection one after the other, each in the lane's own thread."""
+class Found(Protocol):
+    """The file as it is found, and connections to it."""
 
-    def __init__(self, name: str, path: Path, opened: os.stat_result, connection: apsw.Connection) -> None:
-        self.connection = connection
-        self._path = path
-        self._opened = opened
+    path: Path
+
+    def identity(self) -> tuple[int, int]:
+        """What is there now. Raises `StoreUnavailable`."""
+        ...
+
+    def connect(self, identity: tuple[int, int], *, durable: bool) -> apsw.Connection:
+        """Open a connection to it. Raises `StoreUnavailable`."""
+        ...
+
+
+class Lane:
+    """Runs functions of a connection one after the other, each in the lane's own thread.
+
+    It connects when it is first asked to, and anew when another file has taken the place of the one it was connected to.
+    """
+
+    def __init__(self, name: str, file: Found, *, durable: bool) -> None:
+        self._file = file
+        self._durable = durable
+        self._connection: apsw.Connection | None = None
+        self._identity: tuple[int, int] | None = None
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"store-{name}")
 
     async def run(self, work: Callable[[apsw.Connection], Answer]) -> Answer:
         """Do it, and wait for its answer. Raises `StoreUnavailable` for whatever SQLite could not do."""
-        try:
-            answer = asyncio.get_running_loop().run_in_executor(self._thread, self._checked, work)
-        except RuntimeError as error:
-            msg = f"the store {self._path} is closed"
-            raise StoreUnavailable(msg) from error
-        return await answer
+        return await self._in_thread(lambda: work(self._current()))
+
+    async def prepare(self, work: Callable[[], Answer]) -> Answer:
+        """Do something with the file before there is a connection. Raises `StoreUnavailable`."""
+        return await self._in_thread(work)
 
     def close(self) -> None:
         """Wait for the work in progress and close the connection."""
         self._thread.shutdown(wait=True)
-        self.connection.close()
+        self._disconnect()
 
-    def _checked(self, work: Callable[[apsw.Connection], Answer]) -> Answer:
-        with named_failures(self._path):
-            self._refuse_another_file()
-            return work(self.connection)
-
-    def _refuse_another_file(self) -> None:
-        # SQLite goes on writing to a file that was renamed or replaced: changes would be acknowledged and lost.
+    async def _in_thread(self, work: Callable[[], Answer]) -> Answer:
         try:
-            now = self._path.stat()
-        except OSError as error:
-            msg = f"the store {self._path} is not there any more"
+            answer = asyncio.get_running_loop().run_in_executor(self._thread, self._named, work)
+        except RuntimeError as error:
+            msg = f"the store {self._file.path} is closed"
             raise StoreUnavailable(msg) from error
-        if (now.st_dev, now.st_ino) != (self._opened.st_dev, self._opened.st_ino):
-            msg = f"the store {self._path} was replaced by another file; restart to use it"
-            raise StoreUnavailable(msg)
+        return await answer
+
+    def _named(self, work: Callable[[], Answer]) -> Answer:
+        with named_failures(self._file.path):
+            return work()
+
+    def _current(self) -> apsw.Connection:
+        # SQLite goes on writing to a file that was renamed or replaced: changes would be acknowledged and lost.
+        identity = self._file.identity()
+        if self._connection is not None and identity == self._identity:
+            return self._connection
+        connection = self._file.connect(identity, durable=self._durable)
+        # Closed only now: the file's checks tell the companions of the one before by what they are while it is open.
+        self._disconnect()
+        self._connection, self._identity = connection, identity
+        return connection
+
+    def _disconnect(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
 
 
 @contextmanager

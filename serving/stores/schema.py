@@ -7,22 +7,22 @@ from pathlib import Path
 
 import apsw
 
+from serving.core.audit import BEGINNING
 from serving.core.errors import StoreUnavailable
 
 APPLICATION = 0x504F494E
 """`POIN` in ASCII, in the file's header: another program's database is refused."""
 
-VERSION = 1
+VERSION = 2
 
 BUSY_MS = 5_000
 """How long a statement waits for another process's write."""
 
-TABLES = """
-CREATE TABLE epochs (id INTEGER PRIMARY KEY CHECK (id = 1), epoch INTEGER NOT NULL) STRICT;
-INSERT INTO epochs VALUES (1, 0);
-CREATE TABLE families (family TEXT PRIMARY KEY, revision INTEGER NOT NULL, document BLOB NOT NULL) STRICT, WITHOUT ROWID;
+LEDGER = """
+CREATE TABLE epochs (id INTEGER PRIMARY KEY CHECK (id = 1), fence INTEGER NOT NULL, epoch INTEGER NOT NULL, head TEXT NOT NULL) STRICT;
 CREATE TABLE audit (
     epoch INTEGER PRIMARY KEY,
+    fence INTEGER NOT NULL,
     family TEXT NOT NULL,
     revision INTEGER NOT NULL,
     at TEXT NOT NULL,
@@ -33,12 +33,31 @@ CREATE TABLE audit (
     after BLOB NOT NULL,
     operation_id TEXT NOT NULL UNIQUE,
     signal TEXT NOT NULL,
+    record BLOB NOT NULL,
+    previous TEXT NOT NULL,
+    hash TEXT NOT NULL,
     UNIQUE (family, revision)
 ) STRICT;
 CREATE TRIGGER audit_is_never_edited BEFORE UPDATE ON audit BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END;
 CREATE TRIGGER audit_is_never_cut BEFORE DELETE ON audit BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END;
+"""
+"""What was decided, when, by whom: `at` is UTC to the microsecond, so that it sorts as text."""
+
+FIRST = "INSERT INTO epochs (id, fence, epoch, head) VALUES (1, ?, ?, ?)"
+
+SIGNS = """
+CREATE TABLE gateways (gateway TEXT PRIMARY KEY, fence INTEGER NOT NULL, epoch INTEGER NOT NULL, node TEXT NOT NULL,
+    seen_at REAL NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE leader (id INTEGER PRIMARY KEY CHECK (id = 1), holder TEXT NOT NULL, token INTEGER NOT NULL, until REAL NOT NULL,
+    seconds REAL NOT NULL) STRICT;
+"""
+"""Signs of life. `until` is on the machine's monotonic clock, which no administrator sets back."""
+
+TABLES = f"""
+{LEDGER}
+{SIGNS}
+CREATE TABLE families (family TEXT PRIMARY KEY, revision INTEGER NOT NULL, document BLOB NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE beats (family TEXT PRIMARY KEY, beats INTEGER NOT NULL) STRICT, WITHOUT ROWID;
-CREATE TABLE gateways (gateway TEXT PRIMARY KEY, epoch INTEGER NOT NULL, seen_at REAL NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE board (id INTEGER PRIMARY KEY CHECK (id = 1), document BLOB NOT NULL) STRICT;
 """
 
@@ -51,14 +70,14 @@ def create_file(path: Path) -> None:
     holds on the file for this process.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if path.exists():
-        return
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
     os.close(descriptor)
     aside = Path(name)
     try:
         connection = connect(aside, durable=True)
-        connection.execute(f"BEGIN; {TABLES}; PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {VERSION}; COMMIT")
+        connection.execute(f"BEGIN; {TABLES}; PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {VERSION}")
+        connection.execute(FIRST, (BEGINNING.fence, BEGINNING.epoch, BEGINNING.head))
+        connection.execute("COMMIT")
         connection.close()
         with suppress(FileExistsError):
             os.link(aside, path)
@@ -77,18 +96,21 @@ def connect(path: Path, *, durable: bool) -> apsw.Connection:
     return connection
 
 
-def refuse_foreign_file(path: Path) -> None:
-    """Refuse a file of another program, or of a newer schema, before anything in it is touched."""
+def known_version(path: Path) -> int:
+    """The schema of a file, before anything in it is touched. Raises `StoreUnavailable` for another program's, or a newer one."""
     connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
     connection.set_busy_timeout(BUSY_MS)
-    application, version = int(connection.pragma("application_id")), int(connection.pragma("user_version"))
-    connection.close()
+    try:
+        application, version = int(connection.pragma("application_id")), int(connection.pragma("user_version"))
+    finally:
+        connection.close()
     if application != APPLICATION:
         msg = f"{path} is not a store of this program"
         raise StoreUnavailable(msg)
     if version > VERSION:
         msg = f"{path} has schema {version}, this program knows schemas up to {VERSION}"
         raise StoreUnavailable(msg)
+    return version
 
 
 def _sync_folder(folder: Path) -> None:

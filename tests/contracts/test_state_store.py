@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +11,12 @@ import apsw
 import pytest
 
 from registry_client.versions import ModelVersion
-from serving.core.errors import StaleRevision
+from serving.core.audit import BEGINNING, NOTHING_SEEN, RESEED, Mark, verify_chain
+from serving.core.errors import InvalidRecord, NotLeader, StaleRevision, StoreWentBack
 from serving.core.lifecycle import Canary, Decided, FamilyRecord, Shadow
 from serving.core.routing import Target
 from serving.core.traffic import End, Slice
-from serving.ports import Commit, GatewayAck, LoadState, LoadStatus, Transition
+from serving.ports import Commit, GatewayAck, LoadState, LoadStatus, Reseed, Snapshot, Transition
 from serving.stores.sqlite import SqliteStore
 from tests.fakes.clock import FakeClock
 from tests.fakes.registry import digest_of
@@ -34,27 +35,62 @@ class Home:
     clock: FakeClock
     open: Callable[[], Awaitable[AnyStore]]
     write_document: Callable[[str, bytes], None]
+    go_back: Callable[[], Callable[[], Awaitable[None]]]
+    """Make a backup; what it gives puts the backup in the place of the store, behind everybody's back."""
 
 
 @pytest.fixture(params=["sqlite", "fake"])
 async def home(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Home]:
-    clock, state, opened = FakeClock(), FakeState(), list[AnyStore]()
-    path = tmp_path / "home" / "state.db"
+    clock = FakeClock()
+    made = fake_home(clock) if request.param == "fake" else sqlite_home(clock, tmp_path / "home" / "state.db")
+    opened = list[AnyStore]()
 
     async def open_store() -> AnyStore:
-        store: AnyStore = FakeStore(clock, state) if request.param == "fake" else await SqliteStore.open(path, clock)
-        opened.append(store)
-        return store
+        opened.append(await made.open())
+        return opened[-1]
 
-    def write_document(family: str, document: bytes) -> None:
-        if request.param == "fake":
-            state.documents[family] = document
-        else:
-            apsw.Connection(str(path)).execute("UPDATE families SET document = ? WHERE family = ?", (document, family))
-
-    yield Home(clock, open_store, write_document)
+    yield replace(made, open=open_store)
     for store in opened:
         await store.close()
+
+
+def fake_home(clock: FakeClock) -> Home:
+    state = FakeState()
+
+    async def open_store() -> AnyStore:
+        return FakeStore(clock, state)
+
+    def backup() -> Callable[[], Awaitable[None]]:
+        copy = state.copy()
+
+        async def restore() -> None:
+            state.go_back_to(copy)
+
+        return restore
+
+    return Home(clock, open_store, state.documents.__setitem__, backup)
+
+
+def sqlite_home(clock: FakeClock, path: Path) -> Home:
+    async def open_store() -> AnyStore:
+        return await SqliteStore.open(path, clock)
+
+    def write_document(family: str, document: bytes) -> None:
+        apsw.Connection(str(path)).execute("UPDATE families SET document = ? WHERE family = ?", (document, family))
+
+    def backup() -> Callable[[], Awaitable[None]]:
+        apsw.Connection(str(path)).execute("VACUUM INTO ?", (str(path.with_name("backup.db")),))
+
+        async def restore() -> None:
+            lost = path.parent / "lost"
+            lost.mkdir()
+            for part in path.parent.glob("state.db*"):
+                part.rename(lost / part.name)
+            path.with_name("backup.db").rename(path)
+
+        return restore
+
+    return Home(clock, open_store, write_document, backup)
 
 
 def record(family: str = "digits", revision: int = 1, production: ModelVersion = V1) -> FamilyRecord:
@@ -62,7 +98,7 @@ def record(family: str = "digits", revision: int = 1, production: ModelVersion =
     return FamilyRecord(family, revision, digests, production, Decided(AT, "ada", "it is good"))
 
 
-def transition(of: FamilyRecord, operation_id: str = "op-1", expected: int | None = None) -> Transition:
+def transition(of: FamilyRecord, operation_id: str = "op-1", expected: int | None = None, seen: Mark = NOTHING_SEEN) -> Transition:
     return Transition(
         record=of,
         expected_revision=of.revision - 1 if expected is None else expected,
@@ -73,7 +109,7 @@ def transition(of: FamilyRecord, operation_id: str = "op-1", expected: int | Non
         after={"production": str(of.production), "shadows": {"1.1.0": 100}},
         operation_id=operation_id,
         at=AT,
-        signal="",
+        seen=seen,
     )
 
 
@@ -82,8 +118,9 @@ async def test_a_fresh_store_is_empty_at_epoch_0(home: Home) -> None:
 
     snapshot = await store.snapshot()
 
-    assert (snapshot.epoch, snapshot.families, snapshot.beats, snapshot.invalid) == (0, {}, {}, {})
+    assert (snapshot.mark, snapshot.families, snapshot.beats, snapshot.invalid) == (BEGINNING, {}, {}, {})
     assert await store.history(None, limit=10) == []
+    assert await store.entries(limit=10) == []
     assert await store.read() == ()
 
 
@@ -362,3 +399,407 @@ async def test_one_change_is_seen_whole_or_not_at_all(home: Home) -> None:
 
     assert torn == []
     assert (await reader.snapshot()).epoch == 40
+
+
+# --- the chain
+
+
+async def fill(store: AnyStore, changes: int, *, start: int = 1) -> Snapshot:
+    for revision in range(start, start + changes):
+        await store.commit(transition(record(revision=revision, production=(V1, V2, V3)[revision % 3]), f"op-{revision}"))
+    return await store.snapshot()
+
+
+async def test_every_change_extends_the_chain_and_the_snapshot_names_its_head(home: Home) -> None:
+    store = await home.open()
+    snapshot = await fill(store, 5)
+    await store.commit(transition(record("intent"), "intent"))
+
+    entries = await store.entries(limit=100)
+
+    verdict = verify_chain(entries, heads=[snapshot.mark])
+    assert verdict.holds
+    assert (verdict.entries, verdict.mark) == (6, (await store.snapshot()).mark)
+
+
+async def test_the_audit_is_read_oldest_first_in_pages(home: Home) -> None:
+    store = await home.open()
+    await fill(store, 5)
+
+    first, second, last = [[entry.epoch for entry in await store.entries(after=after, limit=2)] for after in (0, 2, 4)]
+
+    assert (first, second, last) == ([1, 2], [3, 4], [5])
+    assert await store.entries(after=5, limit=2) == []
+
+
+async def test_an_entry_read_in_any_way_is_the_same(home: Home) -> None:
+    store = await home.open()
+    await fill(store, 1)
+
+    (entry,) = await store.entries(limit=1)
+
+    assert [entry] == await store.history("digits", limit=1)
+    assert entry == await store.committed("op-1")
+    past = await store.record_at("digits", AT)
+    assert past is not None
+    assert past.entry == entry
+
+
+async def test_of_many_writers_every_change_has_its_place_in_the_chain(home: Home) -> None:
+    stores = [await home.open() for _ in range(8)]
+
+    async def write(number: int) -> None:
+        for revision in range(1, 6):
+            await stores[number].commit(transition(record(f"family-{number}", revision), f"{number}-{revision}"))
+
+    await asyncio.gather(*(write(number) for number in range(8)))
+
+    entries = await stores[0].entries(limit=100)
+    assert verify_chain(entries, heads=[(await stores[7].snapshot()).mark]).holds
+    assert len(entries) == 40
+
+
+# --- a store that went back
+
+
+async def test_a_store_that_was_put_back_in_time_is_not_polled_and_takes_no_change_until_it_is_there_again(home: Home) -> None:
+    store, other = await home.open(), await home.open()
+    await fill(store, 3)
+    restore = home.go_back()
+    seen = await fill(store, 2, start=4)
+
+    await restore()
+
+    with pytest.raises(StoreWentBack) as refused:
+        await store.poll(seen)
+    assert (refused.value.seen, refused.value.store.epoch) == (seen.mark, 3)
+    with pytest.raises(StoreWentBack):
+        await other.commit(transition(record(revision=4), "op-x", seen=seen.mark))
+    assert [entry.epoch for entry in await store.entries(limit=100)] == [1, 2, 3]
+
+
+async def test_a_store_with_another_history_of_the_same_length_or_longer_is_recognised(home: Home) -> None:
+    store = await home.open()
+    await fill(store, 3)
+    restore = home.go_back()
+    seen = await fill(store, 1, start=4)
+    await restore()
+
+    for revision in (4, 5):
+        await store.commit(transition(record(revision=revision, production=V3), f"other-{revision}"))
+        with pytest.raises(StoreWentBack):
+            await store.poll(seen)
+        with pytest.raises(StoreWentBack):
+            await store.commit(transition(record(revision=revision + 1), "op-x", seen=seen.mark))
+
+
+async def test_a_change_decided_on_an_older_snapshot_of_the_same_history_is_taken(home: Home) -> None:
+    store = await home.open()
+    early = await fill(store, 1)
+    await fill(store, 3, start=2)
+
+    commit = await store.commit(transition(record("intent"), "intent", seen=early.mark))
+
+    assert commit.epoch == 5
+
+
+async def test_an_operation_that_was_committed_is_known_whatever_its_author_has_seen(home: Home) -> None:
+    store = await home.open()
+    await fill(store, 1)
+
+    again = await store.commit(transition(record(), "op-1", seen=Mark(1, 99, "f" * 64)))
+
+    assert again == Commit(1, 1, replayed=True)
+
+
+async def test_whoever_has_seen_nothing_yet_is_given_everything(home: Home) -> None:
+    store = await home.open()
+
+    assert await store.poll(Snapshot()) == await store.snapshot()
+    await fill(store, 2)
+    assert await store.poll(Snapshot()) == await store.snapshot()
+
+
+# --- re-seeding
+
+
+def reseed(seen: Snapshot, operation_id: str = "reseed-1") -> Reseed:
+    return Reseed(families=seen.families, seen=seen.mark, actor="ada", reason="the backup was too old", operation_id=operation_id, at=AT)
+
+
+async def lose_two_changes(home: Home, store: AnyStore) -> Snapshot:
+    """Epochs 4 and 5 are lost; gives what was seen of them."""
+    await fill(store, 3)
+    restore = home.go_back()
+    seen = await fill(store, 2, start=4)
+    await restore()
+    return seen
+
+
+async def test_a_reseed_makes_the_store_hold_what_was_seen_at_an_epoch_and_fence_nobody_has_seen(home: Home) -> None:
+    store = await home.open()
+    seen = await lose_two_changes(home, store)
+
+    commit = await store.reseed(reseed(seen))
+
+    newest = await store.poll(seen)
+    assert newest is not None
+    assert (commit.epoch, newest.mark.fence, newest.mark.epoch) == (6, 2, 6)
+    assert newest.families == {"digits": replace(seen.families["digits"], revision=6)}
+    assert await store.snapshot() == newest
+
+
+async def test_a_reseed_empties_the_families_that_it_does_not_name_at_a_revision_they_never_had(home: Home) -> None:
+    store = await home.open()
+    seen = await fill(store, 1)
+    await store.commit(transition(record("intent"), "intent"))
+
+    await store.reseed(reseed(seen))
+
+    assert (await store.snapshot()).families["intent"] == FamilyRecord("intent", revision=3)
+    assert (await store.commit(transition(record("intent", revision=4), "anew"))).revision == 4
+
+
+async def test_the_chain_leads_through_a_reseed_and_says_what_it_replaced(home: Home) -> None:
+    store = await home.open()
+    seen = await lose_two_changes(home, store)
+    await store.reseed(reseed(seen))
+    await store.commit(transition(record(revision=7), "after"))
+
+    entries = await store.entries(limit=100)
+
+    verdict = verify_chain(entries, heads=[seen.mark, (await store.snapshot()).mark])
+    assert verdict.holds
+    assert verdict.reseeds == (6,)
+    (entry,) = [entry for entry in entries if entry.action == RESEED]
+    assert (entry.family, entry.actor, entry.reason, entry.previous) == ("", "ada", "the backup was too old", seen.head)
+
+
+async def test_after_a_reseed_only_what_was_decided_on_it_is_taken(home: Home) -> None:
+    store = await home.open()
+    seen = await lose_two_changes(home, store)
+    await store.reseed(reseed(seen))
+    now = await store.snapshot()
+
+    with pytest.raises(StoreWentBack):
+        await store.commit(transition(record(revision=7), "before", seen=seen.mark))
+    assert (await store.commit(transition(record(revision=7), "after", seen=now.mark))).epoch == 7
+
+
+async def test_a_reseed_is_carried_out_once_whoever_repeats_it(home: Home) -> None:
+    store = await home.open()
+    seen = await fill(store, 2)
+
+    first = await store.reseed(reseed(seen))
+    again = await store.reseed(reseed(seen))
+
+    assert again == replace(first, replayed=True)
+    assert (await store.snapshot()).mark.fence == 2
+
+
+async def test_a_reseed_is_part_of_every_familys_history(home: Home) -> None:
+    store = await home.open()
+    seen = await fill(store, 1)
+    await store.reseed(reseed(seen))
+
+    assert [entry.action for entry in await store.history("digits", limit=10)] == [RESEED, "promote 1.1.0"]
+
+
+# --- records that must not be
+
+
+async def test_a_record_that_would_not_be_read_back_as_it_is_is_refused(home: Home) -> None:
+    store = await home.open()
+    vast = replace(record(), salt="x" * (1 << 20))
+
+    with pytest.raises(InvalidRecord, match="bytes"):
+        await store.commit(transition(vast))
+    with pytest.raises(InvalidRecord, match="does not follow"):
+        await store.commit(transition(record(revision=3), expected=0))
+
+    assert (await store.snapshot()).mark == BEGINNING
+    assert await store.entries(limit=10) == []
+
+
+# --- time travel
+
+
+async def test_a_family_is_shown_as_it_was_at_any_time(home: Home) -> None:
+    store = await home.open()
+    times = [datetime(2030, 1, day, tzinfo=UTC) for day in (1, 2, 3)]
+    for revision, (at, production) in enumerate(zip(times, (V1, V2, V3), strict=True), start=1):
+        await store.commit(replace(transition(record(revision=revision, production=production), f"op-{revision}"), at=at))
+        await store.commit(replace(transition(record("intent", revision=revision), f"intent-{revision}"), at=at))
+
+    async def production_at(at: datetime) -> ModelVersion | None:
+        past = await store.record_at("digits", at)
+        return None if past is None else past.record.production
+
+    assert [await production_at(at) for at in times] == [V1, V2, V3]
+    assert await production_at(times[0].replace(year=2029)) is None
+    assert await production_at(times[1].replace(hour=23, microsecond=1)) == V2
+    assert await production_at(datetime(2030, 1, 3, 1, tzinfo=timezone(timedelta(hours=2)))) == V2
+    assert await production_at(times[2].replace(year=2031)) == V3
+    assert await store.record_at("iris", times[2]) is None
+
+
+async def test_after_a_reseed_a_family_is_shown_as_it_was_declared(home: Home) -> None:
+    store = await home.open()
+    seen = await fill(store, 2)
+    await store.reseed(replace(reseed(seen), at=AT.replace(year=2031)))
+
+    before, after = await store.record_at("digits", AT), await store.record_at("digits", AT.replace(year=2032))
+
+    assert before is not None
+    assert after is not None
+    assert (before.record, before.entry.epoch) == (seen.families["digits"], 2)
+    assert (after.record, after.entry.action) == (replace(seen.families["digits"], revision=3), RESEED)
+    assert await store.record_at("intent", AT.replace(year=2032)) is None
+
+
+# --- hints
+
+
+async def seconds_until_changed(home: Home, write: Callable[[AnyStore], Awaitable[Any]], patience: float) -> float:
+    store, other = await home.open(), await home.open()
+    await fill(store, 1)
+    seen = await store.poll(Snapshot())
+    assert seen is not None
+    started = asyncio.get_running_loop().time()
+    waiting = asyncio.create_task(store.changed(seen, patience))
+    await asyncio.sleep(0)
+    await write(other)
+    await waiting
+    return asyncio.get_running_loop().time() - started
+
+
+async def test_a_change_by_another_connection_is_hinted_at_long_before_the_wait_is_over(home: Home) -> None:
+    seconds = await seconds_until_changed(home, lambda other: fill(other, 1, start=2), patience=30)
+
+    assert seconds < 5
+
+
+async def test_a_reseed_is_hinted_at(home: Home) -> None:
+    async def write(other: AnyStore) -> None:
+        await other.reseed(reseed(await other.snapshot()))
+
+    assert await seconds_until_changed(home, write, patience=30) < 5
+
+
+async def test_a_change_between_a_poll_and_the_wait_for_the_next_is_not_waited_for(home: Home) -> None:
+    store, other = await home.open(), await home.open()
+    await store.changed(await store.snapshot(), 0.001)
+    seen = await store.poll(Snapshot())
+    assert seen is not None
+    await fill(other, 1)
+
+    async with asyncio.timeout(5):
+        await store.changed(seen, 30)
+
+    assert await store.poll(seen) is not None
+
+
+async def test_without_a_change_the_wait_is_over_after_its_seconds(home: Home) -> None:
+    store = await home.open()
+    seen = await store.poll(Snapshot())
+    assert seen is not None
+
+    async with asyncio.timeout(5):
+        await store.changed(seen, 0.01)
+
+
+# --- leadership
+
+
+async def test_one_leads_at_a_time_and_every_new_leader_has_a_larger_token(home: Home) -> None:
+    one, two = await home.open(), await home.open()
+
+    first = await one.lead("one", 15)
+    refused = await two.lead("two", 15)
+    home.clock.advance(15.1)
+    second = await two.lead("two", 15)
+    back = await one.lead("one", 15)
+
+    assert first is not None
+    assert second is not None
+    assert (refused, back) == (None, None)
+    assert second > first
+
+
+async def test_a_leader_that_renews_in_time_keeps_the_lease_and_its_token(home: Home) -> None:
+    store = await home.open()
+    tokens = set()
+    for _ in range(4):
+        tokens.add(await store.lead("one", 15))
+        home.clock.advance(10)
+        assert await store.lead("two", 15) is None
+
+    assert len(tokens) == 1
+
+
+async def test_a_leader_that_resigns_is_followed_at_once_and_nobody_else_can_resign_for_it(home: Home) -> None:
+    store = await home.open()
+    first = await store.lead("one", 15)
+
+    await store.resign("two")
+    assert await store.lead("two", 15) is None
+    await store.resign("one")
+    second = await store.lead("two", 15)
+
+    assert first is not None
+    assert second is not None
+    assert second > first
+
+
+async def test_a_lease_does_not_end_early_or_late_because_a_clock_was_set_back(home: Home) -> None:
+    store = await home.open()
+    await store.lead("one", 15)
+
+    home.clock.set_back(86_400)
+    assert await store.lead("two", 15) is None
+    home.clock.advance(15.1)
+
+    assert await store.lead("two", 15) is not None
+
+
+async def test_what_a_former_leader_decided_is_refused_and_what_people_decide_is_not(home: Home) -> None:
+    store = await home.open()
+    former = await store.lead("one", 15)
+    assert (await store.commit(replace(transition(record(), "op-1"), leader=former))).epoch == 1
+    home.clock.advance(15.1)
+    token = await store.lead("two", 15)
+
+    with pytest.raises(NotLeader):
+        await store.commit(replace(transition(record(revision=2), "op-2"), leader=former))
+    assert (await store.commit(replace(transition(record(revision=2), "op-2"), leader=token))).epoch == 2
+    assert (await store.commit(transition(record(revision=3), "op-3"))).epoch == 3
+    assert (await store.commit(replace(transition(record(), "op-1"), leader=former))).replayed
+
+
+async def test_of_eight_candidates_one_leads(home: Home) -> None:
+    stores = [await home.open() for _ in range(8)]
+
+    tokens = await asyncio.gather(*(store.lead(f"controller-{number}", 15) for number, store in enumerate(stores)))
+
+    assert sum(token is not None for token in tokens) == 1
+
+
+# --- gateways that drop out
+
+
+async def test_a_gateway_that_falls_silent_is_listed_as_lapsed_for_ten_minutes(home: Home) -> None:
+    store = await home.open()
+    await store.ack(GatewayAck("dead", 3, home.clock.now(), fence=2, node="node-1"))
+    await store.ack(GatewayAck("left", 3, home.clock.now()))
+    await store.leave("left")
+    assert await store.lapsed_gateways() == []
+    home.clock.advance(10)
+    await store.ack(GatewayAck("alive", 3, home.clock.now()))
+
+    (lapsed,) = await store.lapsed_gateways()
+    (alive,) = await store.acks()
+    home.clock.advance(600)
+
+    assert (lapsed.gateway, lapsed.epoch, lapsed.fence, lapsed.node, lapsed.lapsed) == ("dead", 3, 2, "node-1", True)
+    assert (alive.gateway, alive.lapsed) == ("alive", False)
+    assert [ack.gateway for ack in await store.lapsed_gateways()] == ["alive"]

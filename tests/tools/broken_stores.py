@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from random import Random
 
+from serving.core.audit import NOTHING_SEEN
 from serving.core.errors import StaleRevision, StoreUnavailable
 from serving.ports import AuditEntry, Commit, Snapshot, Transition
 from tests.tools.flipping import Register
@@ -116,7 +117,7 @@ class ReadsStale(Passing):
 class TearsReads(Passing):
     """Reads the families one after the other: one of them is older than the epoch that it comes with."""
 
-    older: Snapshot = field(default_factory=lambda: Snapshot(epoch=-1))
+    older: Snapshot = field(default_factory=Snapshot)
 
     async def snapshot(self) -> Snapshot:
         newest, older = await self.sound.snapshot(), self.older
@@ -136,6 +137,7 @@ class GoesBack(Passing):
     restored_at: int = 40
 
     async def commit(self, transition: Transition) -> Commit:
+        transition = replace(transition, seen=NOTHING_SEEN)
         commit = await self.sound.commit(transition)
         if self.backup is not None and commit.epoch <= self.backed_up:
             await self.backup.commit(transition)

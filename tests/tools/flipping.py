@@ -116,6 +116,7 @@ def transition_of(snapshot: Snapshot, family: str, production: ModelVersion, ope
         after={"value": value_of(record)},
         operation_id=operation,
         at=now,
+        seen=snapshot.mark,
     )
 
 

@@ -3,6 +3,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import count
+from typing import Any
 
 import pytest
 import structlog
@@ -11,6 +12,7 @@ from structlog.testing import capture_logs
 from registry_client.versions import ModelVersion
 from serving.control.controller import Controller, Policies, Surroundings
 from serving.control.operations import Author, Changed, Operations
+from serving.core.audit import NOTHING_SEEN
 from serving.core.errors import InvalidRecord, StoreUnavailable
 from serving.core.lifecycle import Canary, FamilyRecord
 from serving.core.routing import Arm, Target
@@ -77,11 +79,10 @@ class World:
         old = await self.record()
         digests = {V1: PRODUCTION.digest, V2: CANARY.digest}
         new = replace(old, revision=old.revision + 1, digests=digests, **parts)  # type: ignore[arg-type] # fields by name
-        about = {"actor": "test", "action": "test", "reason": "", "before": {}, "after": {}}
+        about: dict[str, Any] = {"actor": "test", "action": "test", "reason": "", "before": {}, "after": {}}
         operation_id = f"test-{next(self._ids)}"
-        await self.store.commit(
-            Transition(record=new, expected_revision=old.revision, operation_id=operation_id, at=self.clock.now(), **about)  # type: ignore[arg-type] # texts
-        )
+        about |= {"seen": NOTHING_SEEN, "at": self.clock.now()}
+        await self.store.commit(Transition(record=new, expected_revision=old.revision, operation_id=operation_id, **about))
 
     async def start_canary(self, weight: int = 500) -> None:
         await self.change(production=V1, canaries=(Canary(V2, Slice(End.LOW, weight)),))

@@ -1,6 +1,7 @@
 """The changes as people and the controller make them, over the fake store, registry, board and clock."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -11,7 +12,7 @@ from registry_client.references import Tag
 from registry_client.versions import ModelVersion
 from serving.control.operations import ATTEMPTS, Author, Operations
 from serving.core import refusals
-from serving.core.errors import InvalidRecord, StaleRevision, StoreUnavailable, UnknownFamilyRecord
+from serving.core.errors import InvalidRecord, NotLeader, StaleRevision, StoreUnavailable, StoreWentBack, UnknownFamilyRecord
 from serving.core.lifecycle import Decided, FamilyRecord
 from serving.core.routing import Target
 from serving.ports import Acks, GatewayAck, LoadState, LoadStatus
@@ -236,6 +237,31 @@ async def test_without_a_store_there_is_no_change(site: Site) -> None:
         await site.operations.promote("digits", V1, site.author())
 
 
+async def test_a_store_that_went_back_is_changed_by_nobody_who_has_seen_it_further(site: Site) -> None:
+    await site.promoted(V1)
+    backup = site.store.state.copy()
+    await site.promoted(V2)
+    site.store.state.go_back_to(backup)
+
+    with pytest.raises(StoreWentBack, match=r"at epoch 1 .* does not continue what was seen of it: epoch 2"):
+        await site.operations.promote("digits", V3, site.author())
+    with pytest.raises(StoreWentBack):
+        await site.operations.rollback("digits", site.author())
+
+    assert len(site.store.state.audit) == 1
+
+
+async def test_what_a_controller_that_no_longer_leads_decides_is_refused(site: Site) -> None:
+    await site.promoted(V1)
+    former = await site.store.lead("one", 15)
+    await site.store.resign("one")
+    leader = await site.store.lead("two", 15)
+
+    with pytest.raises(NotLeader):
+        await site.operations.promote("digits", V2, replace(site.author(), leader=former))
+    await site.operations.promote("digits", V2, replace(site.author(), leader=leader))
+
+
 # --- operation ids
 
 
@@ -446,6 +472,9 @@ class Gateways:
             msg = "it is locked"
             raise StoreUnavailable(msg)
         return [GatewayAck(name, epoch, self._clock.now()) for name, epoch in epochs.items()]
+
+    async def lapsed_gateways(self) -> Sequence[GatewayAck]:
+        return []
 
     async def ack(self, ack: GatewayAck) -> None: ...
 

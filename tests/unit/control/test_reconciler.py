@@ -147,7 +147,7 @@ def test_a_wait_for_room_costs_a_failed_version_no_try() -> None:
 def test_the_productions_of_all_families_come_before_their_candidates() -> None:
     records = {family: _record(family) for family in ("digits", "intent")}
 
-    wanted = aspired(Snapshot(1, records))
+    wanted = aspired(Snapshot(epoch=1, families=records))
 
     assert [(one.family, str(one.version)) for one in wanted] == [
         ("digits", "1.0.0"),

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 import pytest
 
 from registry_client.versions import ModelVersion
+from serving.core.audit import NOTHING_SEEN
 from serving.core.lifecycle import Canary, FamilyRecord
 from serving.core.routing import RouteTable
 from serving.core.traffic import End, Slice
@@ -51,7 +52,20 @@ class Bench:
     async def canary(self, weight: int, *, revision: int = 1) -> None:
         canaries = (Canary(TWO, Slice(End.LOW, weight)),)
         record = FamilyRecord("digits", revision, {ONE: "a" * 64, TWO: "b" * 64}, production=ONE, canaries=canaries)
-        await self.store.commit(Transition(record, revision - 1, "ada", "canary", "", {}, {}, f"op-{revision}", AT))
+        await self.store.commit(
+            Transition(
+                record=record,
+                expected_revision=revision - 1,
+                actor="ada",
+                action="canary",
+                reason="",
+                before={},
+                after={},
+                operation_id=f"op-{revision}",
+                at=AT,
+                seen=NOTHING_SEEN,
+            )
+        )
 
     @property
     def weight(self) -> int:

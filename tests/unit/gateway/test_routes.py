@@ -5,6 +5,7 @@ import pytest
 import structlog
 
 from registry_client.versions import ModelVersion
+from serving.core.audit import NOTHING_SEEN
 from serving.core.lifecycle import Canary, FamilyRecord
 from serving.core.routing import RouteTable
 from serving.core.traffic import End, Slice
@@ -48,6 +49,7 @@ class World:
                 after={},
                 operation_id=f"op-{next(_numbers)}",
                 at=self.clock.now(),
+                seen=NOTHING_SEEN,
             )
         )
 

@@ -3,6 +3,7 @@
 import asyncio
 import signal
 import sys
+import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,13 +12,16 @@ import apsw
 import pytest
 
 from registry_client.versions import ModelVersion
+from serving.core.audit import NOTHING_SEEN
 from serving.core.errors import StoreUnavailable
 from serving.core.lifecycle import FamilyRecord
-from serving.ports import GatewayAck, Transition
+from serving.ports import GatewayAck, Reseed, Snapshot, Transition
 from serving.stores.sqlite import SqliteStore
+from serving.telemetry.clock import SystemClock
 from tests.fakes.clock import FakeClock
 
 V1 = ModelVersion.parse("1.0.0")
+AT = datetime(2030, 1, 1, tzinfo=UTC)
 CLOCK = FakeClock()
 
 
@@ -31,7 +35,8 @@ def transition(revision: int = 1, family: str = "digits") -> Transition:
         before={},
         after={},
         operation_id=f"{family}-{revision}",
-        at=datetime(2030, 1, 1, tzinfo=UTC),
+        at=AT,
+        seen=NOTHING_SEEN,
     )
 
 
@@ -54,6 +59,14 @@ def mode(path: Path) -> int:
 def write(path: Path, content: bytes) -> None:
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(content)
+
+
+def names_in(folder: Path) -> set[str]:
+    return {each.name for each in folder.iterdir()}
+
+
+def content_of(path: Path) -> bytes:
+    return path.read_bytes()
 
 
 def move(path: Path, to: Path) -> Path:
@@ -112,9 +125,9 @@ async def test_an_empty_file_is_not_taken_for_a_store(path: Path) -> None:
 
 async def test_a_newer_schema_is_refused(path: Path) -> None:
     await (await SqliteStore.open(path, CLOCK)).close()
-    apsw.Connection(str(path)).execute("PRAGMA user_version = 2")
+    apsw.Connection(str(path)).execute("PRAGMA user_version = 3")
 
-    with pytest.raises(StoreUnavailable, match="has schema 2, this program knows schemas up to 1"):
+    with pytest.raises(StoreUnavailable, match="has schema 3, this program knows schemas up to 2"):
         await SqliteStore.open(path, CLOCK)
 
 
@@ -163,7 +176,7 @@ asyncio.run(main())
 
 @pytest.mark.parametrize(
     ("sabotage", "epoch"),
-    [("store._changes.connection.set_commit_hook(lambda: os.kill(os.getpid(), 9))", 1), ("", 2)],
+    [("await store._changes.run(lambda connection: connection.set_commit_hook(lambda: os.kill(os.getpid(), 9)))", 1), ("", 2)],
     ids=["before the commit", "after the commit"],
 )
 async def test_a_process_killed_around_its_commit_leaves_all_of_the_change_or_nothing(path: Path, sabotage: str, epoch: int) -> None:
@@ -306,3 +319,167 @@ async def test_gateways_long_gone_are_swept_away(store: SqliteStore) -> None:
     names = await store._reads.run(lambda connection: connection.execute("SELECT gateway FROM gateways").fetchall())
 
     assert names == [("new",)]
+
+
+# --- opening, losing and finding the file
+
+
+async def test_a_store_that_cannot_be_opened_yet_says_so_in_every_call_and_works_as_soon_as_it_can(tmp_path: Path) -> None:
+    in_the_way = tmp_path / "data"
+    in_the_way.write_text("a file where the folder should be")
+    store = SqliteStore(in_the_way / "state.db", CLOCK)
+
+    for _ in range(2):
+        with pytest.raises(StoreUnavailable):
+            await store.snapshot()
+        with pytest.raises(StoreUnavailable):
+            await store.commit(transition())
+    in_the_way.unlink()
+
+    assert (await store.commit(transition())).epoch == 1
+    await store.close()
+
+
+async def test_no_empty_store_is_made_where_one_was_before(path: Path) -> None:
+    kept = path.with_name("routes.snapshot")
+    write(kept, b"newest routes")
+    store = SqliteStore(path, CLOCK, traces=(kept,))
+
+    with pytest.raises(StoreUnavailable, match=r"routes\.snapshot beside it tells of one"):
+        await store.snapshot()
+
+    assert names_in(path.parent) == {"routes.snapshot"}
+    await store.close()
+
+
+async def test_a_lost_file_is_made_anew_by_a_reseed_alone_and_what_is_left_of_it_is_kept(store: SqliteStore, path: Path) -> None:
+    await store.commit(transition())
+    seen = await store.snapshot()
+    move(path, path.parent.with_name("gone.db"))
+    with pytest.raises(StoreUnavailable, match="is not there any more"):
+        await store.commit(transition(2))
+
+    commit = await store.reseed(
+        Reseed(families=seen.families, seen=seen.mark, actor="ada", reason="the disk died", operation_id="reseed", at=AT)
+    )
+
+    assert (commit.epoch, (await store.snapshot()).mark.fence) == (2, 2)
+    assert await store.poll(seen) == await store.snapshot()
+    assert names_in(path.parent) >= {"state.db-wal.left", "state.db-shm.left"}
+
+
+async def test_another_file_that_continues_the_history_is_used_as_soon_as_it_is_there(store: SqliteStore, path: Path) -> None:
+    await store.commit(transition())
+    seen = await store.snapshot()
+    put_in_place_of(path, copy_of(path))
+
+    assert await store.poll(seen) is None
+    assert (await store.commit(transition(2))).epoch == 2
+    assert apsw.Connection(str(path)).execute("SELECT epoch FROM epochs").get == 2
+
+
+async def test_another_file_is_not_touched_while_the_log_of_the_one_before_is_beside_it(store: SqliteStore, path: Path) -> None:
+    await store.commit(transition())
+    backup = copy_of(path)
+    move(path, path.with_suffix(".away"))
+    backup.rename(path)
+    before = content_of(path)
+
+    for _ in range(2):
+        with pytest.raises(StoreUnavailable, match=r"was replaced by another file, but state\.db-wal of the one before is still there"):
+            await store.commit(transition(2))
+    assert content_of(path) == before
+
+    for left in ("state.db-wal", "state.db-shm"):
+        path.with_name(left).rename(path.with_name(f"away-{left}"))
+    assert (await store.commit(transition(2))).epoch == 2
+
+
+async def test_a_file_put_together_from_two_is_refused(path: Path) -> None:
+    await (await SqliteStore.open(path, CLOCK)).close()
+    apsw.Connection(str(path)).execute("UPDATE epochs SET head = ?", ("f" * 64,))
+
+    with pytest.raises(StoreUnavailable, match="contradicts itself"):
+        await SqliteStore.open(path, CLOCK)
+
+
+def copy_of(path: Path) -> Path:
+    """A backup of a store, whole and without a log."""
+    backup = path.with_name("backup.db")
+    apsw.Connection(str(path)).execute("VACUUM INTO ?", (str(backup),))
+    return backup
+
+
+def put_in_place_of(path: Path, other: Path) -> None:
+    lost = path.parent / "lost"
+    lost.mkdir()
+    for part in path.parent.glob(f"{path.name}*"):
+        part.rename(lost / part.name)
+    other.rename(path)
+
+
+# --- hearing of changes
+
+
+async def heard_after(store: SqliteStore, path: Path, patience: float = 10) -> float:
+    """Seconds until a change by another process, which this one is, is heard of."""
+    other = await SqliteStore.open(path, CLOCK)
+    seen = await store.poll(Snapshot())
+    assert seen is not None
+    waiting = asyncio.create_task(store.changed(seen, patience))
+    await asyncio.sleep(0)
+    await other.commit(transition(seen.epoch + 1))
+    started = time.monotonic()
+    await waiting
+    await other.close()
+    assert await store.poll(seen) is not None
+    return time.monotonic() - started
+
+
+async def test_a_change_is_heard_of_at_once_also_after_the_folder_was_swapped(store: SqliteStore, path: Path) -> None:
+    await store.commit(transition())
+    assert await heard_after(store, path) < 1
+
+    away = path.parent.rename(path.parent.with_name("away"))
+    path.parent.mkdir()
+    copy_of(away / path.name).rename(path)
+
+    assert await heard_after(store, path) < 1
+
+
+async def test_where_the_kernel_tells_nothing_the_file_is_looked_at(
+    store: SqliteStore, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store._notices, "listen", lambda: False)
+    monkeypatch.setattr(store, "_clock", SystemClock())
+
+    assert await heard_after(store, path) < 1
+
+
+async def test_waiting_for_a_store_that_is_away_takes_the_whole_time_and_raises_nothing(
+    store: SqliteStore, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = await store.snapshot()
+    monkeypatch.setattr(store, "_clock", SystemClock())
+    move(path.parent, path.parent.with_name("away"))
+    started = time.monotonic()
+
+    await store.changed(seen, 0.2)
+
+    assert time.monotonic() - started >= 0.2
+
+
+async def test_signs_of_life_wake_nobody(store: SqliteStore, path: Path) -> None:
+    other = await SqliteStore.open(path, CLOCK)
+    seen = await store.poll(Snapshot())
+    assert seen is not None
+    waiting = asyncio.create_task(store.changed(seen, 0.3))
+    await asyncio.sleep(0)
+    started = time.monotonic()
+
+    await other.beat("digits")
+    await other.ack(GatewayAck("gateway-1", 1, CLOCK.now()))
+    await waiting
+
+    assert time.monotonic() - started > 0.2
+    await other.close()

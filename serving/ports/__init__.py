@@ -1,0 +1,76 @@
+"""What the use cases need from the outside: small protocols in the core's own types. Adapters stand at the edges."""
+
+from serving.core.audit import AuditEntry, Mark
+from serving.ports.clock import (
+    Clock,
+)
+from serving.ports.requests import (
+    NO_JSON_PART,
+    ArmCounts,
+    Call,
+    CallKind,
+    ControlRecorder,
+    Encoding,
+    Engine,
+    Failure,
+    GatewayReport,
+    Invoker,
+    Observations,
+    Primary,
+    Recorder,
+    Reply,
+    Reports,
+)
+from serving.ports.state import (
+    Acks,
+    Commit,
+    GatewayAck,
+    Leadership,
+    PastRecord,
+    Reseed,
+    Snapshot,
+    StateStore,
+    Transition,
+)
+from serving.ports.versions import (
+    Fleet,
+    FleetBoard,
+    LoadState,
+    LoadStatus,
+    Registry,
+)
+
+__all__ = [
+    "NO_JSON_PART",
+    "Acks",
+    "ArmCounts",
+    "AuditEntry",
+    "Call",
+    "CallKind",
+    "Clock",
+    "Commit",
+    "ControlRecorder",
+    "Encoding",
+    "Engine",
+    "Failure",
+    "Fleet",
+    "FleetBoard",
+    "GatewayAck",
+    "GatewayReport",
+    "Invoker",
+    "Leadership",
+    "LoadState",
+    "LoadStatus",
+    "Mark",
+    "Observations",
+    "PastRecord",
+    "Primary",
+    "Recorder",
+    "Registry",
+    "Reply",
+    "Reports",
+    "Reseed",
+    "Snapshot",
+    "StateStore",
+    "Transition",
+]

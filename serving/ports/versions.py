@@ -1,0 +1,55 @@
+"""Versions that run, and versions that were published."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+
+from serving.core.routing import Target
+
+
+class LoadState(StrEnum):
+    """How far a version is on its way to answering."""
+
+    LOADING = "loading"
+    READY = "ready"
+    FAILED = "failed"
+    UNLOADING = "unloading"
+
+
+@dataclass(frozen=True, slots=True)
+class LoadStatus:
+    """The state of one loaded version, with the reason when it failed."""
+
+    target: Target
+    state: LoadState
+    detail: str = ""
+    replicas: int = 0
+    since: datetime | None = None
+
+
+class Fleet(Protocol):
+    """Starts and stops versions; `states` is what really runs."""
+
+    async def load(self, target: Target) -> None: ...
+    async def unload(self, target: Target) -> None: ...
+    async def states(self) -> Sequence[LoadStatus]: ...
+
+
+class FleetBoard(Protocol):
+    """Where the controller posts what runs, for the admin API to read."""
+
+    async def post(self, states: Sequence[LoadStatus]) -> None: ...
+    async def read(self) -> Sequence[LoadStatus]: ...
+
+
+class Registry(Protocol):
+    """The published versions, as far as serving needs to know them (registry_client has the whole)."""
+
+    async def digest(self, family: str, version: str) -> str:
+        """The manifest's digest. Raises registry_client's `UnknownFamily` or `UnknownVersion`."""
+        ...
+
+    async def versions(self, family: str) -> Sequence[str]: ...
+    async def families(self) -> Sequence[str]: ...
