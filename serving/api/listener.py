@@ -6,95 +6,46 @@ and body, and timeouts for slow and idle connections.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
-from urllib.parse import unquote
 
 import httptools
+import msgspec
 import structlog
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from serving.api.inference_http import BadRequest, ListenerLimits, Route, read_request, read_route, render
 from serving.gateway.messages import Answer, Request, problem
 from serving.gateway.predict import Gateway
-from serving.ports import NO_JSON_PART, CallKind, Encoding
 
 log = structlog.get_logger()
 
-MIB = 2**20
-ENCODINGS = {b"": Encoding.IDENTITY, b"identity": Encoding.IDENTITY, b"gzip": Encoding.GZIP, b"deflate": Encoding.DEFLATE}
 PATHS_KEPT = 4096
 LONGEST_PATH_KEPT = 256
 """Bytes; the paths that are kept are callers' text, and together they must stay small."""
 
 
-@dataclass(frozen=True, slots=True)
-class ListenerLimits:
-    """Caps in bytes and counts; times in seconds."""
+class _NoEvent:
+    """uvicorn sets its cycle's event when a connection is lost; nothing of ours waits for one."""
 
-    body: int = 64 * MIB
-    header_bytes: int = 32 * 1024
-    headers: int = 100
-    receive_timeout: float = 30.0
-    idle_timeout: float = 75.0
+    def set(self) -> None:
+        pass
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
-    """What the path of an inference request says."""
-
-    kind: CallKind
-    family: str
-    selector: str | None
+_NO_EVENT = _NoEvent()
 
 
-def read_route(path: bytes) -> Route | None:
-    """Read `/v2/models/F[/versions/S]/infer` or `/v1/families/F[/versions/S]/predict`; None for any other path."""
-    parts = path.partition(b"?")[0].split(b"/")
-    match parts:
-        case [b"", b"v2", b"models", family, b"infer"]:
-            return _route(CallKind.INFER, family, None)
-        case [b"", b"v2", b"models", family, b"versions", selector, b"infer"]:
-            return _route(CallKind.INFER, family, selector)
-        case [b"", b"v1", b"families", family, b"predict"]:
-            return _route(CallKind.PREDICT, family, None)
-        case [b"", b"v1", b"families", family, b"versions", selector, b"predict"]:
-            return _route(CallKind.PREDICT, family, selector)
-        case _:
-            return None
-
-
-def _route(kind: CallKind, family: bytes, selector: bytes | None) -> Route:
-    return Route(kind, _text(family), None if selector is None else _text(selector))
-
-
-def _text(part: bytes) -> str:
-    text = part.decode("latin-1")
-    return unquote(text) if "%" in text else text
-
-
-class BadRequest(Exception):
-    """A request that is refused before it is routed."""
-
-    def __init__(self, status: int, sentence: str) -> None:
-        self.status, self.sentence = status, sentence
-        super().__init__(sentence)
-
-
-class InferenceCycle:
+class InferenceCycle(msgspec.Struct):
     """One inference request on a connection; stands where uvicorn keeps its own request-response cycle."""
 
-    __slots__ = ("body", "disconnected", "keep_alive", "message_event", "more_body", "protocol", "request", "response_complete", "started")
-
-    def __init__(self, protocol: "InferenceProtocol", request: Request, *, keep_alive: bool) -> None:
-        self.protocol = protocol
-        self.request = request
-        self.keep_alive = keep_alive
-        self.body: bytes | bytearray = b""
-        self.more_body = True
-        self.started = False
-        self.response_complete = False
-        self.disconnected = False
-        self.message_event = _NO_EVENT
+    protocol: "InferenceProtocol"
+    request: Request
+    keep_alive: bool
+    body: bytes | bytearray = b""
+    more_body: bool = True
+    started: bool = False
+    response_complete: bool = False
+    disconnected: bool = False
+    message_event: _NoEvent = _NO_EVENT
 
     def take(self, body: bytes) -> None:
         """Add what arrived of the body. One buffer: a list of tiny chunks would weigh many times what they hold."""
@@ -119,16 +70,6 @@ class InferenceCycle:
             self.protocol.write_answer(answer, keep_alive=self.keep_alive)
 
 
-class _NoEvent:
-    """uvicorn sets its cycle's event when a connection is lost; nothing of ours waits for one."""
-
-    def set(self) -> None:
-        pass
-
-
-_NO_EVENT = _NoEvent()
-
-
 class InferenceProtocol(HttpToolsProtocol):
     """A connection. Subclassed by `protocol_for`, which binds the gateway it serves."""
 
@@ -144,6 +85,8 @@ class InferenceProtocol(HttpToolsProtocol):
         self.idle_since = self.loop.time()
         self.is_held = False
         self.unread = 0
+        self.is_in_head = False
+        self.arrived_bytes = 0
 
     def connection_lost(self, exc: Exception | None) -> None:
         """What was pipelined and not begun has nobody left to answer to."""
@@ -155,30 +98,27 @@ class InferenceProtocol(HttpToolsProtocol):
         self.url = b""
         self.headers = []
         self.expect_100_continue = False
-        self.header_bytes = 0
+        self.is_in_head = True
+        self.head_bytes = 0
         self.body_bytes = 0
         self.receiving_since = self.loop.time()
 
-    def on_url(self, url: bytes) -> None:
-        """Cap the request line together with the headers."""
-        self.url += url
-        self.header_bytes += len(url)
-        if self.header_bytes > self.limits.header_bytes:
-            raise self._too_many_headers()
-
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a header, up to the cap. Called for every header of every request: written out rather than handed on."""
+        """Take a header. Called for every one of every request, so what they may cost is looked at once, when all are there."""
         name = name.lower()
-        headers = self.headers
-        headers.append((name, value))
-        self.header_bytes += len(name) + len(value)
-        if self.header_bytes > self.limits.header_bytes or len(headers) > self.limits.headers:
-            raise self._too_many_headers()
+        self.headers.append((name, value))
         if name == b"expect" and value.lower() == b"100-continue":
             self.expect_100_continue = True
 
-    def _too_many_headers(self) -> BadRequest:
-        return BadRequest(431, f"the headers exceed {self.limits.header_bytes} bytes or {self.limits.headers} lines; send fewer")
+    def _cap_head(self) -> None:
+        """Raise when request line and headers are too large, of which at most `head_bytes` and what just arrived are there."""
+        limits = self.limits
+        if len(self.headers) <= limits.headers and self.head_bytes + self.arrived_bytes <= limits.header_bytes:
+            return
+        # What arrived may hold a body, or other requests.
+        exact = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
+        if len(self.headers) > limits.headers or max(exact, self.head_bytes) > limits.header_bytes:
+            raise BadRequest(431, f"the headers exceed {limits.header_bytes} bytes or {limits.headers} lines; send fewer")
 
     def _make_scope(self) -> None:
         url, headers, expects = self.url, self.headers, self.expect_100_continue
@@ -188,6 +128,8 @@ class InferenceProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Take the short cut for an inference request; leave anything else to uvicorn."""
+        self.is_in_head = False
+        self._cap_head()
         if self.parser.should_upgrade():
             raise BadRequest(400, "this listener does not upgrade connections; send plain HTTP/1.1")
         route = self._inference_route()
@@ -198,7 +140,7 @@ class InferenceProtocol(HttpToolsProtocol):
             return
         http_1_1 = self.parser.get_http_version() == "1.1"
         request = read_request(route, self.headers, self.limits)
-        cycle = InferenceCycle(self, request, keep_alive=http_1_1 and self.parser.should_keep_alive())
+        cycle = InferenceCycle(self, request, http_1_1 and self.parser.should_keep_alive())
         before: RequestResponseCycle | None = self.cycle
         self.cycle = cycle  # type: ignore[assignment]  # it stands in for one
         if self.expect_100_continue:
@@ -252,19 +194,28 @@ class InferenceProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Feed the parser; what is refused here closes the connection, since the rest of the request is still on the wire."""
+        was_in_head = self.is_in_head
+        self.arrived_bytes = len(data)
         try:
             self.parser.feed_data(data)
+            if self.is_in_head:  # the rare head that comes in pieces; the parser keeps to itself what it has of a header's value
+                self.head_bytes += self.arrived_bytes if was_in_head else 0
+                self._cap_head()
+        except BadRequest as error:
+            self._refuse(error.status, error.sentence)
         except httptools.HttpParserCallbackError as error:
-            cause = error.__context__
-            if isinstance(cause, BadRequest):
-                self._refuse(cause.status, cause.sentence)
-            else:
-                log.exception("request_failed", exc_info=cause)
-                self._refuse(500, "the gateway failed on this request")
+            self._refuse_after(error.__context__)
         except httptools.HttpParserUpgrade:
             self._refuse(400, "this listener does not upgrade connections")
         except httptools.HttpParserError:
             self._refuse(400, "this is not an HTTP/1.1 request")
+
+    def _refuse_after(self, cause: BaseException | None) -> None:
+        if isinstance(cause, BadRequest):
+            self._refuse(cause.status, cause.sentence)
+        else:
+            log.error("request_failed", exc_info=cause)
+            self._refuse(500, "the gateway failed on this request")
 
     def _start_asgi_task(self, cycle: Any, app: Any) -> None:  # noqa: ANN401 - uvicorn's own hook, either kind of cycle
         if type(cycle) is InferenceCycle:
@@ -282,7 +233,7 @@ class InferenceProtocol(HttpToolsProtocol):
         if self.flow.write_paused:  # answers must not pile up for a caller that does not read them
             self.is_held = True
             self.flow.pause_reading()
-        else:
+        elif self.pipeline or self.flow.read_paused:
             self._go_on()
 
     def resume_writing(self) -> None:
@@ -339,55 +290,6 @@ class InferenceProtocol(HttpToolsProtocol):
     def _hang_up(self) -> None:
         self.idle_since = self.loop.time()
         self.transport.close()
-
-
-def read_request(route: Route, headers: list[tuple[bytes, bytes]], limits: ListenerLimits) -> Request:
-    """Read what the headers of an inference request say. Raises `BadRequest`."""
-    found = dict(headers)
-    length = found.get(b"content-length")
-    if length is not None and int(length) > limits.body:
-        raise BadRequest(413, f"the body of {int(length)} bytes exceeds the limit of {limits.body} bytes")
-    request = Request(route.kind, route.family, route.selector, b"", found)
-    if b"content-encoding" in found:
-        request.encoding = _read_encoding(found[b"content-encoding"])
-    if b"inference-header-content-length" in found:
-        request.json_length = _read_number("Inference-Header-Content-Length", found[b"inference-header-content-length"], 2**31 - 1)
-    if b"x-request-timeout-ms" in found:
-        request.timeout = max(1, _read_number("X-Request-Timeout-Ms", found[b"x-request-timeout-ms"], 2**31 - 1)) / 1000
-    return request
-
-
-def _read_encoding(value: bytes) -> Encoding:
-    encoding = ENCODINGS.get(value.strip().lower())
-    if encoding is None:
-        raise BadRequest(415, f"Content-Encoding {value[:40].decode('latin-1')!r} is not supported; use gzip, deflate or none")
-    return encoding
-
-
-def _read_number(name: str, value: bytes, most: int) -> int:
-    if not (value.isdigit() and len(value) <= 10 and int(value) <= most):  # noqa: PLR2004 - digits of 2**31
-        raise BadRequest(400, f"{name} must be a whole number between 0 and {most}, not {value[:40].decode('latin-1')!r}")
-    return int(value)
-
-
-def render(answer: Answer, *, keep_alive: bool) -> bytes:
-    """The bytes of an answer."""
-    body = answer.body
-    lines = [STATUS_LINE[answer.status]]
-    if answer.json_length == NO_JSON_PART:
-        lines.append(b"content-type: application/json\r\n")
-    else:
-        lines.append(b"content-type: application/octet-stream\r\ninference-header-content-length: %d\r\n" % answer.json_length)
-    lines.append(b"content-length: %d\r\n" % len(body))
-    lines.append(answer.route_headers)
-    if answer.request_id:
-        lines.append(b"x-request-id: %b\r\n" % answer.request_id.encode())
-    if answer.retry_after:
-        lines.append(b"retry-after: %d\r\n" % answer.retry_after)
-    if not keep_alive:
-        lines.append(b"connection: close\r\n")
-    lines += (b"\r\n", body)
-    return b"".join(lines)
 
 
 def protocol_for(gateway: Gateway, limits: ListenerLimits) -> Callable[..., InferenceProtocol]:

@@ -10,7 +10,8 @@ from random import Random  # noqa: TID251 - here is where dice come from
 import uvicorn
 
 from serving.api.inference import InferenceApp
-from serving.api.listener import InferenceProtocol, ListenerLimits, protocol_for
+from serving.api.inference_http import ListenerLimits
+from serving.api.listener import InferenceProtocol, protocol_for
 from serving.bootstrap.arming import arm_failpoints
 from serving.bootstrap.background import Background
 from serving.bootstrap.layout import Layout

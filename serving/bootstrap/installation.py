@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from importlib.metadata import version
 
-from serving.api.listener import ListenerLimits
+from serving.api.inference_http import ListenerLimits
 from serving.bootstrap.admin import AdminPlan, open_admin
 from serving.bootstrap.controller import ControllerPlan, open_controller
 from serving.bootstrap.gateway import GatewayPlan, open_gateway

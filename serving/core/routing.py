@@ -96,6 +96,11 @@ class FamilyRoute:
             msg = f"the canaries of {self.family!r} together weigh more than {WHOLE}"
             raise ValueError(msg)
 
+    @property
+    def is_undivided(self) -> bool:
+        """Whether every request that names no version gets the same decision: production, and nobody listens in."""
+        return self.production is not None and not self.canaries and not self.shadows
+
 
 @dataclass(frozen=True, slots=True)
 class RouteTable:

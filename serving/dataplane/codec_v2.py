@@ -38,7 +38,7 @@ class InferCodec:
         self._contract = contract
         self._writer = InferWriter(contract, model_name=model_name, model_version=model_version)
         self._all_binary = frozenset(contract.output_names)
-        self._has_json_form = all(tensor.element.has_json_form for tensor in contract.outputs.values())
+        self._has_json_form = all(tensor.has_json_form for tensor in contract.outputs.values())
         self._plain_form = InferForm(self._writer, None, contract.output_names, _NONE)
 
     def decode(self, body: bytes, json_length: int) -> Work:
@@ -101,7 +101,7 @@ class InferCodec:
         else:
             names, binary = self._wanted(request.outputs, default=bool(default))
         for name in names:
-            if name not in binary and not self._contract.outputs[name].element.has_json_form:
+            if name not in binary and not self._contract.outputs[name].has_json_form:
                 datatype = self._contract.outputs[name].spec.datatype
                 msg = f"output {name!r} is {datatype}, which has no JSON form: ask for it with the parameter binary_data"
                 raise BadInput(msg)
@@ -158,7 +158,7 @@ def _read(tensor: TensorContract, given: InputTensor, data: memoryview | None) -
 
 
 def _from_json(tensor: TensorContract, data: msgspec.Raw, shape: Sequence[int]) -> Tensor:
-    if not tensor.element.has_json_form:
+    if not tensor.has_json_form:
         msg = f"input {tensor.name!r} is {tensor.spec.datatype}, which has no JSON form: send it as a binary tensor"
         raise BadInput(msg)
     try:

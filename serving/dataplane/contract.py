@@ -31,6 +31,7 @@ class TensorContract:
         self.rank = len(spec.shape)
         self.fixed = tuple((axis, size) for axis, size in enumerate(spec.shape) if size != DYNAMIC)
         self.is_batched = spec.shape[0] == DYNAMIC
+        self.has_json_form = self.element.has_json_form
 
     def fits(self, shape: Sequence[int]) -> bool:
         """Whether a shape has the rank and the fixed dimensions of the interface."""

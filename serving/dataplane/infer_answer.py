@@ -43,7 +43,7 @@ class InferWriter:
         tails: list[bytes] = []
         for name in form.outputs:
             tensor = tensors[name]
-            lead = self._leads[name] + str(list(tensor.shape)).encode()
+            lead = self._leads[name] + _ENCODE(tensor.shape)
             if name in form.binary:
                 tails.append(_binary(self._outputs[name], tensor))
                 outputs.append(lead + b',"parameters":{"binary_data_size":%d}}' % len(tails[-1]))

@@ -7,9 +7,9 @@ replacement inside its deadline, if its caller is patient; it is sent at most tw
 import asyncio
 from collections import deque
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
 from itertools import count
 
+import msgspec
 import structlog
 
 from serving.dataplane.frames import GREETING_ID, BrokenFrame, FrameReader, decode_reply, encode_call
@@ -30,8 +30,7 @@ WAITING_MOST = 10_000
 """Calls that may wait for a replica of one version on one gateway."""
 
 
-@dataclass(slots=True)
-class Pending:
+class Pending(msgspec.Struct):
     """A call under way, or waiting for a replica."""
 
     call: Call

@@ -37,19 +37,25 @@ def nested_list(scalar: type, depth: int) -> Any:  # noqa: ANN401 - a type built
 
 def from_json(element: Element, raw: msgspec.Raw, shape: Sequence[int]) -> Tensor:
     """Read `data`, flat in row-major order or nested exactly as `shape` says."""
-    nested = len(shape) > 1 and _NESTED.match(memoryview(raw)) is not None
-    values = list_decoder(element.scalar, len(shape) if nested else 1).decode(raw)
-    if nested:
-        tensor = from_values(element, values)
-        if tensor.shape != tuple(shape):
-            msg = f"is nested as {list(tensor.shape)} where shape says {list(shape)}"
-            raise ValueError(msg)
-        return tensor
+    try:
+        values = list_decoder(element.scalar, 1).decode(raw)
+    except msgspec.ValidationError:
+        if len(shape) > 1 and _NESTED.match(memoryview(raw)) is not None:
+            return _from_nested(element, raw, shape)
+        raise
     expected = math.prod(shape)
     if len(values) != expected:
         msg = f"holds {len(values)} elements where shape {list(shape)} needs {expected}"
         raise ValueError(msg)
     return from_values(element, values).reshape(shape)
+
+
+def _from_nested(element: Element, raw: msgspec.Raw, shape: Sequence[int]) -> Tensor:
+    tensor = from_values(element, list_decoder(element.scalar, len(shape)).decode(raw))
+    if tensor.shape != tuple(shape):
+        msg = f"is nested as {list(tensor.shape)} where shape says {list(shape)}"
+        raise ValueError(msg)
+    return tensor
 
 
 def from_values(element: Element, values: Sequence[Any]) -> Tensor:

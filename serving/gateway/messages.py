@@ -1,7 +1,5 @@
 """What comes into the gateway and what goes out of it, whatever the protocol: a request and its answer."""
 
-from dataclasses import dataclass
-
 import msgspec
 
 from registry_client.errors import InvalidReference
@@ -9,8 +7,8 @@ from serving.core.errors import FamilyNotServed, NothingInProduction, PointsmanE
 from serving.ports import NO_JSON_PART, CallKind, Encoding, Failure, Reply
 
 
-@dataclass(slots=True)
-class Request:
+# Structs, like the messages in ports: made in C.
+class Request(msgspec.Struct, gc=False):
     """One inference request as it arrived; `headers` holds only lower-case names the gateway may need."""
 
     kind: CallKind
@@ -24,8 +22,7 @@ class Request:
     """Seconds that the caller is willing to wait, if it said so."""
 
 
-@dataclass(slots=True)
-class Answer:
+class Answer(msgspec.Struct, gc=False):
     """What the caller gets. `route_headers`: rendered `X-Model-Version`, `X-Route-Epoch`, `X-Route-Reason` lines, or empty."""
 
     status: int

@@ -69,15 +69,24 @@ class Gateway:
         self.dice = dice
         self.limits = limits
         self._lanes: dict[tuple[str, Arm, Reason], Lane] = {}
+        self._undivided: dict[str, Lane] = {}
+        """The lane of all requests to a family that name no version, where nothing is left to decide."""
 
     def swap(self, table: RouteTable) -> None:
         """Serve by a new table from the next request on; those under way end as they began."""
         self.table = table
         self.has_table = True
-        self._lanes = {}
+        self._lanes, self._undivided = {}, {}
 
     def handle(self, request: Request, respond: Callable[[Answer], None]) -> None:
         """Answer a request: `respond` is called exactly once, now or later."""
+        lane = self._undivided.get(request.family) if request.selector is None else None
+        if lane is None:
+            self._route(request, respond)
+        else:
+            Exchange(self, request, respond, lane).start()
+
+    def _route(self, request: Request, respond: Callable[[Answer], None]) -> None:
         try:
             decision = self.decide(request)
         except (Refusal, InvalidReference) as error:
@@ -87,7 +96,10 @@ class Gateway:
         if decision.fallback is not None and not self.invoker.was_reached(decision.target.digest):
             # This gateway, or the canary, is only just up: production answers, and nobody is to blame.
             decision = Decision(decision.fallback, Arm.PRODUCTION, Reason.FALLBACK, decision.shadows)
-        Exchange(self, request, decision, respond).start()
+        lane = self.lane(decision.target, decision.arm, decision.reason)
+        if request.selector is None and self.table.families[request.family].is_undivided:
+            self._undivided[request.family] = lane
+        Exchange(self, request, respond, lane, decision).start()
 
     def decide(self, request: Request) -> Decision:
         """Route a request by the table in force. Raises `Refusal` or `InvalidReference`."""
@@ -113,20 +125,26 @@ class Gateway:
 class Exchange:
     """One request under way. A canary that gives no good answer is blamed for it, and production asked once instead."""
 
-    __slots__ = ("arrived", "call", "deadline", "decision", "fallback_lane", "gateway", "lane", "respond", "sent")
+    __slots__ = ("arrived", "call", "deadline", "fallback_lane", "gateway", "lane", "respond", "sent", "shadows")
 
-    def __init__(self, gateway: Gateway, request: Request, decision: Decision, respond: Callable[[Answer], None]) -> None:
+    def __init__(
+        self, gateway: Gateway, request: Request, respond: Callable[[Answer], None], lane: Lane, decision: Decision | None = None
+    ) -> None:
         self.gateway = gateway
-        self.decision = decision
         self.respond = respond
+        self.lane = lane
+        self.shadows: tuple[Target, ...] = ()
+        self.fallback_lane: Lane | None = None
+        if decision is not None:
+            self.shadows = decision.shadows
+            if decision.fallback is not None:
+                # Taken now, not at the fallback: an answer names one epoch, the one it was routed under.
+                self.fallback_lane = gateway.lane(decision.fallback, Arm.PRODUCTION, Reason.FALLBACK)
         self.arrived = self.sent = gateway.monotonic()
         limits = gateway.limits
         timeout = limits.timeout if request.timeout is None else min(request.timeout, limits.longest_timeout)
         self.deadline = self.arrived + timeout
-        self.lane = gateway.lane(decision.target, decision.arm, decision.reason)
-        # Taken now, not at the fallback: an answer names one epoch, the one it was routed under.
-        self.fallback_lane = None if decision.fallback is None else gateway.lane(decision.fallback, Arm.PRODUCTION, Reason.FALLBACK)
-        self.call = Call(request.kind, decision.target.digest, request.body, request.json_length, request.encoding)
+        self.call = Call(request.kind, lane.target.digest, request.body, request.json_length, request.encoding)
 
     def start(self) -> None:
         """Ask the target; a canary gets half of the time, so that production can still answer in the other half."""
@@ -169,8 +187,8 @@ class Exchange:
         request_id = self.gateway.request_ids.mint(lane.id_prefix)
         retry_after = RETRY_AFTER_S if reply.failure in (Failure.UNAVAILABLE, Failure.OVERLOAD) else 0
         self.respond(Answer(reply.status, reply.body, reply.json_length, lane.headers, request_id, retry_after))
-        if self.decision.shadows and reply.status == OK:
-            self.gateway.mirror.offer(self.decision.shadows, self.call, reply)
+        if self.shadows and reply.status == OK:
+            self.gateway.mirror.offer(self.shadows, self.call, reply)
 
     def _name(self) -> str:
         return f"{self.lane.target.family}@{self.lane.target.version}"

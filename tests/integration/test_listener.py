@@ -10,7 +10,8 @@ import uvicorn
 import uvloop
 
 from registry_client.versions import ModelVersion
-from serving.api.listener import InferenceProtocol, ListenerLimits, protocol_for
+from serving.api.inference_http import ListenerLimits
+from serving.api.listener import InferenceProtocol, protocol_for
 from serving.core.routing import FamilyRoute, RouteTable, Target
 from serving.gateway.predict import Gateway, GatewayLimits
 from serving.gateway.request_ids import RequestIds
@@ -190,6 +191,7 @@ async def test_a_caller_that_hangs_up_harms_nobody() -> None:
         (b"POST /v2/models/digits/infer HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3ea\r\n" + b"x" * 1002, 413, "1000 bytes"),
         (b"POST /v2 HTTP/1.1\r\nHost: x\r\nContent-Length: 1001\r\n\r\n" + b"x" * 1001, 413, "1000 bytes"),
         (post(headers="X-Big: " + "x" * 2000 + "\r\n"), 431, "2000 bytes"),
+        (post(path="/v2/models/" + "x" * 2000 + "/infer"), 431, "2000 bytes"),
         (post(headers="".join(f"X-{number}: 1\r\n" for number in range(30))), 431, "20 lines"),
         (post(headers="Content-Encoding: br\r\n"), 415, "Content-Encoding"),
         (post(headers="Inference-Header-Content-Length: -1\r\n"), 400, "Inference-Header-Content-Length"),
@@ -214,6 +216,36 @@ async def test_what_breaks_a_limit_is_refused_and_hung_up_on(request_bytes: byte
     assert body.startswith(b'{"error":')
     assert says.encode() in body
     assert not there.invoker.invoked
+
+
+async def test_a_head_that_comes_in_pieces_is_capped_before_its_header_ends() -> None:
+    async with listening() as there:
+        reader, writer = await there.connect()
+        writer.write(b"POST /v2/models/digits/infer HTTP/1.1\r\nHost: x\r\nX-Endless: ")
+        for _ in range(3):
+            await writer.drain()
+            await asyncio.sleep(0.01)  # so that each piece arrives alone
+            writer.write(b"x" * 900)
+
+        status, _, body = await read_answer(reader)
+        writer.close()
+
+    assert status == 431
+    assert b"2000 bytes" in body
+
+
+async def test_a_head_in_small_pieces_and_a_body_beyond_the_heads_cap_are_taken() -> None:
+    async with listening() as there:
+        _, writer = await there.connect()
+        whole = post(b"x" * 990, headers="X-Long: " + "y" * 1500 + "\r\n")
+        for at in range(0, len(whole), 700):
+            writer.write(whole[at : at + 700])
+            await writer.drain()
+            await asyncio.sleep(0.01)
+        await there.invoked()
+        writer.close()
+
+    assert there.invoker.invoked[0].call.body == b"x" * 990
 
 
 async def test_a_slow_caller_is_told_so_and_an_idle_one_hung_up_on() -> None:

@@ -149,7 +149,7 @@ def test_the_tags_of_the_readme_are_the_closed_vocabulary() -> None:
 
 def test_the_statuses_of_inference_are_documented() -> None:
     # given
-    listener = read("serving/api/listener.py") + read("serving/api/inference.py")
+    listener = read("serving/api/listener.py") + read("serving/api/inference_http.py") + read("serving/api/inference.py")
     literal = {int(status) for status in re.findall(r"(?:BadRequest\(|_refuse\(|return |, )(4\d\d|50\d)\b", listener)}
     known = {*STATUS_OF_ERROR.values(), *STATUS_OF_FAILURE.values(), *REFUSED.values(), *literal}
 

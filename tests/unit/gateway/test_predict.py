@@ -157,6 +157,20 @@ def test_an_answer_keeps_the_epoch_that_it_was_routed_under(bench: Bench) -> Non
     assert b"x-route-epoch: 3" in bench.answers[0].route_headers
 
 
+def test_a_family_that_is_divided_after_a_swap_is_decided_anew(bench: Bench) -> None:
+    bench.gateway.swap(table(epoch=3))
+    for _ in range(2):
+        bench.ask()
+        bench.invoker.answer(GOOD)
+
+    bench.gateway.swap(table(epoch=4, canary=WHOLE))
+    bench.ask()
+    bench.invoker.answer(GOOD)
+
+    reasons = [answer.route_headers.split(b"x-route-reason: ")[1] for answer in bench.answers]
+    assert reasons == [b"production\r\n", b"production\r\n", b"canary\r\n"]
+
+
 def test_failures_in_a_row_raise_the_alarm_at_once(bench: Bench) -> None:
     bench.gateway.swap(table(canary=WHOLE))
 

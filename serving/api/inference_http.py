@@ -1,0 +1,118 @@
+"""Inference requests and answers as HTTP/1.1 has them: what path and headers of a request say, and the bytes of an answer."""
+
+from dataclasses import dataclass
+from urllib.parse import unquote
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
+
+from serving.gateway.messages import Answer, Request
+from serving.ports import NO_JSON_PART, CallKind, Encoding
+
+MIB = 2**20
+ENCODINGS = {b"": Encoding.IDENTITY, b"identity": Encoding.IDENTITY, b"gzip": Encoding.GZIP, b"deflate": Encoding.DEFLATE}
+OK = 200
+GOOD_JSON = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n%bx-request-id: %b\r\n\r\n%b"
+
+
+@dataclass(frozen=True, slots=True)
+class ListenerLimits:
+    """Caps in bytes and counts; times in seconds."""
+
+    body: int = 64 * MIB
+    header_bytes: int = 32 * 1024
+    headers: int = 100
+    receive_timeout: float = 30.0
+    idle_timeout: float = 75.0
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """What the path of an inference request says."""
+
+    kind: CallKind
+    family: str
+    selector: str | None
+
+
+def read_route(path: bytes) -> Route | None:
+    """Read `/v2/models/F[/versions/S]/infer` or `/v1/families/F[/versions/S]/predict`; None for any other path."""
+    parts = path.partition(b"?")[0].split(b"/")
+    match parts:
+        case [b"", b"v2", b"models", family, b"infer"]:
+            return _route(CallKind.INFER, family, None)
+        case [b"", b"v2", b"models", family, b"versions", selector, b"infer"]:
+            return _route(CallKind.INFER, family, selector)
+        case [b"", b"v1", b"families", family, b"predict"]:
+            return _route(CallKind.PREDICT, family, None)
+        case [b"", b"v1", b"families", family, b"versions", selector, b"predict"]:
+            return _route(CallKind.PREDICT, family, selector)
+        case _:
+            return None
+
+
+def _route(kind: CallKind, family: bytes, selector: bytes | None) -> Route:
+    return Route(kind, _text(family), None if selector is None else _text(selector))
+
+
+def _text(part: bytes) -> str:
+    text = part.decode("latin-1")
+    return unquote(text) if "%" in text else text
+
+
+class BadRequest(Exception):
+    """A request that is refused before it is routed."""
+
+    def __init__(self, status: int, sentence: str) -> None:
+        self.status, self.sentence = status, sentence
+        super().__init__(sentence)
+
+
+def read_request(route: Route, headers: list[tuple[bytes, bytes]], limits: ListenerLimits) -> Request:
+    """Read what the headers of an inference request say. Raises `BadRequest`."""
+    found = dict(headers)
+    length = found.get(b"content-length")
+    if length is not None and int(length) > limits.body:
+        raise BadRequest(413, f"the body of {int(length)} bytes exceeds the limit of {limits.body} bytes")
+    request = Request(route.kind, route.family, route.selector, b"", found)
+    if b"content-encoding" in found:
+        request.encoding = _read_encoding(found[b"content-encoding"])
+    if b"inference-header-content-length" in found:
+        request.json_length = _read_number("Inference-Header-Content-Length", found[b"inference-header-content-length"], 2**31 - 1)
+    if b"x-request-timeout-ms" in found:
+        request.timeout = max(1, _read_number("X-Request-Timeout-Ms", found[b"x-request-timeout-ms"], 2**31 - 1)) / 1000
+    return request
+
+
+def _read_encoding(value: bytes) -> Encoding:
+    encoding = ENCODINGS.get(value.strip().lower())
+    if encoding is None:
+        raise BadRequest(415, f"Content-Encoding {value[:40].decode('latin-1')!r} is not supported; use gzip, deflate or none")
+    return encoding
+
+
+def _read_number(name: str, value: bytes, most: int) -> int:
+    if not (value.isdigit() and len(value) <= 10 and int(value) <= most):  # noqa: PLR2004 - digits of 2**31
+        raise BadRequest(400, f"{name} must be a whole number between 0 and {most}, not {value[:40].decode('latin-1')!r}")
+    return int(value)
+
+
+def render(answer: Answer, *, keep_alive: bool) -> bytes:
+    """The bytes of an answer."""
+    body = answer.body
+    if keep_alive and answer.status == OK and answer.json_length == NO_JSON_PART:  # nearly all of them
+        return GOOD_JSON % (len(body), answer.route_headers, answer.request_id.encode(), body)
+    lines = [STATUS_LINE[answer.status]]
+    if answer.json_length == NO_JSON_PART:
+        lines.append(b"content-type: application/json\r\n")
+    else:
+        lines.append(b"content-type: application/octet-stream\r\ninference-header-content-length: %d\r\n" % answer.json_length)
+    lines.append(b"content-length: %d\r\n" % len(body))
+    lines.append(answer.route_headers)
+    if answer.request_id:
+        lines.append(b"x-request-id: %b\r\n" % answer.request_id.encode())
+    if answer.retry_after:
+        lines.append(b"retry-after: %d\r\n" % answer.retry_after)
+    if not keep_alive:
+        lines.append(b"connection: close\r\n")
+    lines += (b"\r\n", body)
+    return b"".join(lines)
