@@ -1,5 +1,5 @@
 # make demo    sets everything up and shows the main job end to end          make test    sets everything up and passes the tests
-# make check   the static checks       make bench   the benchmark            make format  formats the code       make lock   renews the lock files
+# make check   the static checks       make bench   the benchmark            make chaos   the long fault runs    make format  formats the code       make lock   renews the lock files
 
 PYTHON ?= python3
 VENV   := .venv
@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 COMPILE := pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate
 
-.PHONY: demo test unit check bench format lock clean
+.PHONY: demo test unit check bench chaos format lock clean
 
 demo: $(VENV)/.examples
 	$(BIN)/pointsman demo $(if $(KEEP),--keep)
@@ -29,6 +29,9 @@ check: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks
+
+chaos: $(VENV)/.dev
+	$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only "$(ONLY)")
 
 format: $(VENV)/.dev
 	$(BIN)/ruff format .

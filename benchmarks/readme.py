@@ -2,17 +2,20 @@
 
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import msgspec
 
+from benchmarks.chaos import CHAOS, markdown, read_chaos
 from benchmarks.figures import Result
 from benchmarks.report import EXTRA, LATEST, Extra, table
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
-PLACE = re.compile(r"(<!-- benchmark\b[^>]*-->\n).*?(<!-- /benchmark -->)", re.DOTALL)
+PLACE = r"(<!-- {name}\b[^>]*-->\n).*?(<!-- /{name} -->)"
+BENCHMARK, FAULTS = "benchmark", "chaos"
 UNMEASURED = "Not measured yet: `make bench`, then `python -m benchmarks.readme`.\n"
 
 
@@ -24,13 +27,17 @@ def read_results(folder: Path = RESULTS) -> tuple[list[Result], Extra] | None:
     return results, msgspec.json.decode((folder / EXTRA).read_bytes(), type=Extra)
 
 
-def documents(measured: tuple[list[Result], Extra] | None) -> dict[Path, str]:
-    """What stands in each document's place."""
+def documents(measured: tuple[list[Result], Extra] | None) -> dict[Path, dict[str, str]]:
+    """What stands in each document's places, by their names."""
+    faults = markdown(read_chaos(RESULTS / CHAOS))
     if measured is None:
-        return {ROOT / "README.md": UNMEASURED, ROOT / "docs" / "reliability-figures.md": UNMEASURED}
+        return {ROOT / "README.md": {BENCHMARK: UNMEASURED}, ROOT / "docs" / "reliability.md": {BENCHMARK: UNMEASURED, FAULTS: faults}}
     results, extra = measured
     everything = f"```\n{table(results, extra)}\n```\n"
-    return {ROOT / "README.md": comparison(results, extra), ROOT / "docs" / "reliability-figures.md": everything}
+    return {
+        ROOT / "README.md": {BENCHMARK: comparison(results, extra)},
+        ROOT / "docs" / "reliability.md": {BENCHMARK: everything, FAULTS: faults},
+    }
 
 
 def comparison(results: Sequence[Result], extra: Extra) -> str:
@@ -52,15 +59,22 @@ def comparison(results: Sequence[Result], extra: Extra) -> str:
     return "\n".join(lines) + "\n"
 
 
-def filled(document: str, text: str) -> str:
-    """The document with the text in its place."""
-    return PLACE.sub(lambda place: f"{place[1]}{text}{place[2]}", document)
+def filled(document: str, texts: Mapping[str, str]) -> str:
+    """The document with each text in its place."""
+    for name, text in texts.items():
+        place = re.compile(PLACE.format(name=name), re.DOTALL)
+        document = place.sub(partial(_put, text), document)
+    return document
+
+
+def _put(text: str, place: re.Match[str]) -> str:
+    return f"{place[1]}{text}{place[2]}"
 
 
 def main() -> int:
     """Fill in every place."""
-    for path, text in documents(read_results()).items():
-        path.write_text(filled(path.read_text(encoding="utf-8"), text), encoding="utf-8")
+    for path, texts in documents(read_results()).items():
+        path.write_text(filled(path.read_text(encoding="utf-8"), texts), encoding="utf-8")
         print(path.relative_to(ROOT))
     return 0
 

@@ -8,12 +8,13 @@ import apsw
 
 from serving.stores.sqlite import SqliteStore
 from serving.telemetry.clock import SystemClock
+from tests.tools.flipping import Register
 
 
 @asynccontextmanager
-async def opened(location: str) -> AsyncIterator[SqliteStore]:
+async def opened(location: str) -> AsyncIterator[Register]:
     """A connection to the store at a location: `sqlite:PATH`."""
-    store = await SqliteStore.open(Path(location.removeprefix("sqlite:")), SystemClock())
+    store = SqliteStore(Path(location.removeprefix("sqlite:")), SystemClock())
     try:
         yield store
     finally:

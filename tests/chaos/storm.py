@@ -13,9 +13,10 @@ from random import Random
 
 import msgspec
 
+from serving.core.audit import Mark, verify_chain
 from tests.chaos.homes import opened
 from tests.chaos.writer import WriterPlan
-from tests.tools.flipping import Register, chain_of
+from tests.tools.flipping import Register, audit_of, entry_of
 from tests.tools.journal import events_in, history_of
 from tests.tools.register import History, Outcome, check
 
@@ -132,8 +133,11 @@ async def weather(storm: Storm, folder: Path, seed: int) -> StormReport:
             await mishap.happen(stage)
         seconds = time.monotonic() - began
         await stage.stop()
-        history, chain = _history_in(folder), await chain_of(store)
-    return _judged(history, seconds, happened, [str(violation) for violation in check(history, chain)], storm.writers)
+        audit = await audit_of(store)
+    history = _history_in(folder)
+    violations = [str(violation) for violation in check(history, [entry_of(entry) for entry in audit])]
+    verdict = verify_chain(audit, heads={Mark(read.fence, read.epoch, read.head) for read in history.reads})
+    return _judged(history, seconds, happened, [*violations, *([] if verdict.holds else [verdict.sentence])], storm.writers)
 
 
 def _history_in(folder: Path) -> History:

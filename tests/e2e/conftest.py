@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from examples.train import build_customer_intent, build_digits
+from tests.chaos.sites import deploy
 from tests.e2e.calls import Caller
 from tests.e2e.families import Bundles, Deployment, at_the_same_time
 from tests.e2e.installation import Installation
@@ -92,6 +93,13 @@ def installation(starting: Installation, bundles: Bundles) -> Installation:
 @pytest.fixture(scope="session")
 def deployment(installation: Installation, bundles: Bundles, tmp_path_factory: pytest.TempPathFactory) -> Deployment:
     return Deployment(installation, bundles, tmp_path_factory.mktemp("copies"))
+
+
+@pytest.fixture(scope="session")
+def stamped(installation: Installation, tmp_path_factory: pytest.TempPathFactory) -> Installation:
+    """The shared installation, with the stamped family beside the others."""
+    deploy(installation, tmp_path_factory.mktemp("stamped"))
+    return installation
 
 
 @pytest.fixture

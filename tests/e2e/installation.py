@@ -69,13 +69,20 @@ class Installation:
     admin_port: int
     serve: subprocess.Popen[bytes] | None = None
     sessions: list[int] = field(default_factory=list)
+    settings: dict[str, str] = field(default_factory=dict[str, str])
+    """What is set by the environment, beyond what every installation of a test is told."""
 
     @classmethod
-    def at(cls, folder: Path) -> "Installation":
-        """An installation that was never started, on ports of its own."""
+    def at(cls, folder: Path, **settings: str) -> "Installation":
+        """An installation that was never started, on ports of its own; `gateways="8"` is POINTSMAN_GATEWAYS."""
         folder.mkdir(parents=True, exist_ok=True)
         port, admin_port = free_ports(2)
-        return cls(folder, port, admin_port)
+        return cls(folder, port, admin_port, settings={f"POINTSMAN_{name.upper()}": value for name, value in settings.items()})
+
+    @property
+    def gateways(self) -> int:
+        """How many gateways it is to have."""
+        return int(self.settings.get("POINTSMAN_GATEWAYS", 2))
 
     @property
     def data(self) -> Path:
@@ -84,6 +91,11 @@ class Installation:
     @property
     def layout(self) -> Layout:
         return Layout.of(self.data, self.data / "registry")
+
+    @property
+    def store(self) -> str:
+        """Where its state is, as a location that `tests.chaos.homes` opens."""
+        return self.settings.get("POINTSMAN_STORE", f"sqlite:{self.layout.state}")
 
     @property
     def public_url(self) -> str:
@@ -108,7 +120,7 @@ class Installation:
             self.serve = subprocess.Popen(
                 arguments,
                 cwd=self.folder,
-                env=environment(),
+                env=environment(**self.settings),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -122,7 +134,7 @@ class Installation:
         self.wait_until_up()
 
     def wait_until_up(self) -> None:
-        """Wait for what `serve` says when it is up, and for both gateways of this start: those of an earlier one may still answer."""
+        """Wait for what `serve` says when it is up, and for all gateways of this start: those of an earlier one may still answer."""
         wait_for(self._is_up, f"{self.folder} serves", seconds=START_S)
 
     def _is_up(self) -> bool:
@@ -132,7 +144,7 @@ class Installation:
             return False
         own = {process.pid for process in processes.in_session(self.serve.pid)}
         try:
-            has_gateways = len(self.gateway_pids() & own) >= 2
+            has_gateways = len(self.gateway_pids() & own) >= self.gateways
             return has_gateways and httpx.get(f"{self.public_url}/v2/health/live", trust_env=False).is_success
         except httpx.HTTPError:
             return False
@@ -179,7 +191,7 @@ class Installation:
 
     def run(self, *arguments: str) -> Outcome:
         """Run a command of the program against this installation."""
-        own = {"POINTSMAN_ADMIN": self.admin_url, "POINTSMAN_DATA": str(self.data), "POINTSMAN_ACTOR": "e2e"}
+        own = self.settings | {"POINTSMAN_ADMIN": self.admin_url, "POINTSMAN_DATA": str(self.data), "POINTSMAN_ACTOR": "e2e"}
         done = subprocess.run(
             [PROGRAM, *arguments], cwd=self.folder, env=environment(**own), capture_output=True, text=True, timeout=COMMAND_S, check=False
         )

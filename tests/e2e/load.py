@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,6 +43,16 @@ class LoadReport:
         assert self.answered == self.sent
 
 
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far the load has come at a moment of the machine's monotonic clock; `last_sent` as in the report."""
+
+    at: float
+    answered: int
+    failed: int
+    last_sent: dict[str, float]
+
+
 class Load:
     """Requests to one path at a steady rate, from entering to leaving the context or to `finish`."""
 
@@ -71,12 +82,27 @@ class Load:
             if answered >= due:
                 return answered
 
+    def now(self) -> Progress:
+        """How it stands, as told after this was asked."""
+        asked = time.monotonic()
+        while (told := self._next())["at"] < asked:
+            pass
+        return Progress(told["at"], told["answered"], told["failed"], told["last_sent"])
+
+    def wait_gone(self, version: str, *, quiet_s: float = 0.5) -> float:
+        """Wait until a version has answered nothing that was sent for so long; when the last such request was sent."""
+        while True:
+            told = self.now()
+            last = told.last_sent.get(version, 0.0)
+            if told.at - last > quiet_s:
+                return last
+
     def finish(self) -> LoadReport:
         """Send no more, wait for the last answer, and give the report."""
         self._process.terminate()
         while not (report := self._next())["done"]:
             pass
-        del report["done"]
+        del report["done"], report["at"]
         return LoadReport(**report)
 
     def _next(self) -> dict[str, Any]:

@@ -80,7 +80,8 @@ class Load:
             await asyncio.sleep(TELL_S)
 
     def progress(self) -> dict[str, Any]:
-        return {"done": False, "sent": self.sent, "answered": len(self.latencies), "failed": len(self.failures)}
+        counts = {"sent": self.sent, "answered": len(self.latencies), "failed": len(self.failures)}
+        return {"done": False, "at": time.monotonic(), **counts, "last_sent": self.last_sent}
 
     def report(self) -> dict[str, Any]:
         ordered = sorted(self.latencies) or [0.0]
@@ -91,7 +92,6 @@ class Load:
             "failures": self.failures[:EXAMPLES],
             "versions": self.versions,
             "reasons": self.reasons,
-            "last_sent": self.last_sent,
             "p50_ms": ordered[len(ordered) // 2] * 1000,
             "p99_ms": ordered[len(ordered) * 99 // 100] * 1000,
             "max_ms": ordered[-1] * 1000,

@@ -41,6 +41,8 @@ class Faults:
     """The request is carried out; its reply is swallowed and the connection closed."""
     reset_mid_reply: float = 0.0
     """Half of the reply passes, then RST."""
+    withhold: bytes = b""
+    """A connection that sends this text gets no replies from then on: how one kind of message is lost and all else passes."""
 
 
 class Done(StrEnum):
@@ -53,6 +55,7 @@ class Done(StrEnum):
     RESET = "reset"
     REFUSED = "refused"
     HALF_OPENED = "half-opened"
+    WITHHELD = "withheld"
 
 
 @dataclass(slots=True, eq=False)
@@ -63,6 +66,7 @@ class _Link:
     upstream: asyncio.StreamWriter
     pumps: list[asyncio.Task[None]] = field(default_factory=list[asyncio.Task[None]])
     is_half_open: bool = False
+    is_withheld: bool = False
 
     def stop(self) -> None:
         """Move no more bytes."""
@@ -154,6 +158,8 @@ class FaultProxy:
         with suppress(OSError):
             while chunk := await reader.read(CHUNK):
                 await self._pass(chunk)
+                if self._faults.withhold and self._faults.withhold in chunk:
+                    link.is_withheld = True
                 if not link.is_half_open:
                     writer.write(chunk)
                     await writer.drain()
@@ -162,6 +168,9 @@ class FaultProxy:
         with suppress(OSError):
             while chunk := await reader.read(CHUNK):
                 await self._pass(chunk)
+                if link.is_withheld and self._faults.withhold:
+                    self.done[Done.WITHHELD] += 1
+                    continue
                 if self._happens(self._faults.drop_reply):
                     self.done[Done.DROPPED] += 1
                     return

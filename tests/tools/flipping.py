@@ -9,7 +9,7 @@ from random import Random
 from typing import Protocol
 
 from registry_client.versions import ModelVersion
-from serving.core.errors import StaleRevision, StoreUnavailable
+from serving.core.errors import StaleRevision, StoreUnavailable, StoreWentBack
 from serving.core.lifecycle import Decided, FamilyRecord
 from serving.ports import AuditEntry, Commit, Snapshot, Transition
 from tests.tools.register import Content, Entry, Flip, Lookup, Outcome, Read
@@ -19,6 +19,10 @@ DIGESTS = {version: f"{index:064x}" for index, version in enumerate(VERSIONS, st
 GIVEN_UP_S = 60.0
 """A change that has had no answer for so long is left with an unknown outcome."""
 
+POLLED = 0.5
+"""The share of reads that poll, as gateways do; the others read everything."""
+
+PAGE = 1000
 PAUSE_S = 0.01
 """Between two tries to reach a store that does not answer."""
 
@@ -27,9 +31,10 @@ class Register(Protocol):
     """What a flipping client needs of a `StateStore`."""
 
     async def snapshot(self) -> Snapshot: ...
+    async def poll(self, seen: Snapshot) -> Snapshot | None: ...
     async def commit(self, transition: Transition) -> Commit: ...
     async def committed(self, operation_id: str) -> AuditEntry | None: ...
-    async def history(self, family: str | None, *, limit: int) -> Sequence[AuditEntry]: ...
+    async def entries(self, *, after: int = 0, limit: int) -> Sequence[AuditEntry]: ...
 
 
 Event = Flip | Read | Lookup
@@ -38,7 +43,10 @@ Event = Flip | Read | Lookup
 
 @dataclass(slots=True)
 class Flipper:
-    """Reads, decides, commits; asks again with the same operation id while it has no answer. `note` takes every event."""
+    """Reads, decides, commits; asks again with the same operation id while it has no answer. `note` takes every event.
+
+    Raises `StoreWentBack`: no mishap of a storm loses what was acknowledged, so no store may say that it did.
+    """
 
     name: str
     store: Register
@@ -48,6 +56,7 @@ class Flipper:
     flips: int = field(default=0, init=False)
     """Changes made, the replayed ones included."""
     tries: int = field(default=0, init=False)
+    seen: Snapshot = field(default_factory=Snapshot, init=False)
 
     async def flip(self) -> None:
         """Make one change, or find out that it cannot be made."""
@@ -65,10 +74,14 @@ class Flipper:
     async def _look(self) -> Snapshot | None:
         began = time.monotonic()
         try:
-            snapshot = await self.store.snapshot()
+            # What nobody has changed since, a poll does not give again: that too is a read, of what was seen.
+            read = await (self.store.poll(self.seen) if self.dice.random() < POLLED else self.store.snapshot())
+        except StoreWentBack:
+            raise
         except StoreUnavailable:
             return None
-        self.note(Read(began, time.monotonic(), snapshot.epoch, content_of(snapshot)))
+        self.seen = snapshot = read or self.seen
+        self.note(Read(began, time.monotonic(), snapshot.epoch, content_of(snapshot), snapshot.fence, snapshot.head))
         return snapshot
 
     async def _settle(self, transition: Transition, began: Flip) -> None:
@@ -78,6 +91,8 @@ class Flipper:
             except StaleRevision as stale:
                 self._end(began, Outcome.REFUSED, 0, stale.actual)
                 return
+            except StoreWentBack:
+                raise
             except StoreUnavailable:
                 await asyncio.sleep(PAUSE_S)
                 await self._ask_what_became_of(transition.operation_id)
@@ -130,9 +145,14 @@ def content_of(snapshot: Snapshot) -> Content:
     return {family: (record.revision, value_of(record)) for family, record in snapshot.families.items()}
 
 
-async def chain_of(store: Register) -> list[Entry]:
+def entry_of(entry: AuditEntry) -> Entry:
+    """An entry of the audit as the checker wants it."""
+    return Entry(entry.epoch, entry.family, entry.revision, entry.operation_id, str(entry.after["value"]))
+
+
+async def audit_of(store: Register) -> list[AuditEntry]:
     """The whole audit, oldest entry first."""
-    entries = await store.history(None, limit=10_000_000)
-    return [
-        Entry(entry.epoch, entry.family, entry.revision, entry.operation_id, str(entry.after["value"])) for entry in reversed(list(entries))
-    ]
+    audit: list[AuditEntry] = []
+    while page := await store.entries(after=audit[-1].epoch if audit else 0, limit=PAGE):
+        audit.extend(page)
+    return audit

@@ -53,6 +53,9 @@ class Read(msgspec.Struct, frozen=True, gc=False, tag=True):
     ended: float
     epoch: int
     content: Content
+    fence: int = 1
+    head: str = ""
+    """The hash of the newest audit entry, as the read told it."""
 
 
 class Lookup(msgspec.Struct, frozen=True, gc=False, tag=True):

@@ -22,7 +22,7 @@ from tests.tools.broken_stores import (
     SkipsAudit,
     TearsReads,
 )
-from tests.tools.flipping import Event, Flipper, Register, chain_of
+from tests.tools.flipping import Event, Flipper, Register, audit_of, entry_of
 from tests.tools.journal import history_of
 from tests.tools.register import Law, Violation, check
 
@@ -69,7 +69,7 @@ async def violations_of(make: Make, seed: int) -> list[Violation]:
 
     await asyncio.gather(*(flip(flipper) for flipper in flippers))
     assert sum(flipper.flips for flipper in flippers) > WRITERS * ROUNDS / 5
-    return check(history_of(events), await chain_of(store))
+    return check(history_of(events), [entry_of(entry) for entry in await audit_of(store)])
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])

@@ -21,12 +21,25 @@ class Echo:
 
     def __init__(self) -> None:
         self.heard: list[bytes] = []
+        self._serving: set[asyncio.Task[None]] = set()
 
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while line := await reader.readline():
-            self.heard.append(line)
-            writer.write(line)
+    def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.create_task(self._serve(reader, writer))
+        self._serving.add(task)
+        task.add_done_callback(self._serving.discard)
+
+    async def until_all_have_left(self) -> None:
+        async with asyncio.timeout(PATIENCE_S):
+            await asyncio.gather(*self._serving)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError):
+            while line := await reader.readline():
+                self.heard.append(line)
+                writer.write(line)
         writer.close()
+        with suppress(ConnectionError):
+            await writer.wait_closed()
 
 
 @pytest.fixture
@@ -36,9 +49,10 @@ def echo() -> Echo:
 
 @pytest.fixture
 async def proxy(echo: Echo, tmp_path: Path) -> AsyncIterator[FaultProxy]:
-    server = await asyncio.start_unix_server(echo.serve, tmp_path / "echo.sock")
+    server = await asyncio.start_unix_server(echo.accept, tmp_path / "echo.sock")
     async with server, FaultProxy(tmp_path / "echo.sock", Random(1)) as proxy:
         yield proxy
+    await echo.until_all_have_left()
 
 
 @asynccontextmanager
@@ -157,6 +171,20 @@ async def test_a_reset_comes_in_the_middle_of_a_reply_that_was_earned(proxy: Fau
     assert proxy.done[Done.RESET] == 1
 
 
+async def test_replies_are_withheld_from_the_connection_that_asked_for_a_certain_thing(proxy: FaultProxy, echo: Echo) -> None:
+    proxy.faults = Faults(withhold=b"XREAD")
+    async with connected(proxy) as listening, connected(proxy) as other:
+        silent = await is_silent(listening, b"XREAD from 1\n")
+        answer = await say(other, b"GET\n")
+        still_silent = await is_silent(listening, b"more?\n")
+        proxy.faults = Faults()
+        after = await say(listening, b"and now?\n")
+
+    assert (silent, answer, still_silent, after) == (True, b"GET\n", True, b"and now?\n")
+    assert echo.heard == [b"XREAD from 1\n", b"GET\n", b"more?\n", b"and now?\n"]
+    assert proxy.done[Done.WITHHELD] == 2
+
+
 async def test_refusing_resets_old_connections_and_new_ones(proxy: FaultProxy) -> None:
     async with connected(proxy) as old:
         await say(old, b"before\n")
@@ -202,10 +230,12 @@ def test_a_test_without_a_loop_has_it_in_a_thread(tmp_path: Path) -> None:
         return answer
 
     async def serve_and_talk() -> list[bytes]:
-        async with await asyncio.start_unix_server(echo.serve, tmp_path / "echo.sock"):
+        async with await asyncio.start_unix_server(echo.accept, tmp_path / "echo.sock"):
             with proxy_thread(tmp_path / "echo.sock", Random(1)) as thread:
                 through = await talk(thread.port)
                 thread.set(Faults(drop_reply=1.0))
-                return [through, await talk(thread.port)]
+                answers = [through, await talk(thread.port)]
+            await echo.until_all_have_left()
+            return answers
 
     assert asyncio.run(serve_and_talk()) == [b"hello\n", b""]

@@ -1,0 +1,59 @@
+"""What a scenario is: a name, the promise it belongs to, and a function that makes it happen and gives figures with their bounds."""
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum
+from pathlib import Path
+from random import Random
+
+from benchmarks.chaos import Figure
+
+
+class Full(IntEnum):
+    """How much of everything a full run has."""
+
+    STORM_FLIPS = 100_000
+    ANSWERS = 1_000_000
+    STREAM_FLIPS = 1_000
+    PROPAGATED_FLIPS = 300
+    OUTAGES = 20
+    """Of each kind."""
+    ROLLBACKS = 100
+    TAMPERINGS = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Where a scenario is played: a seed, a folder of its own, and whether only a glance is asked for."""
+
+    seed: int
+    folder: Path
+    is_quick: bool = False
+    notes: list[str] = field(default_factory=list[str])
+    """What a missed figure looks like."""
+
+    @property
+    def dice(self) -> Random:
+        """The scenario's dice, the same for the same seed."""
+        return Random(self.seed)
+
+    def size(self, full: Full, quick: int) -> int:
+        """How much of something."""
+        return quick if self.is_quick else int(full)
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """One thing that goes wrong, with what must hold all the same."""
+
+    promise: str
+    name: str
+    play: Callable[[Stage], Sequence[Figure]]
+    needs: Callable[[], str] = lambda: ""
+    """Why it cannot be played here; empty when it can."""
+
+
+def needs_root() -> str:
+    """For scenarios that mount a file system."""
+    return "" if os.geteuid() == 0 else "only root can mount a file system"
