@@ -4,6 +4,7 @@ from serving.core.audit import AuditEntry, Mark
 from serving.ports.clock import (
     Clock,
 )
+from serving.ports.node import Kept, NodeRecorder, Overrides, Placed, Snapshots
 from serving.ports.requests import (
     NO_JSON_PART,
     ArmCounts,
@@ -58,12 +59,16 @@ __all__ = [
     "GatewayAck",
     "GatewayReport",
     "Invoker",
+    "Kept",
     "Leadership",
     "LoadState",
     "LoadStatus",
     "Mark",
+    "NodeRecorder",
     "Observations",
+    "Overrides",
     "PastRecord",
+    "Placed",
     "Primary",
     "Recorder",
     "Registry",
@@ -71,6 +76,7 @@ __all__ = [
     "Reports",
     "Reseed",
     "Snapshot",
+    "Snapshots",
     "StateStore",
     "Transition",
 ]

@@ -1,0 +1,76 @@
+"""What stays on the node when the store is gone: the kept routes, and the overrides of whoever breaks the glass.
+
+Both are files, so every call may block for a moment: keep them off event loops, but for `Overrides.stamp`.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from serving.core.audit import Mark
+from serving.core.overrides import Clearing, Override, Settlement
+from serving.ports.state import Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A snapshot as a node keeps it, with the addresses at which the replicas of each version (by digest) were last reached."""
+
+    snapshot: Snapshot
+    endpoints: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
+
+
+class Snapshots(Protocol):
+    """The node's one kept snapshot."""
+
+    def mark(self) -> Mark | None:
+        """How far it goes; None when there is none that can be believed."""
+        ...
+
+    def load(self) -> Kept | None:
+        """All of it. One that cannot be believed is set aside and told of once, and is as good as none."""
+        ...
+
+    def keep(self, kept: Kept) -> bool:
+        """Put it in place of an older one; False when what is there is as new or newer. Raises `OSError`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """The overrides that lie on the node: those that stand, what takes them back (by operation id), and the files not believed, and why."""
+
+    standing: tuple[Override, ...] = ()
+    clearings: Mapping[str, Clearing] = field(default_factory=dict[str, Clearing])
+    refused: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+class Overrides(Protocol):
+    """The overrides of this node."""
+
+    def stamp(self) -> int:
+        """Another number whenever `read` may give something else; cheap enough to ask ten times a second."""
+        ...
+
+    def read(self) -> Placed:
+        """What lies there. Raises `OSError`."""
+        ...
+
+    def settlement(self, operation_id: str) -> Settlement | None:
+        """How an override ended that does not lie there any more."""
+        ...
+
+    def confirm(self, gateway: str, operation_ids: Collection[str]) -> None:
+        """Say what a gateway carries out, for whoever waits for it. Raises `OSError`."""
+        ...
+
+    def settle(self, operation_id: str, settlement: Settlement) -> None:
+        """Note how an override ended, and put it away; may be repeated. Raises `OSError` or a `PointsmanError`."""
+        ...
+
+
+class NodeRecorder(Protocol):
+    """Where a gateway leaves what the dashboards show of its store and its overrides."""
+
+    def store_stands(self, *, reachable: bool, went_back: bool) -> None: ...
+    def overridden(self, families: Collection[str]) -> None: ...
