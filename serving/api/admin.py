@@ -8,6 +8,7 @@ from serving.api.guards import AdminGuard
 from serving.api.openapi import DESCRIPTION, TAGS
 from serving.api.reading import FamilyRoutes
 from serving.api.services import AdminServices, AdminSurface
+from serving.api.storing import StoreRoutes
 from serving.api.watching import HealthRoutes, WatchRoutes
 
 
@@ -25,6 +26,7 @@ def create_app(services: AdminServices, surface: AdminSurface) -> FastAPI:
     )
     app.include_router(FamilyRoutes(services.views).router(), prefix="/v1")
     app.include_router(ChangeRoutes(services.operations).router(), prefix="/v1")
+    app.include_router(StoreRoutes(services.reseeding).router(), prefix="/v1")
     app.include_router(WatchRoutes(services, surface).router(), prefix="/v1")
     app.include_router(HealthRoutes(services).router())
     problems.install(app)

@@ -43,6 +43,7 @@ def family_document(view: FamilyView) -> FamilyOut:
         quarantined={str(version): why for version, why in view.quarantined.items()},
         rollback=plan_document(view.rollback),
         problem=view.problem,
+        stale=view.stale,
     )
 
 

@@ -17,6 +17,7 @@ Who answers for which model family, and the changes that may be made to that.
 TAGS: Final = [
     {"name": "families", "description": "How things stand."},
     {"name": "changes", "description": "Who answers from now on."},
+    {"name": "store", "description": "Where all of it is written down."},
     {"name": "watching", "description": "What runs, and whether it is well."},
 ]
 
@@ -46,4 +47,5 @@ def _described(description: str, error: str) -> dict[str, Any]:
 READ_ERRORS: Final = errors(400, 404, 503)
 WATCH_ERRORS: Final = errors(503)
 CHANGE_ERRORS: Final = errors(400, 403, 404, 409, 412, 428, 503)
+RESEED_ERRORS: Final = errors(400, 403, 409, 503)
 ROLLBACK_ERRORS: Final = errors(400, 403, 404, 409, 412, 503)

@@ -16,6 +16,7 @@ from serving.core.errors import (
     Refusal,
     StaleRevision,
     StoreUnavailable,
+    StoreWentBack,
     UnknownFamilyRecord,
 )
 
@@ -56,6 +57,9 @@ STATUS: Mapping[type[Exception], int] = {
 }
 """The most special class wins: a refused change, and a registry whose version cannot be used, is a conflict with how things are."""
 
+TYPES: Mapping[type[Exception], str] = {StoreWentBack: "store-went-back"}
+"""What a program may want to tell apart from others with the same status."""
+
 HINTS: Mapping[int, str] = {
     400: "correct the request; GET /openapi.json describes it",
     404: "GET /v1/families lists what there is, GET /openapi.json every path",
@@ -73,9 +77,9 @@ _LOCATIONS = frozenset({"body", "query", "path", "header"})
 _NAMED = 3
 
 
-def problem(status: int, error: str, hint: str = "", headers: Mapping[str, str] | None = None) -> JSONResponse:
-    """The one shape of an error."""
-    body = {"error": error, "hint": hint or HINTS.get(status, HINTS[400])}
+def problem(status: int, error: str, hint: str = "", headers: Mapping[str, str] | None = None, kind: str = "") -> JSONResponse:
+    """The one shape of an error; `kind` is its type, where it has one."""
+    body = {"error": error, "hint": hint or HINTS.get(status, HINTS[400])} | ({"type": kind} if kind else {})
     return JSONResponse(body, status, headers=None if headers is None else dict(headers))
 
 
@@ -96,7 +100,10 @@ def install(app: FastAPI) -> None:
 async def _refused(_: Request, error: Exception) -> JSONResponse:
     status = status_of(error)
     hint = str(getattr(error, "hint", ""))
-    return problem(status, str(error), hint, RETRY_AFTER if status == STATUS[StoreUnavailable] else None)
+    kind = TYPES.get(type(error), "")
+    # A store that went back stays so until somebody decides: trying again is no use.
+    retry = RETRY_AFTER if status == STATUS[StoreUnavailable] and not kind else None
+    return problem(status, str(error), hint, retry, kind)
 
 
 async def _invalid(_: Request, error: Exception) -> JSONResponse:

@@ -37,7 +37,8 @@ class FamilyRoutes:
     async def family(self, family: Family, response: Response) -> FamilyOut:
         """What is in production, since when, by whom and why; canaries, shadows, tags; what a rollback would do."""
         document = family_document(await self._views.family(family))
-        response.headers["ETag"] = f'"{document.revision}"'
+        if not document.stale:  # nothing can be changed on the strength of what is only remembered
+            response.headers["ETag"] = f'"{document.revision}"'
         return document
 
     async def versions(self, family: Family) -> VersionsOut:

@@ -131,6 +131,7 @@ class Error(Document):
 
     error: str = Field(examples=["family 'digits' is at revision 8, the change expected 7"])
     hint: str = Field(examples=["read the family again, look at what changed, and repeat the change against its new revision"])
+    type: str = Field(default="", description="Only of what a program may want to tell apart: `store-went-back`.", examples=[""])
 
 
 class AckOut(Document):
@@ -281,6 +282,9 @@ class FamilyOut(Document):
     quarantined: dict[str, str] = Field(description="Versions that were rolled back, and why.", examples=[{"1.2.0": "8 errors in a row"}])
     rollback: RollbackPlanOut
     problem: str = Field(description="Why the stored record cannot be believed; the rest is then empty.", examples=[""])
+    stale: str = Field(
+        default="", description="Why this is what the node last saw: the store does not answer, or went back.", examples=[""]
+    )
 
 
 class FamiliesOut(Document):

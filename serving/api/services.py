@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from serving.control.operations import Operations
+from serving.control.reseeding import Reseeding
 from serving.control.views import Views
 from serving.ports import Acks, FleetBoard, StateStore
 
@@ -14,6 +15,7 @@ class AdminServices:
 
     operations: Operations
     views: Views
+    reseeding: Reseeding
     store: StateStore
     acks: Acks
     board: FleetBoard

@@ -13,8 +13,11 @@ from serving.bootstrap.layout import Layout
 from serving.bootstrap.listening import Listening, bound_socket
 from serving.bootstrap.registry import PublishedVersions
 from serving.control.operations import Operations
+from serving.control.reseeding import Reseeding
+from serving.control.seen import SeenStore
 from serving.control.views import Views
 from serving.stores.opening import StorePlan, open_store
+from serving.stores.snapshot_file import SnapshotFile
 from serving.telemetry.clock import SystemClock
 from serving.telemetry.logs import configure_logs
 from serving.telemetry.prometheus import scrape
@@ -48,10 +51,12 @@ class AdminService:
         clock = SystemClock()
         registry = PublishedVersions(plan.layout)
         self._store = store = await open_store(plan.store, clock)
+        seen = SeenStore(store, SnapshotFile(plan.layout.snapshot))
         services = AdminServices(
-            operations=Operations(store, store, store, registry, clock),
-            views=Views(store, store, registry),
-            store=store,
+            operations=Operations(seen, store, store, registry, clock),
+            views=Views(seen, store, registry, seen.last_kept),
+            reseeding=Reseeding(seen, store, clock, kind=plan.store.kind),
+            store=seen,
             acks=store,
             board=store,
             metrics=partial(scrape, plan.layout.metrics),

@@ -6,6 +6,8 @@ from contextlib import suppress
 
 import structlog
 
+from serving.core.errors import StoreUnavailable
+
 log = structlog.get_logger()
 
 AGAIN_S = 1.0
@@ -27,6 +29,25 @@ class Background:
         async def run() -> None:
             while True:
                 step()
+                await asyncio.sleep(seconds)
+
+        self.start(name, run)
+
+    def step(self, name: str, seconds: float, step: Callable[[], Awaitable[None]]) -> None:
+        """Take a step again and again. The same trouble is logged once, and that the store does not answer by whoever serves."""
+
+        async def run() -> None:
+            trouble = ""
+            while True:
+                try:
+                    await step()
+                    trouble = ""
+                except StoreUnavailable:
+                    pass
+                except Exception as error:
+                    if trouble != repr(error):
+                        log.exception("background_step_failed", task=name)
+                    trouble = repr(error)
                 await asyncio.sleep(seconds)
 
         self.start(name, run)

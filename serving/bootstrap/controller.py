@@ -6,19 +6,31 @@ from functools import partial
 
 from serving.bootstrap.arming import arm_failpoints
 from serving.bootstrap.background import Background
+from serving.bootstrap.footing import reconciliation_of
 from serving.bootstrap.layout import Layout
 from serving.bootstrap.registry import PublishedVersions
 from serving.bootstrap.version import VersionPlan, open_version
+from serving.control.cold import ColdLoads
 from serving.control.controller import Controller, Policies, Surroundings
 from serving.control.operations import Operations
+from serving.control.reconciler import aspired
+from serving.control.seen import SeenStore
+from serving.core.errors import StoreUnavailable
 from serving.core.routing import Target
 from serving.dataplane.fleet import ServeFleet
 from serving.dataplane.replicas import Service
 from serving.stores.opening import StorePlan, open_store
+from serving.stores.snapshot_file import SnapshotFile
 from serving.telemetry.clock import SystemClock
 from serving.telemetry.logs import configure_logs
 from serving.telemetry.prometheus import PrometheusRecorder, start_multiprocess
 from serving.telemetry.reports import DatagramObservations
+
+COLD_S = 0.5
+"""Between two looks at whether the store is away and something that was served is not loaded."""
+
+RECONCILE_S = 0.25
+"""Between two looks at the overrides of this node; a look that finds nothing new is one system call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,18 +62,21 @@ class ControllerService:
         self._store = store = await open_store(plan.store, clock)
         self._observations = DatagramObservations(plan.layout.observations, clock)
         await self._observations.start()
+        seen = SeenStore(store, SnapshotFile(plan.layout.snapshot))
         fleet = ServeFleet(self._opener)
-        fleet.adopt([status.target for status in await store.read()])
+        fleet.adopt([*aspired(await seen.last_seen()), *await self._posted()])
         around = Surroundings(
-            store=store,
+            store=seen,
             fleet=fleet,
             board=store,
             observations=self._observations,
-            operations=Operations(store, store, store, PublishedVersions(plan.layout), clock),
+            operations=Operations(seen, store, store, PublishedVersions(plan.layout), clock),
             recorder=PrometheusRecorder("controller"),
             clock=clock,
         )
         self._background.start("controller", Controller(around, plan.policies).run)
+        self._background.step("cold", COLD_S, ColdLoads(seen, fleet).step)
+        self._background.step("overrides", RECONCILE_S, reconciliation_of(plan.layout, store).step)
         return {}
 
     async def stop(self) -> None:
@@ -69,6 +84,13 @@ class ControllerService:
         await self._background.stop()
         await self._observations.stop()
         await self._store.close()
+
+    async def _posted(self) -> list[Target]:
+        """What ran when the board was last written, if it can be read."""
+        try:
+            return [status.target for status in await self._store.read()]
+        except StoreUnavailable:
+            return []
 
     def _opener(self, target: Target) -> Callable[[], Service]:
         plan = self._plan

@@ -4,6 +4,7 @@ import asyncio
 import os
 import socket
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from random import Random  # noqa: TID251 - here is where dice come from
 
@@ -14,8 +15,10 @@ from serving.api.inference_http import ListenerLimits
 from serving.api.listener import InferenceProtocol, protocol_for
 from serving.bootstrap.arming import arm_failpoints
 from serving.bootstrap.background import Background
+from serving.bootstrap.footing import dial_kept, footing_of, load_kept, reconciliation_of
 from serving.bootstrap.layout import Layout
 from serving.bootstrap.listening import Listening, bound_socket
+from serving.core.errors import StoreUnavailable
 from serving.core.routing import RouteTable
 from serving.dataplane.link import LinkPool
 from serving.dataplane.membership import Membership
@@ -36,8 +39,11 @@ SIGN_OF_LIFE_S = 1.0
 """An idle gateway reports this often."""
 
 SWEEP_S = 0.5
-WAKING_S = 0.05
-"""Between two tries to read the first routes."""
+FIRST_LOOK_S = 2.0
+"""How long a gateway waits for the store before it starts by what its node has kept."""
+
+RECONCILE_S = 2.0
+"""Between two looks at overrides that nobody has written to the store: the controller, where it is on this node, does it sooner."""
 
 BACKLOG = 2048
 
@@ -93,7 +99,8 @@ class GatewayService:
         """Finish what is under way and close the port."""
         await self._listening.stop()
         await self._background.stop()
-        await self._store.leave(self._name)
+        with suppress(StoreUnavailable):
+            await self._store.leave(self._name)
         self._membership.close()
         self._pool.close()
         self._reports.close()
@@ -116,6 +123,8 @@ class GatewayService:
         return gateway
 
     async def _keep_routes(self) -> None:
+        kept = await load_kept(self._plan.layout)
+        footing = footing_of(self._plan.layout, kept, self._pool, self._recorder)
         keeper = RouteKeeper(
             store=self._store,
             acks=self._store,
@@ -123,12 +132,14 @@ class GatewayService:
             gateway=self._name,
             on_table=self._take_table,
             times=self._plan.times,
+            footing=footing,
         )
-        await keeper.tick()
-        while not self._gateway.has_table:  # without routes it would tell callers that their family is not served
-            await asyncio.sleep(WAKING_S)
-            await keeper.tick()
+        await keeper.begin(FIRST_LOOK_S)
+        dial_kept(self._pool, self._gateway.table, kept)
         self._background.start("routes", keeper.run)
+        self._background.start("overrides", keeper.watch_overrides)
+        self._background.start("snapshot", footing.keeping.run)
+        self._background.step("reconcile", RECONCILE_S, reconciliation_of(self._plan.layout, self._store).step)
         self._background.repeat("report", REPORT_S, self._tick)
 
     def _take_table(self, table: RouteTable) -> None:

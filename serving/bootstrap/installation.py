@@ -21,6 +21,7 @@ from serving.gateway.routes import RouteTimes
 from serving.gateway.shadow import MirrorLimits
 from serving.settings import Settings
 from serving.stores.opening import StorePlan
+from serving.stores.snapshot_file import refused_at
 
 PORT_PATIENCE_S = 6.0
 """The replicas of an installation that was killed let go of their ports within three seconds."""
@@ -83,7 +84,7 @@ def admin_url(settings: Settings) -> str:
 
 
 def _store_plan(layout: Layout) -> StorePlan:
-    return StorePlan(layout.state, traces=(layout.snapshot,))
+    return StorePlan(layout.state, traces=(layout.snapshot, refused_at(layout.snapshot)))
 
 
 def _gateway_plan(settings: Settings, layout: Layout) -> GatewayPlan:

@@ -2,6 +2,8 @@
 
 DATA/registry/          published versions (unless the settings name another place)
 DATA/state/state.db     what is deployed, and the audit trail
+DATA/state/routes.snapshot   the newest routes this node has seen
+DATA/override/          rollbacks decided on this node while the store cannot be changed
 DATA/cache/             verified copies of what is loaded; may be deleted while nothing runs
 DATA/secrets/           keys, mode 0600
 DATA/log/               what happened in this run, and in the one before
@@ -11,12 +13,17 @@ DATA/run/               the lock
 import fcntl
 import os
 import secrets
+import shutil
 import stat
 import tempfile
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+
+from serving.stores.credential import issue_credential
+from serving.stores.home import NodeHome
+from serving.stores.override_files import APPLIED
 
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - what is made in it is private, and refused when it is not
 PRIVATE = 0o700
@@ -81,7 +88,12 @@ class Layout:
     @property
     def snapshot(self) -> Path:
         """The newest routes this node has seen, kept for a start without the store."""
-        return self.data / "state" / "routes.snapshot"
+        return self.home.snapshot
+
+    @property
+    def home(self) -> NodeHome:
+        """What works without the store."""
+        return NodeHome(self.data)
 
     @property
     def cache(self) -> Path:
@@ -127,14 +139,23 @@ class Layout:
         """Make the directories. Raises `UnsafeDirectory` or `UnusableDirectory`."""
         try:
             self._make()
+            issue_credential(self.home.break_glass_key)
         except OSError as error:
             raise UnusableDirectory(error) from error
         for directory in (self.sockets, self.memory):
             _refuse_unsafe(directory)
 
     def _make(self) -> None:
-        for directory in (self.state.parent, self.cache, self.data / "run", self.request_id_key.parent, self.log.parent):
+        for directory in (
+            self.state.parent,
+            self.home.overrides,
+            self.cache,
+            self.data / "run",
+            self.request_id_key.parent,
+            self.log.parent,
+        ):
             directory.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
+        shutil.rmtree(self.home.overrides / APPLIED, ignore_errors=True)  # what gateways of an earlier run have said
         self.registry.mkdir(parents=True, exist_ok=True)
         for directory in (self.sockets, self.memory):
             directory.mkdir(mode=PRIVATE, exist_ok=True)

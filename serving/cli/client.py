@@ -10,11 +10,12 @@ from uuid import uuid4
 
 import httpx
 
-from serving.cli.failures import CommandFailed, Conflict, LostAnswer, NobodyAnswers, NotAPointsman, NotFound, NotReachable
+from serving.cli.failures import CommandFailed, Conflict, LostAnswer, NobodyAnswers, NotAPointsman, NotFound, NotReachable, WentBack
 
 Json = dict[str, Any]
 
 _FAILURES: Mapping[int, type[CommandFailed]] = {404: NotFound, 412: Conflict, 502: NotReachable, 504: NotReachable}
+_BY_TYPE: Mapping[str, type[CommandFailed]] = {"store-went-back": WentBack}
 _ANSWER_SECONDS = 10.0
 
 
@@ -116,6 +117,6 @@ def read_document(response: httpx.Response, url: str) -> Json:
 
 def failure(status: int, document: Mapping[str, Any]) -> CommandFailed:
     """The failure that an error document tells of."""
-    kind = _FAILURES.get(status, CommandFailed)
+    kind = _BY_TYPE.get(str(document.get("type")), _FAILURES.get(status, CommandFailed))
     error = str(document.get("error") or f"the server answered with status {status}")
     return kind(error, str(document.get("hint") or "pointsman show FAMILY tells how things stand"))

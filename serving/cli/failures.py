@@ -1,12 +1,14 @@
 """Why a command did not do what was asked, and the exit code that says so.
 
 CommandFailed           1   failed, or refused by the server
-├── NotSettled, NotLoaded, BundleRefused
+├── NotSettled, NotLoaded, BundleRefused, NotCarriedOut
 ├── BadSettings         2   options, environment or configuration that cannot be used
+├── WrongUse            2   options that do not go together, or lack one another
 ├── NotReachable        3   nobody answers there, or not a Pointsman
 │   └── NobodyAnswers, LostAnswer, NotAPointsman
 ├── NotFound            4   no such family, version or file
-└── Conflict            5   somebody else changed the family first
+├── Conflict            5   somebody else changed the family first
+└── WentBack            6   the state store is older than what was seen of it: nothing is changed before it is re-seeded
 """
 
 from collections.abc import Sequence
@@ -23,12 +25,13 @@ class ExitCode(IntEnum):
     NOT_REACHABLE = 3
     NOT_FOUND = 4
     CONFLICT = 5
+    WENT_BACK = 6
     INTERRUPTED = 130
 
 
 EXIT_CODES = (
     "Exit codes: 0 done, 1 failed or refused, 2 wrong usage, 3 server not reachable, 4 not found, "
-    "5 conflict (somebody else changed the family first), 130 interrupted."
+    "5 conflict (somebody else changed the family first), 6 the state store went back (re-seed it), 130 interrupted."
 )
 
 
@@ -65,8 +68,23 @@ class BundleRefused(CommandFailed):
         super().__init__(f"{directory} cannot be published: {why}", hint or "correct the bundle and check it again: pointsman check DIR")
 
 
+class NotCarriedOut(CommandFailed):
+    """An override that stands, though not every gateway of the node is seen to carry it out."""
+
+    def __init__(self, operation_id: str, waiting: Sequence[str]) -> None:
+        who = f"these have not confirmed it: {', '.join(waiting)}" if waiting else "no gateway of this node runs"
+        hint = "a gateway carries it out as soon as it starts; look at DATA/log/events.log for override_in_force or override_refused"
+        super().__init__(f"{operation_id} is placed, but {who}", hint)
+
+
 class BadSettings(CommandFailed):
     """Options, environment or a configuration file that cannot be used."""
+
+    exit_code = ExitCode.USAGE
+
+
+class WrongUse(CommandFailed):
+    """Options that do not go together, or lack one another."""
 
     exit_code = ExitCode.USAGE
 
@@ -108,3 +126,9 @@ class Conflict(CommandFailed):
     """The family changed between reading it and changing it."""
 
     exit_code = ExitCode.CONFLICT
+
+
+class WentBack(CommandFailed):
+    """The state store is older than, or another than, what was seen of it: nothing is changed before somebody says what holds."""
+
+    exit_code = ExitCode.WENT_BACK

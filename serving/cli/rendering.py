@@ -31,6 +31,8 @@ def render_family(document: Json) -> RenderableType:
     """Everything about one family."""
     production = document["production"]
     pairs: list[tuple[str, object]] = [("family", document["family"]), ("PROBLEM", document["problem"])]
+    if document["stale"]:
+        pairs.append(("AS LAST SEEN", f"at epoch {document['epoch']}: {document['stale']}"))
     if production is None:
         pairs.append(("production", "nothing yet"))
     else:
@@ -67,6 +69,68 @@ def render_gateways(document: Json) -> RenderableType:
     """One line per gateway."""
     rows = [(one["gateway"], one["epoch"], one["behind"] or "", moment(one["seen_at"])) for one in document["gateways"]]
     return table((f"gateway (newest epoch {document['epoch']})", "serves", "behind", "seen (UTC)"), rows)
+
+
+def render_override(document: Json) -> RenderableType:
+    """What an override does, and which gateways carry it out."""
+    pairs: list[tuple[str, object]] = [
+        ("override", document["operation_id"]),
+        ("family", document["family"]),
+        ("in production", document["target"]),
+        ("taken out", ", ".join(document["condemned"])),
+        ("state", document.get("state")),
+    ]
+    if "gateways" in document:
+        pairs += [
+            ("carried out by", f"{', '.join(document['gateways']) or 'no gateway'}  after {document['seconds'] * 1000:.0f} ms"),
+            ("waiting", ", ".join(document["waiting"])),
+            ("until", "the state store is back and has it; take it back with: pointsman override --clear ID --reason WHY"),
+        ]
+    return facts(pairs)
+
+
+def render_overrides(document: Json) -> RenderableType:
+    """Every override by its id, with what it does; then the files that are refused."""
+    pairs: list[tuple[str, object]] = []
+    for one in document["overrides"]:
+        pairs += [
+            (one["operation_id"], one["state"]),
+            ("  family", one["family"]),
+            ("  does", f"{one['target']} instead of {', '.join(one['condemned'])}"),
+            ("  by", f"{one['actor']} at {moment(one['at'])}"),
+            ("  why", one["reason"]),
+        ]
+    pairs += [(one["operation_id"], f"{one['state']} (epoch {one['epoch']})") for one in document["ended"]]
+    pairs += [(name, f"REFUSED: {why}") for name, why in document["refused"].items()]
+    return facts(pairs) if pairs else "no overrides on this node"
+
+
+def render_store(document: Json) -> RenderableType:
+    """How the state store stands."""
+    state = "went back" if document["went_back"] else "answers" if document["reachable"] else "does not answer"
+    pairs: list[tuple[str, object]] = [
+        ("store", f"{document['kind']}, {state}"),
+        ("PROBLEM", document["problem"]),
+        ("it is at", _mark(document["store"])),
+        ("was seen at", _mark(document["snapshot"])),
+    ]
+    pairs += [(gateway["gateway"], f"serves {_mark(gateway)}") for gateway in document["gateways"]]
+    if document["went_back"]:
+        pairs.append(("then", "put the right store back, or: pointsman store reseed --from snapshot|store --reason WHY"))
+    return facts(pairs)
+
+
+def render_reseeded(source: str, document: Json) -> RenderableType:
+    """From what the store goes on."""
+    replayed = "  (done before under the same key)" if document["replayed"] else ""
+    return Text(f"the store goes on from the {source}, at epoch {document['epoch']}{replayed}")
+
+
+def _mark(mark: Json | None) -> str:
+    if mark is None:
+        return "unknown"
+    head = f", head {mark['head'][:SHORT_DIGEST]}" if "head" in mark else ""
+    return f"epoch {mark['epoch']} (fence {mark['fence']}{head})"
 
 
 def render_plan(plan: Json) -> RenderableType:

@@ -1,6 +1,6 @@
 """What there is to know of families: what is in production, since when, by whom and why, and what a rollback would do."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -8,10 +8,11 @@ from registry_client.errors import UnknownFamily
 from registry_client.references import Tag
 from registry_client.versions import ModelVersion
 from serving.control.plans import RollbackPlan, plan_of, statuses_of
-from serving.core.errors import InvalidRecord, UnknownFamilyRecord
+from serving.core.errors import InvalidRecord, StoreUnavailable, UnknownFamilyRecord
 from serving.core.lifecycle import FamilyRecord
+from serving.core.routing import Target
 from serving.core.traffic import WHOLE
-from serving.ports import AuditEntry, FleetBoard, LoadState, LoadStatus, Registry, Snapshot, StateStore
+from serving.ports import AuditEntry, FleetBoard, Kept, LoadState, LoadStatus, Registry, Snapshot, StateStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,8 @@ class FamilyView:
     quarantined: Mapping[ModelVersion, str]
     rollback: RollbackPlan
     problem: str = ""
+    stale: str = ""
+    """Why this is what was last seen and not what the store says: it did not answer. What runs is then as the node last kept it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,25 +77,44 @@ class VersionView:
     quarantine: str | None
 
 
-class Views:
-    """Answers from one snapshot each. Every method raises `StoreUnavailable` when the store cannot answer."""
+@dataclass(frozen=True, slots=True)
+class _Sight:
+    """What a view is made of, and why it is what was last seen, if it is."""
 
-    def __init__(self, store: StateStore, board: FleetBoard, registry: Registry) -> None:
+    snapshot: Snapshot
+    states: Sequence[LoadStatus]
+    stale: str = ""
+
+
+async def _nothing_kept() -> Kept:
+    return Kept(Snapshot())
+
+
+class Views:
+    """Answers from one snapshot each. `last` gives what was last seen of the store.
+
+    Families are shown as they were last seen while the store cannot answer, and say so; all else raises `StoreUnavailable` then.
+    """
+
+    def __init__(
+        self, store: StateStore, board: FleetBoard, registry: Registry, last: Callable[[], Awaitable[Kept]] = _nothing_kept
+    ) -> None:
         self._store = store
         self._board = board
         self._registry = registry
+        self._last = last
 
     async def families(self) -> list[FamilyView]:
         """Every family that was published or is recorded here, by name; also those whose record cannot be believed."""
-        snapshot, states = await self._store.snapshot(), await self._board.read()
-        names = {*await self._registry.families(), *snapshot.families, *snapshot.invalid}
-        return [_family(snapshot, states, name) for name in sorted(names)]
+        sight = await self._look()
+        names = {*await self._registry.families(), *sight.snapshot.families, *sight.snapshot.invalid}
+        return [_family(sight, name) for name in sorted(names)]
 
     async def family(self, name: str) -> FamilyView:
         """One family. Raises `UnknownFamilyRecord` or `InvalidRecord`."""
-        snapshot = await self._store.snapshot()
-        await self._recorded(snapshot, name)
-        return _family(snapshot, await self._board.read(), name)
+        sight = await self._look()
+        await self._recorded(sight.snapshot, name)
+        return _family(sight, name)
 
     async def versions(self, family: str) -> list[VersionView]:
         """The versions of a family, published or recorded, the newest first. Raises `UnknownFamilyRecord` or `InvalidRecord`."""
@@ -114,6 +136,15 @@ class Views:
             await self._recorded(await self._store.snapshot(), family)
         return entries
 
+    async def _look(self) -> _Sight:
+        try:
+            return _Sight(await self._store.snapshot(), await self._board.read())
+        except StoreUnavailable as error:
+            kept = await self._last()
+            if kept.snapshot.epoch < 0:
+                raise
+            return _Sight(kept.snapshot, tuple(_running(kept)), str(error))
+
     async def _recorded(self, snapshot: Snapshot, family: str) -> FamilyRecord:
         if family in snapshot.invalid:
             raise InvalidRecord(family, snapshot.invalid[family])
@@ -129,7 +160,17 @@ class Views:
             return ()
 
 
-def _family(snapshot: Snapshot, states: Sequence[LoadStatus], name: str) -> FamilyView:
+def _running(kept: Kept) -> Iterator[LoadStatus]:
+    """The versions that had replicas when the node last kept where they are."""
+    for record in kept.snapshot.families.values():
+        for version, digest in record.digests.items():
+            if digest in kept.endpoints:
+                target = Target(record.family, version, digest)
+                yield LoadStatus(target, LoadState.READY, replicas=len(kept.endpoints[digest]))
+
+
+def _family(sight: _Sight, name: str) -> FamilyView:
+    snapshot, states = sight.snapshot, sight.states
     record = snapshot.families.get(name) or FamilyRecord(name)
     statuses = statuses_of(record, states)
     return FamilyView(
@@ -144,6 +185,7 @@ def _family(snapshot: Snapshot, states: Sequence[LoadStatus], name: str) -> Fami
         quarantined=record.quarantined,
         rollback=plan_of(record, states),
         problem=snapshot.invalid.get(name, ""),
+        stale=sight.stale,
     )
 
 

@@ -2,7 +2,7 @@
 
 PointsmanError
 ├── Refusal                 a request that cannot be routed
-│   ├── FamilyNotServed, NothingInProduction, SelectorNotServed
+│   ├── FamilyNotServed, NothingInProduction, SelectorNotServed, NoRoutesYet
 ├── ChangeRefused           a change of a family's record that breaks an invariant (see refusals.py)
 ├── StaleRevision           the record moved on since it was read
 ├── UnknownFamilyRecord     nothing is recorded of that family
@@ -43,6 +43,15 @@ class NothingInProduction(Refusal):
     def __init__(self, family: str) -> None:
         self.family = family
         super().__init__(f"family {family!r} has no version in production")
+
+
+class NoRoutesYet(Refusal):
+    """The gateway has neither read the store nor found a snapshot: it cannot know what is served."""
+
+    hint = "try again; the gateway has yet to reach the state store"
+
+    def __init__(self) -> None:
+        super().__init__("this gateway has no routes yet")
 
 
 class SelectorNotServed(Refusal):
@@ -90,7 +99,7 @@ class InvalidRecord(PointsmanError):
 class StoreUnavailable(PointsmanError):
     """The state store did not answer: nothing was changed, serving goes on with the last routes."""
 
-    hint = "look at the store (disk full, file locked?) and try again"
+    hint = "look at the store (disk full, file locked?) and try again; a rollback that cannot wait: pointsman override, on the node"
 
 
 class StoreWentBack(StoreUnavailable):

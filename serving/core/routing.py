@@ -89,6 +89,8 @@ class FamilyRoute:
     """Lower-case names; the first that a request carries is its routing key."""
     missing_key: MissingKey = MissingKey.RANDOM
     salt: str = ""
+    override: str = ""
+    """The operation id of the override that this route stands under; empty when the store alone decides."""
 
     def __post_init__(self) -> None:
         """Refuse slices that overlap: together they may not exceed the whole."""

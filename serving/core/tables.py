@@ -1,6 +1,7 @@
 """From records to the route table: what was decided of every family, as `decide` needs it. Pure."""
 
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 
 from registry_client.references import Tag
 from registry_client.versions import ModelVersion
@@ -9,11 +10,20 @@ from serving.core.routing import CanaryRoute, FamilyRoute, RouteTable, ShadowRou
 from serving.core.traffic import Slice
 
 _NOBODY: Collection[str] = frozenset()
+_NOTHING: Mapping[str, str] = {}
 
 
-def table_of(epoch: int, records: Iterable[FamilyRecord], lapsed: Collection[str] = _NOBODY) -> RouteTable:
-    """The table of an epoch. In the families of `lapsed`, whose canary lease was not renewed, every canary weighs nothing."""
-    return RouteTable(epoch, {record.family: route_of(record, lapsed=record.family in lapsed) for record in records})
+def table_of(
+    epoch: int, records: Iterable[FamilyRecord], lapsed: Collection[str] = _NOBODY, overridden: Mapping[str, str] = _NOTHING
+) -> RouteTable:
+    """The table of an epoch. In the families of `lapsed`, whose canary lease was not renewed, every canary weighs nothing.
+
+    `overridden` names the override that a family's record stands under already.
+    """
+    routes = {record.family: route_of(record, lapsed=record.family in lapsed) for record in records}
+    for family in overridden.keys() & routes.keys():
+        routes[family] = replace(routes[family], override=overridden[family])
+    return RouteTable(epoch, routes)
 
 
 def route_of(record: FamilyRecord, *, lapsed: bool = False) -> FamilyRoute:

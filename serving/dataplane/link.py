@@ -135,6 +135,11 @@ class VersionLinks:
         for address in self._addresses - connected - self._dialling.keys():
             self._dial(address)
 
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """Where its replicas are said to be."""
+        return tuple(sorted(self._addresses))
+
     def invoke(self, pending: Pending) -> None:
         """Send a call to the least loaded replica, or keep it until there is one."""
         links = self.links
@@ -263,6 +268,10 @@ class LinkPool:
         """How many replicas of a version are connected."""
         links = self._versions.get(digest)
         return 0 if links is None else len(links.links)
+
+    def endpoints(self) -> dict[str, tuple[str, ...]]:
+        """The addresses of the replicas of each version, by digest, as they were last told; versions without one are left out."""
+        return {digest: addresses for digest, links in self._versions.items() if (addresses := links.addresses)}
 
     def close(self) -> None:
         """Hang up everywhere."""

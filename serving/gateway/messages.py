@@ -3,7 +3,7 @@
 import msgspec
 
 from registry_client.errors import InvalidReference
-from serving.core.errors import FamilyNotServed, NothingInProduction, PointsmanError, SelectorNotServed
+from serving.core.errors import FamilyNotServed, NoRoutesYet, NothingInProduction, PointsmanError, SelectorNotServed
 from serving.ports import NO_JSON_PART, CallKind, Encoding, Failure, Reply
 
 
@@ -37,6 +37,7 @@ STATUS_OF_ERROR: dict[type[Exception], int] = {
     FamilyNotServed: 404,
     SelectorNotServed: 404,
     NothingInProduction: 503,
+    NoRoutesYet: 503,
     InvalidReference: 400,
 }
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from registry_client.errors import InvalidReference
 from registry_client.references import AnyVersion, Selector, parse_selector
-from serving.core.errors import Refusal
+from serving.core.errors import NoRoutesYet, Refusal
 from serving.core.routing import Arm, Decision, Facts, FamilyRoute, Reason, RouteTable, Target, decide
 from serving.gateway.messages import RETRY_AFTER_S, Answer, Request, failed, refused
 from serving.gateway.request_ids import RequestIds
@@ -103,6 +103,8 @@ class Gateway:
 
     def decide(self, request: Request) -> Decision:
         """Route a request by the table in force. Raises `Refusal` or `InvalidReference`."""
+        if not self.has_table:
+            raise NoRoutesYet
         selector: Selector = ANY if request.selector is None else parse_selector(request.selector)
         route = self.table.families.get(request.family)
         key = _routing_key(route, request.headers) if route is not None and route.canaries else None
@@ -119,6 +121,9 @@ class Gateway:
     def _open_lane(self, target: Target, arm: Arm, reason: Reason) -> Lane:
         epoch = self.table.epoch
         headers = f"x-model-version: {target.version}\r\nx-route-epoch: {epoch}\r\nx-route-reason: {reason.value}\r\n"
+        route = self.table.families.get(target.family)
+        if route is not None and route.override:
+            headers += f"x-route-override: {route.override}\r\n"
         return Lane(target, arm, self.tallies.of(target, arm), headers.encode(), self.request_ids.prefix(target, arm, epoch))
 
 

@@ -1,20 +1,22 @@
 """Keeping a gateway's route table in step with the store: hear of a change or poll, swap the table whole, ack the epoch.
 
-A gateway that cannot reach the store serves on by its last table, except that a canary's weight is a lease: when the controller has
-not renewed it for too long, the canary's traffic goes back to production.
+A gateway that cannot reach the store serves on by its last table, or starts by the one that its node has kept. Two things still change
+it then: a canary's weight, which is a lease that lapses when nobody renews it, and an override by an operator on the node.
 """
 
+import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
-import structlog
-
-from serving.core.errors import StoreUnavailable
+from serving.core.errors import StoreUnavailable, StoreWentBack
 from serving.core.routing import RouteTable
 from serving.core.tables import table_of
+from serving.gateway.keeping import SnapshotKeeping
+from serving.gateway.leases import CanaryLeases
+from serving.gateway.overriding import POLL_S, OverridesInForce
+from serving.gateway.standing import StoreStanding
 from serving.ports import Acks, Clock, GatewayAck, Snapshot, StateStore
-
-log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,18 +28,20 @@ class RouteTimes:
     lease: float = 15.0
 
 
-@dataclass(slots=True)
-class Renewal:
-    """The last sign of life of a family's canary lease, and when this gateway saw it (monotonic seconds)."""
+@dataclass(frozen=True, slots=True)
+class Footing:
+    """What a gateway stands on when the store is gone. `kept`: the snapshot that its node has kept, unread where there is none."""
 
-    sign: tuple[int, int]
-    seen: float
+    kept: Snapshot
+    keeping: SnapshotKeeping
+    overrides: OverridesInForce
+    standing: StoreStanding
 
 
 class RouteKeeper:
-    """Holds the newest snapshot that could be read, and gives a new table whenever it, or a lease, changes what holds."""
+    """Holds the newest snapshot that could be read, and gives a new table whenever it, a lease or an override changes what holds."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the ports it stands on
         self,
         *,
         store: StateStore,
@@ -46,6 +50,7 @@ class RouteKeeper:
         gateway: str,
         on_table: Callable[[RouteTable], None],
         times: RouteTimes,
+        footing: Footing,
     ) -> None:
         self._store = store
         self._acks = acks
@@ -53,18 +58,25 @@ class RouteKeeper:
         self._gateway = gateway
         self._on_table = on_table
         self._times = times
-        self._snapshot = Snapshot()
-        self._renewals: dict[str, Renewal] = {}
-        self._lapsed: frozenset[str] = frozenset()
-        self._is_due = False
+        self._footing = footing
+        self._leases = CanaryLeases(clock.monotonic, times.lease)
+        self._snapshot = footing.kept
+        self._is_due = footing.kept.epoch >= 0
         """Whether a table is to be given that nobody has taken yet."""
         self._acked_at = float("-inf")
-        self._store_is_down = False
 
     @property
     def epoch(self) -> int:
-        """The epoch of the newest table; -1 before the store could first be read."""
+        """The epoch of the newest table; -1 while there is none."""
         return self._snapshot.epoch
+
+    async def begin(self, patience: float) -> None:
+        """Give the first table: by the store if it answers within `patience` seconds, else by what the node has kept, if it has."""
+        await self._footing.overrides.look()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(patience):
+                await self.tick()
+        self._give(at_once=False)
 
     async def run(self) -> None:
         """Keep the table until cancelled."""
@@ -72,57 +84,48 @@ class RouteKeeper:
             await self.tick()
             await self._store.changed(self._snapshot, self._times.poll)
 
+    async def watch_overrides(self) -> None:
+        """Carry out overrides as they come and go, and let leases lapse, however long the store keeps others waiting; until cancelled."""
+        overrides = self._footing.overrides
+        while True:
+            self._give(at_once=await overrides.look())
+            await overrides.confirm(self._gateway)
+            await asyncio.sleep(POLL_S)
+
     async def tick(self) -> None:
-        """Look once; the store's absence is logged when it begins and when it ends."""
+        """Look once."""
         try:
             newer = await self._store.poll(self._snapshot)
             changed = newer is not None and self._take(newer)
             self._give(at_once=changed)
             acked = await self._ack(at_once=changed)
         except StoreUnavailable as error:
-            if not self._store_is_down:
-                log.warning("store_unreachable", why=str(error), serving_epoch=self.epoch)
-            self._store_is_down = True
+            self._footing.standing.failed(error, epoch=self.epoch)
             self._give(at_once=False)
+            if isinstance(error, StoreWentBack):  # it does answer, and who is to decide what holds wants to see who serves what
+                with suppress(StoreUnavailable):
+                    await self._ack(at_once=False)
             return
         except Exception:
             self._give(at_once=False)  # a lease runs out whatever is wrong
             raise
-        # Reading may work while writing does not (a full disk): it is back only when an ack went through.
-        if self._store_is_down and acked:
-            log.info("store_reachable_again", serving_epoch=self.epoch)
-            self._store_is_down = False
+        self._footing.standing.answered(written=acked, epoch=self.epoch)
 
     def _give(self, *, at_once: bool) -> None:
         """Give a new table if there is one; a table that could not be taken is given again, and not acked before."""
-        self._is_due = self._lapse() or at_once or self._is_due
-        if self._is_due:
-            self._on_table(table_of(self._snapshot.epoch, self._snapshot.families.values(), self._lapsed))
+        self._is_due = self._leases.look(self._snapshot) or at_once or self._is_due
+        if self._is_due and self.epoch >= 0:
+            enforced = self._footing.overrides.carry_out(self._snapshot.families.values(), self._snapshot.mark)
+            self._on_table(table_of(self.epoch, enforced.records.values(), self._leases.lapsed, enforced.in_force))
             self._is_due = False
 
     def _take(self, snapshot: Snapshot) -> bool:
         """Hold a newer snapshot; say whether its epoch is new."""
         changed = snapshot.mark != self._snapshot.mark
         self._snapshot = snapshot
-        now = self._clock.monotonic()
-        for family, record in snapshot.families.items():
-            sign = (record.revision, snapshot.beats.get(family, 0))
-            renewal = self._renewals.get(family)
-            if renewal is None or renewal.sign != sign:
-                self._renewals[family] = Renewal(sign, now)
-        return changed
-
-    def _lapse(self) -> bool:
-        """Find the canaries whose lease has run out; say whether they are others than before."""
-        now = self._clock.monotonic()
-        lapsed = frozenset(
-            family
-            for family, record in self._snapshot.families.items()
-            if record.canaries and now - self._renewals[family].seen > self._times.lease
-        )
-        changed, self._lapsed = lapsed != self._lapsed, lapsed
+        self._leases.see(snapshot)
         if changed:
-            log.warning("canary_leases", lapsed=sorted(lapsed))
+            self._footing.keeping.offer(snapshot)
         return changed
 
     async def _ack(self, *, at_once: bool) -> bool:

@@ -15,6 +15,11 @@ class StorePlan:
     state: Path
     traces: tuple[Path, ...] = ()
 
+    @property
+    def kind(self) -> str:
+        """What people call it."""
+        return "sqlite"
+
 
 class Store(StateStore, Acks, Leadership, FleetBoard, Protocol):
     """Everything that one store is."""

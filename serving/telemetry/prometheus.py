@@ -5,7 +5,7 @@ Labels are families, versions and closed sets only, never a client's text.
 """
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -129,6 +129,12 @@ class PrometheusRecorder:
         self._epochs = gauge("route_epoch", "The epoch of the routes that a gateway serves.", "livemostrecent", "gateway")
         self._states = gauge("version_state", "1 for the state that a version is in.", "livemostrecent", *version, "state")
         self._info = gauge("gateway_info", "1 for every gateway that is up.", "livemostrecent", "gateway", "release")
+        self._reachable = gauge("store_reachable", "1 while a gateway's state store answers.", "livemostrecent", "gateway")
+        self._went_back = gauge(
+            "store_went_back", "1 while the state store is older or another than was seen.", "livemostrecent", "gateway"
+        )
+        self._overrides = gauge("override_in_force", "1 while a gateway carries out an override.", "livemostrecent", "gateway", "family")
+        self._overridden: set[str] = set()
         self._process = process
         self._duration_of: dict[tuple[str, Arm], Histogram] = {}
         self._pairs_of: dict[tuple[str, str], Counter] = {}
@@ -187,6 +193,17 @@ class PrometheusRecorder:
             self._weights.labels(*labels).set(weight / WHOLE)
         self._weighed.update(weights)
         self._epochs.labels(self._process).set(table.epoch)
+
+    def store_stands(self, *, reachable: bool, went_back: bool) -> None:
+        """Show how the store stands with this gateway."""
+        self._reachable.labels(self._process).set(reachable)
+        self._went_back.labels(self._process).set(went_back)
+
+    def overridden(self, families: Collection[str]) -> None:
+        """Show which families stand under an override here; the others do not."""
+        for family in self._overridden.union(families):
+            self._overrides.labels(self._process, family).set(family in families)
+        self._overridden.update(families)
 
     def loaded(self, states: Sequence[LoadStatus]) -> None:
         """Show the state of every version; one that is gone is in none."""

@@ -23,6 +23,10 @@ class Scrape:
         """The sum of all series of a name that carry these labels."""
         return sum(value for (sample, carried), value in self.values.items() if sample == name and labels.items() <= dict(carried).items())
 
+    def of(self, name: str, **labels: str) -> list[float]:
+        """The values of all series of a name that carry these labels."""
+        return [value for (sample, carried), value in self.values.items() if sample == name and labels.items() <= dict(carried).items()]
+
     def fallen(self, later: "Scrape") -> list[Series]:
         """Series that are gone or smaller in a later scrape, though they may only grow."""
         return [series for series in self.growing if later.values.get(series, -1.0) < self.values[series]]

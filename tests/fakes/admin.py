@@ -9,10 +9,13 @@ from registry_client.versions import ModelVersion
 from serving.api.admin import create_app
 from serving.api.services import AdminServices, AdminSurface
 from serving.control.operations import Operations
+from serving.control.reseeding import Reseeding
+from serving.control.seen import SeenStore
 from serving.control.views import Views
 from serving.core.routing import Target
 from serving.ports import Clock, GatewayAck, LoadState, LoadStatus
 from tests.fakes.clock import FakeClock
+from tests.fakes.node import MemorySnapshots
 from tests.fakes.registry import FakeRegistry, digest_of
 from tests.fakes.store import FakeState, FakeStore
 
@@ -36,13 +39,16 @@ class AdminWorld:
         self.store = store(self.clock, self.state)
         self.registry = FakeRegistry(digits=("1.0.0", "1.1.0", "1.2.0"), customer_intent=("2.4.0",))
         self.public_url = public_url
+        self.kept = MemorySnapshots()
 
     def app(self, hosts: frozenset[str] = frozenset()) -> FastAPI:
         store = self.store
+        seen = SeenStore(store, self.kept)
         services = AdminServices(
-            operations=Operations(store, store, store, self.registry, self.clock),
-            views=Views(store, store, self.registry),
-            store=store,
+            operations=Operations(seen, store, store, self.registry, self.clock),
+            views=Views(seen, store, self.registry, seen.last_kept),
+            reseeding=Reseeding(seen, store, self.clock, kind="fake"),
+            store=seen,
             acks=store,
             board=store,
             metrics=lambda: b"pointsman_epoch 1\n",

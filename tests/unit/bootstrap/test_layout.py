@@ -19,6 +19,26 @@ def test_everything_but_the_registry_is_for_its_owner_alone(layout: Layout) -> N
     assert layout.registry.is_dir()
 
 
+def test_the_glass_can_be_broken_from_the_first_start_on(layout: Layout) -> None:
+    layout.create()
+    issued = layout.home.break_glass_key.read_bytes()
+    layout.create()
+
+    assert layout.home.overrides.stat().st_mode & 0o777 == 0o700
+    assert layout.home.break_glass_key.stat().st_mode & 0o777 == 0o600
+    assert layout.home.break_glass_key.read_bytes() == issued
+
+
+def test_what_gateways_of_an_earlier_run_have_confirmed_is_forgotten(layout: Layout) -> None:
+    layout.create()
+    (layout.home.overrides / "applied").mkdir()
+    (layout.home.overrides / "applied" / "here-1").touch()
+
+    layout.create()
+
+    assert not (layout.home.overrides / "applied").exists()
+
+
 def test_metrics_are_in_memory_and_not_on_the_disk_that_may_be_full(tmp_path: Path) -> None:
     layout = Layout.of(tmp_path, tmp_path / "registry")
 
@@ -81,4 +101,4 @@ def test_gateways_that_start_together_sign_with_one_and_the_same_whole_key(layou
     (key,) = keys
     assert len(key) == KEY_BYTES
     assert layout.request_id_key.stat().st_mode & 0o777 == 0o600
-    assert list(layout.request_id_key.parent.iterdir()) == [layout.request_id_key]
+    assert set(layout.request_id_key.parent.iterdir()) == {layout.request_id_key, layout.home.break_glass_key}

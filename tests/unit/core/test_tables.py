@@ -74,3 +74,9 @@ def test_a_family_without_anything_has_an_empty_route() -> None:
     route = route_of(FamilyRecord("digits"))
 
     assert (route.production, route.canaries, route.shadows, route.served, route.tags) == (None, (), (), {}, {})
+
+
+def test_a_route_names_the_override_that_its_record_stands_under() -> None:
+    table = table_of(3, [record(), record("customer-intent")], overridden={"digits": "override-1", "gone": "override-2"})
+
+    assert {family: route.override for family, route in table.families.items()} == {"digits": "override-1", "customer-intent": ""}

@@ -1,5 +1,5 @@
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
@@ -233,6 +233,24 @@ def test_what_cannot_be_routed_is_refused_with_a_sentence(bench: Bench, family: 
 
     assert bench.answers[0].status == status
     assert bench.answers[0].body.startswith(b'{"error":"')
+
+
+def test_before_there_are_routes_nothing_is_unknown_only_not_ready(bench: Bench) -> None:
+    bench.ask(family="zebra")
+
+    (answer,) = bench.answers
+    assert (answer.status, answer.retry_after) == (503, 1)
+    assert b"no routes yet" in answer.body
+
+
+def test_an_answer_under_an_override_says_so(bench: Bench) -> None:
+    plain = table()
+    bench.gateway.swap(RouteTable(3, {"digits": replace(plain.families["digits"], override="override-1")}))
+
+    bench.ask()
+    bench.invoker.answer(GOOD)
+
+    assert bench.answers[0].route_headers.endswith(b"x-route-override: override-1\r\n")
 
 
 def test_a_good_answer_is_mirrored_after_it_was_given(bench: Bench) -> None:

@@ -1,16 +1,21 @@
+import asyncio
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from registry_client.versions import ModelVersion
 from serving.core.audit import NOTHING_SEEN
 from serving.core.lifecycle import Canary, FamilyRecord
+from serving.core.overrides import Override
 from serving.core.routing import RouteTable
 from serving.core.traffic import End, Slice
 from serving.gateway.routes import RouteKeeper, RouteTimes
-from serving.ports import Snapshot, Transition
+from serving.ports import Reseed, Snapshot, Transition
 from tests.fakes.clock import FakeClock
+from tests.fakes.node import NodeFiles
 from tests.fakes.store import FakeStore
 
 ONE, TWO = ModelVersion.parse("1.0.0"), ModelVersion.parse("1.1.0")
@@ -21,8 +26,11 @@ class BrokenStore(FakeStore):
     """Fails in a way that no store should."""
 
     is_broken = False
+    is_stuck = False
 
     async def poll(self, seen: Snapshot) -> Snapshot | None:
+        if self.is_stuck:
+            await asyncio.Event().wait()
         if self.is_broken:
             msg = "a row that nobody foresaw"
             raise TypeError(msg)
@@ -33,21 +41,42 @@ class BrokenStore(FakeStore):
 class Bench:
     """A keeper over a store in memory, and the tables that it gave."""
 
+    folder: Path
     clock: FakeClock = field(default_factory=FakeClock)
     tables: list[RouteTable] = field(default_factory=list)
     refuses: bool = False
+    overridden: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
+        self.node = NodeFiles(self.folder)
         self.store = BrokenStore(self.clock)
+        self.restart()
+
+    def restart(self) -> None:
+        """Have another gateway process in place of the one before, with what the node has kept."""
+        self.tables.clear()
+        self.footing = self.node.footing()
         self.keeper = RouteKeeper(
-            store=self.store, acks=self.store, clock=self.clock, gateway="g1", on_table=self._take, times=RouteTimes(lease=15.0)
+            store=self.store,
+            acks=self.store,
+            clock=self.clock,
+            gateway="g1",
+            on_table=self._take,
+            times=RouteTimes(lease=15.0),
+            footing=self.footing,
         )
+
+    async def look(self) -> None:
+        await self.keeper.tick()
+        await self.footing.keeping.step()
 
     def _take(self, table: RouteTable) -> None:
         if self.refuses:
             msg = "not now"
             raise RuntimeError(msg)
         self.tables.append(table)
+        if table.families["digits"].override:
+            self.overridden.set()
 
     async def canary(self, weight: int, *, revision: int = 1) -> None:
         canaries = (Canary(TWO, Slice(End.LOW, weight)),)
@@ -73,10 +102,10 @@ class Bench:
 
 
 @pytest.fixture
-async def bench() -> Bench:
-    made = Bench()
+async def bench(tmp_path: Path) -> Bench:
+    made = Bench(tmp_path)
     await made.canary(500)
-    await made.keeper.tick()
+    await made.look()
     return made
 
 
@@ -135,3 +164,178 @@ async def test_a_canary_lapses_whatever_is_wrong_with_the_store(bench: Bench) ->
         await bench.keeper.tick()
 
     assert bench.weight == 0
+
+
+# --- with the store gone, or gone back ---
+
+
+async def test_without_the_store_and_without_a_snapshot_there_is_no_table(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.store.state.down = "gone"
+
+    await bench.keeper.begin(1.0)
+    await bench.keeper.tick()
+
+    assert bench.tables == []
+    assert bench.keeper.epoch == -1
+
+
+async def test_without_the_store_it_starts_by_what_the_node_has_kept(bench: Bench) -> None:
+    bench.store.state.down = "gone"
+    bench.restart()
+
+    await bench.keeper.begin(1.0)
+
+    assert [table.epoch for table in bench.tables] == [1]
+    assert set(bench.tables[-1].families) == {"digits"}
+
+
+async def test_a_store_that_keeps_it_waiting_does_not_keep_it_from_starting(bench: Bench) -> None:
+    bench.restart()
+    bench.store.is_stuck = True
+
+    await bench.keeper.begin(0.02)
+
+    assert [table.epoch for table in bench.tables] == [1]
+
+
+async def test_a_canary_that_was_kept_weighs_nothing_until_somebody_renews_it(bench: Bench) -> None:
+    bench.store.state.down = "gone"
+    bench.restart()
+    await bench.keeper.begin(1.0)
+    kept = bench.weight
+    bench.store.state.down = ""
+    await bench.store.beat("digits")
+    await bench.keeper.tick()
+
+    assert (kept, bench.weight) == (0, 500)
+
+
+async def test_a_store_with_news_is_read_before_the_first_table(bench: Bench) -> None:
+    await bench.canary(700, revision=2)
+    bench.restart()
+
+    await bench.keeper.begin(1.0)
+
+    assert [table.epoch for table in bench.tables] == [2]
+    assert bench.weight == 700
+
+
+async def test_a_newer_epoch_is_kept_and_a_beat_is_not(bench: Bench) -> None:
+    kept = bench.node.snapshots.mark()
+    await bench.store.beat("digits")
+    await bench.look()
+    beaten = bench.node.snapshots.mark()
+    await bench.canary(600, revision=2)
+    await bench.look()
+    newer = bench.node.snapshots.mark()
+
+    assert kept == beaten
+    assert newer == bench.store.state.mark
+
+
+async def test_the_stores_absence_is_told_when_it_begins_and_when_it_ends(bench: Bench) -> None:
+    with capture_logs() as logs:
+        bench.store.state.down = "gone"
+        for _ in range(3):
+            await bench.keeper.tick()
+        bench.store.state.down = ""
+        for _ in range(3):
+            bench.clock.advance(1.0)
+            await bench.keeper.tick()
+
+    assert [entry["event"] for entry in logs] == ["store_unreachable", "store_reachable_again"]
+    assert bench.node.recorder.stands == [(True, False), (False, False), (True, False)]
+
+
+async def test_a_store_that_can_be_read_but_not_written_to_is_not_back(bench: Bench) -> None:
+    bench.store.state.down = "gone"
+    await bench.keeper.tick()
+    bench.store.state.down = ""
+
+    await bench.keeper.tick()  # too soon for another ack
+
+    assert bench.node.recorder.stands[-1] == (False, False)
+
+
+async def test_a_store_that_went_back_is_told_of_once_and_the_newer_table_stays(bench: Bench) -> None:
+    # given
+    backup = bench.store.state.copy()
+    await bench.canary(600, revision=2)
+    await bench.look()
+
+    # when
+    bench.store.state.go_back_to(backup)
+    with capture_logs() as logs:
+        for _ in range(3):
+            bench.clock.advance(1.0)
+            await bench.keeper.tick()
+
+    # then
+    assert [entry["event"] for entry in logs] == ["store_went_back"]
+    assert "reseed" in logs[0]["hint"]
+    assert (bench.tables[-1].epoch, bench.weight) == (2, 600)
+    assert bench.node.recorder.stands[-1] == (True, True)
+    assert bench.store.state.gateways["g1"].epoch == 2, "it still says what it serves"
+
+
+async def test_a_store_that_is_older_at_the_start_is_recognised(bench: Bench) -> None:
+    backup = bench.store.state.copy()
+    await bench.canary(600, revision=2)
+    await bench.look()
+    bench.store.state.go_back_to(backup)
+    bench.restart()
+
+    await bench.keeper.begin(1.0)
+
+    assert [table.epoch for table in bench.tables] == [2]
+    assert bench.node.recorder.stands[-1] == (True, True)
+
+
+async def test_a_reseeded_store_is_taken_up(bench: Bench) -> None:
+    # given
+    backup = bench.store.state.copy()
+    await bench.canary(600, revision=2)
+    await bench.look()
+    seen = (await bench.store.snapshot()).mark
+    bench.store.state.go_back_to(backup)
+    await bench.keeper.tick()
+
+    # when
+    families = (await bench.store.snapshot()).families
+    await bench.store.reseed(Reseed(families=families, seen=seen, actor="ada", reason="restored", operation_id="reseed-1", at=AT))
+    bench.clock.advance(1.0)
+    await bench.look()
+
+    # then
+    assert (bench.tables[-1].epoch, bench.weight) == (3, 500)
+    assert bench.node.recorder.stands[-1] == (True, False)
+    assert bench.node.snapshots.mark() == bench.store.state.mark
+
+
+async def test_whatever_the_store_does_an_override_is_carried_out(bench: Bench) -> None:
+    # given
+    bench.store.state.down = "gone"
+    await bench.keeper.tick()
+    override = Override("override-1", "digits", ONE, (TWO,), "ada", "errors", AT, 1)
+
+    # when
+    bench.node.overrides.place(override, bench.node.credential)
+    watching = asyncio.create_task(bench.keeper.watch_overrides())
+    async with asyncio.timeout(5):
+        await bench.overridden.wait()
+    watching.cancel()
+
+    # then
+    route = bench.tables[-1].families["digits"]
+    assert (route.override, route.canaries) == ("override-1", ())
+    assert bench.node.recorder.families == [frozenset({"digits"})]
+
+
+async def test_an_override_is_in_the_first_table(bench: Bench) -> None:
+    bench.node.overrides.place(Override("override-1", "digits", ONE, (TWO,), "ada", "errors", AT, 1), bench.node.credential)
+    bench.restart()
+
+    await bench.keeper.begin(1.0)
+
+    assert [table.families["digits"].override for table in bench.tables] == ["override-1"]

@@ -1,5 +1,6 @@
 from dataclasses import replace
 from itertools import count
+from pathlib import Path
 
 import pytest
 import structlog
@@ -12,6 +13,7 @@ from serving.core.traffic import End, Slice
 from serving.gateway.routes import RouteKeeper, RouteTimes
 from serving.ports import Transition
 from tests.fakes.clock import FakeClock
+from tests.fakes.node import NodeFiles
 from tests.fakes.store import FakeStore
 
 V1, V2 = ModelVersion.parse("1.0.0"), ModelVersion.parse("1.1.0")
@@ -24,7 +26,7 @@ _numbers = count()
 class World:
     """A gateway's keeper beside a store that tests write to."""
 
-    def __init__(self) -> None:
+    def __init__(self, folder: Path) -> None:
         self.clock = FakeClock()
         self.store = FakeStore(self.clock)
         self.tables: list[RouteTable] = []
@@ -35,6 +37,7 @@ class World:
             gateway="g1",
             on_table=self.tables.append,
             times=RouteTimes(ack=1.0, lease=15.0),
+            footing=NodeFiles(folder).footing(),
         )
 
     async def commit(self, record: FamilyRecord, revision: int) -> None:
@@ -59,8 +62,8 @@ class World:
 
 
 @pytest.fixture
-def world() -> World:
-    return World()
+def world(tmp_path: Path) -> World:
+    return World(tmp_path)
 
 
 async def test_the_first_look_gives_a_table_even_of_nothing(world: World) -> None:

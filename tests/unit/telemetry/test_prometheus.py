@@ -182,3 +182,17 @@ def test_automatic_rollbacks_are_counted_by_their_signal(directory: Path, record
     recorder.rolled_back("digits", "error-rate")
 
     assert sample(directory, "pointsman_rollbacks_total", family="digits", signal="error-rate") == 1
+
+
+def test_how_the_store_stands_and_what_is_overridden_is_shown_as_it_is_now(recorder: PrometheusRecorder, directory: Path) -> None:
+    recorder.store_stands(reachable=False, went_back=False)
+    recorder.overridden({"digits", "customer-intent"})
+    recorder.store_stands(reachable=True, went_back=True)
+    recorder.overridden({"digits"})
+
+    text = scrape(directory).decode()
+
+    assert re.search(r'pointsman_store_reachable{gateway="[^"]*"} 1.0', text)
+    assert re.search(r'pointsman_store_went_back{gateway="[^"]*"} 1.0', text)
+    assert re.search(r'pointsman_override_in_force{family="digits",gateway="[^"]*"} 1.0', text)
+    assert re.search(r'pointsman_override_in_force{family="customer-intent",gateway="[^"]*"} 0.0', text)
