@@ -1,9 +1,25 @@
-"""What all tests share: hypothesis profiles. Times on a busy two-core machine say nothing, so no example has a deadline."""
+"""What all tests share: hypothesis profiles, and a private Redis.
+
+Times on a busy two-core machine say nothing, so no example has a deadline."""
 
 import os
+from collections.abc import Iterator
 
+import pytest
 from hypothesis import HealthCheck, settings
+
+from tests.fixtures.redis_server import RedisServer
 
 settings.register_profile("dev", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("ci", deadline=None, max_examples=100, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("ci" if os.environ.get("CI") else "dev")
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[RedisServer]:
+    """A Redis of this test run's own, set up as docs/state.md recommends; each test keeps to a prefix of its own."""
+    server = RedisServer()
+    try:
+        yield server.start()
+    finally:
+        server.remove()

