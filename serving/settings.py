@@ -7,10 +7,11 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
 
 from serving import failpoints
+from serving.stores.address import SQLITE, RedisAddress, parse_store
 
 Port = Annotated[int, Field(ge=1, le=65_535)]
 Seconds = Annotated[float, Field(gt=0, le=3600)]
@@ -57,13 +58,32 @@ class Guards(Section):
     lease: Seconds = 15.0
 
 
+class RedisAccess(Section):
+    """How a Redis is reached when `store` names one. Secrets stand in files, which are read at every connection."""
+
+    prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")] = "pointsman"
+    timeout: Annotated[float, Field(ge=0.1, le=10)] = 1.5
+    username: str = ""
+    password_file: Path | None = None
+    sentinel_username: str = ""
+    sentinel_password_file: Path | None = None
+    ca_file: Path | None = None
+    cert_file: Path | None = None
+    key_file: Path | None = None
+
+
 class Settings(BaseSettings):
     """Everything that can be set; every field has a default that works on a laptop."""
 
-    model_config = SettingsConfigDict(env_prefix="POINTSMAN_", env_nested_delimiter="__", extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="POINTSMAN_", env_nested_delimiter="__", extra="forbid", frozen=True, hide_input_in_errors=True
+    )
 
     data: Path = Path("pointsman-data")
     registry: Path | None = None
+    store: SecretStr = SecretStr(SQLITE)
+    """Secret as a whole, for a URL may hold a password."""
+    redis: RedisAccess = RedisAccess()
     host: str = "127.0.0.1"
     port: Port = 8080
     admin_host: str = "127.0.0.1"
@@ -92,6 +112,12 @@ class Settings(BaseSettings):
         failpoints.parse(plan)
         return plan
 
+    @field_validator("store")
+    @classmethod
+    def _store_is_known(cls, store: SecretStr) -> SecretStr:
+        parse_store(store.get_secret_value())
+        return store
+
     @model_validator(mode="after")
     def _ports_differ(self) -> Self:
         if self.port == self.admin_port:
@@ -103,6 +129,11 @@ class Settings(BaseSettings):
     def registry_path(self) -> Path:
         """Where published versions live."""
         return self.registry or self.data / "registry"
+
+    @property
+    def redis_address(self) -> RedisAddress | None:
+        """Which Redis keeps the state; None where the embedded store does."""
+        return parse_store(self.store.get_secret_value())
 
 
 def load_settings(config: Path | None = None, **given: object) -> Settings:

@@ -67,9 +67,13 @@ def _signals(stopping: threading.Event) -> Iterator[None]:
 def _run(settings: Settings, layout: Layout, stopping: threading.Event) -> None:
     from serving.bootstrap import installation  # noqa: PLC0415 - imports Ray
     from serving.bootstrap.progress import announce, start_log  # noqa: PLC0415
+    from serving.bootstrap.store_checks import look_at_store  # noqa: PLC0415
+    from serving.telemetry.logs import configure_logs  # noqa: PLC0415
 
     installation.wait_for_ports(settings)
     start_log(layout.log)
+    configure_logs(json=settings.log_json, file=layout.log)
+    look_at_store(installation.store_plan(settings, layout))
     installation.start_applications(settings, layout)
     announce(settings, layout.log, stopping)
     stopping.wait()

@@ -21,6 +21,7 @@ from serving.gateway.routes import RouteTimes
 from serving.gateway.shadow import MirrorLimits
 from serving.settings import Settings
 from serving.stores.opening import StorePlan
+from serving.stores.redis.plan import RedisPlan
 from serving.stores.snapshot_file import refused_at
 
 PORT_PATIENCE_S = 6.0
@@ -83,15 +84,18 @@ def admin_url(settings: Settings) -> str:
     return f"http://{host}:{settings.admin_port}"
 
 
-def _store_plan(layout: Layout) -> StorePlan:
-    return StorePlan(layout.state, traces=(layout.snapshot, refused_at(layout.snapshot)))
+def store_plan(settings: Settings, layout: Layout) -> StorePlan:
+    """Which store this installation has, and how its processes reach it."""
+    address, access = settings.redis_address, settings.redis
+    redis = None if address is None else RedisPlan(address=address, **dict(access))
+    return StorePlan(layout.state, traces=(layout.snapshot, refused_at(layout.snapshot)), redis=redis)
 
 
 def _gateway_plan(settings: Settings, layout: Layout) -> GatewayPlan:
     limits, shadow = settings.limits, settings.shadow
     return GatewayPlan(
         layout=layout,
-        store=_store_plan(layout),
+        store=store_plan(settings, layout),
         host=settings.host,
         port=settings.port,
         release=release(),
@@ -108,7 +112,7 @@ def _gateway_plan(settings: Settings, layout: Layout) -> GatewayPlan:
 def _admin_plan(settings: Settings, layout: Layout) -> AdminPlan:
     return AdminPlan(
         layout=layout,
-        store=_store_plan(layout),
+        store=store_plan(settings, layout),
         host=settings.admin_host,
         port=settings.admin_port,
         public_url=public_url(settings),
@@ -122,7 +126,7 @@ def _controller_plan(settings: Settings, layout: Layout) -> ControllerPlan:
     guards = GuardPolicy(errors_in_a_row=settings.guards.errors_in_a_row, lease_seconds=settings.guards.lease)
     return ControllerPlan(
         layout=layout,
-        store=_store_plan(layout),
+        store=store_plan(settings, layout),
         policies=Policies(guards, LoadPolicy(grace=settings.unload_grace)),
         log_json=settings.log_json,
         failpoints=settings.failpoints,

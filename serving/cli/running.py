@@ -26,6 +26,10 @@ def serve(  # noqa: PLR0913, PLR0917 - one option each
     session: Session,
     data: DataOption = None,
     registry: RegistryOption = None,
+    store: Annotated[
+        str | None,
+        typer.Option("--store", metavar="STORE", help="Where the state is: sqlite, or the URL of a Redis.", show_default="sqlite"),
+    ] = None,
     host: Annotated[str | None, typer.Option("--host", help="Where predictions are answered.", show_default="127.0.0.1")] = None,
     port: Annotated[int | None, typer.Option("--port", min=1, max=65535, help="Its port.", show_default="8080")] = None,
     admin_host: Annotated[str | None, typer.Option("--admin-host", help="Where the admin API answers.", show_default="127.0.0.1")] = None,
@@ -39,6 +43,7 @@ def serve(  # noqa: PLR0913, PLR0917 - one option each
     given = {
         "data": data,
         "registry": registry,
+        "store": store,
         "host": host,
         "port": port,
         "admin_host": admin_host,

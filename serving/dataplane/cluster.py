@@ -20,6 +20,7 @@ def prepare_environment(token: Path) -> None:
 
     Workers get no niceness, since by default Ray runs them below everything else on the machine.
     """
+    os.environ.pop("POINTSMAN_STORE", None)  # noqa: TID251 - workers inherit the environment, and the URL may hold a password
     os.environ.update(_environment(token))  # noqa: TID251 - Ray takes these from the environment only
 
 
