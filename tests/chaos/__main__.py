@@ -4,21 +4,25 @@ import argparse
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+import traceback
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from random import SystemRandom
 
-from benchmarks.chaos import CHAOS, Result, merged, read_chaos, table, write_chaos
+from benchmarks.chaos import CHAOS, Figure, Result, merged, read_chaos, table, write_chaos
 from benchmarks.machine import look_around
 from benchmarks.progress import say
-from tests.chaos.scenario import Scenario, Stage
+from tests.chaos.outages import OUTAGES
+from tests.chaos.redis_outages import REDIS_OUTAGES
+from tests.chaos.redis_storms import REDIS_STORMS
+from tests.chaos.scenario import Scenario, Scenery, Stage
 from tests.chaos.storms import STORMS
 from tests.chaos.streams import STREAMS
 from tests.chaos.tampering import TAMPERING
 
 RESULTS = Path(__file__).parents[2] / "benchmarks" / "results" / CHAOS
-SCENARIOS = (*STORMS, *STREAMS, *TAMPERING)
+SCENARIOS = (*STORMS, *REDIS_STORMS, *STREAMS, *OUTAGES, *REDIS_OUTAGES, *TAMPERING)
 BITS = 32
 
 
@@ -39,14 +43,19 @@ def chosen(names: Sequence[str], scenarios: Sequence[Scenario]) -> list[Scenario
     return [one for one in scenarios if not wanted or any(name in one.name.lower() or name == one.promise.lower() for name in wanted)]
 
 
-def play(scenario: Scenario, seed: int, *, is_quick: bool) -> Result:
-    """Play one, in a folder that is gone afterwards."""
+def play(scenario: Scenario, scenery: Scenery, seed: int, *, is_quick: bool) -> Result:
+    """Play one, in a folder that is gone afterwards. One that breaks down is a result too: the others are played all the same."""
     say(f"{scenario.promise} {scenario.name}")
     began = time.monotonic()
     machine = look_around()
     with tempfile.TemporaryDirectory(prefix="chaos-") as folder:
-        stage = Stage(seed, Path(folder), is_quick)
-        figures = list(scenario.play(stage))
+        stage = Stage(seed, Path(folder), is_quick, scenery)
+        try:
+            figures = list(scenario.play(stage))
+        except Exception:  # noqa: BLE001 - the top of the loop
+            figures = [Figure("break-downs of the scenario", 1, at_most=0)]
+            stage.notes.append(traceback.format_exc())
+            scenery.clear()
     where = f"{machine.cores} cores ({machine.model_name}), Python {machine.python}, load before {machine.load_at_start}"
     date = datetime.now(UTC).isoformat(timespec="seconds")
     return Result(scenario.promise, scenario.name, figures, round(time.monotonic() - began, 1), seed, date, where, stage.notes)
@@ -60,19 +69,28 @@ def main(arguments: Sequence[str], scenarios: Sequence[Scenario] = SCENARIOS) ->
         return 0
     seed = SystemRandom().getrandbits(BITS) if options.seed is None else options.seed
     say(f"SEED={seed}")
-    results: list[Result] = []
-    for scenario in chosen(options.only, scenarios):
-        if why := scenario.needs():
-            say(f"left out: {scenario.name}: {why}")
-            continue
-        results.append(play(scenario, seed, is_quick=options.quick))
-        say(table(results[-1:]))
-        if not options.quick:
-            write_chaos(options.output, merged(read_chaos(options.output), results[-1:]))
+    results = list(_played(chosen(options.only, scenarios), seed, options))
     print(table(results))  # noqa: T201 - a program's output
     for note in (f"{result.scenario}: {note}" for result in results if not result.holds for note in result.notes):
         say(note)
     return 0 if all(result.holds for result in results) else 1
+
+
+def _played(scenarios: Sequence[Scenario], seed: int, options: argparse.Namespace) -> Iterator[Result]:
+    """Play them one after the other; each result is written down at once."""
+    scenery = Scenery()
+    try:
+        for scenario in scenarios:
+            if why := scenario.needs():
+                say(f"left out: {scenario.name}: {why}")
+                continue
+            result = play(scenario, scenery, seed, is_quick=options.quick)
+            say(table([result]))
+            if not options.quick:
+                write_chaos(options.output, merged(read_chaos(options.output), [result]))
+            yield result
+    finally:
+        scenery.clear()
 
 
 if __name__ == "__main__":

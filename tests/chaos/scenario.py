@@ -2,10 +2,13 @@
 
 import os
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from enum import IntEnum
 from pathlib import Path
 from random import Random
+from tempfile import TemporaryDirectory
+from typing import TypeVar, cast
 
 from benchmarks.chaos import Figure
 
@@ -17,10 +20,37 @@ class Full(IntEnum):
     ANSWERS = 1_000_000
     STREAM_FLIPS = 1_000
     PROPAGATED_FLIPS = 300
-    OUTAGES = 20
+    POLLED_FLIPS = 100
+    """They take a second each."""
+    OUTAGES = 10
     """Of each kind."""
     ROLLBACKS = 100
     TAMPERINGS = 1_000
+
+
+Site = TypeVar("Site")
+
+
+class Scenery:
+    """What stands since the scenario before: those that need the same installation one after the other do not start it anew."""
+
+    def __init__(self) -> None:
+        self._name = ""
+        self._site: object = None
+        self._stack = ExitStack()
+
+    def of(self, name: str, make: Callable[[Path], AbstractContextManager[Site]]) -> Site:
+        """The site of that name, made in a folder of its own when another stands or none."""
+        if name != self._name:
+            self.clear()
+            folder = Path(self._stack.enter_context(TemporaryDirectory(prefix="chaos-site-")))
+            self._site, self._name = self._stack.enter_context(make(folder)), name
+        return cast("Site", self._site)  # whoever names a site makes it, and so knows its type
+
+    def clear(self) -> None:
+        """Take down what stands."""
+        self._stack.close()
+        self._name, self._site = "", None
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +60,7 @@ class Stage:
     seed: int
     folder: Path
     is_quick: bool = False
+    scenery: Scenery = field(default_factory=Scenery)
     notes: list[str] = field(default_factory=list[str])
     """What a missed figure looks like."""
 

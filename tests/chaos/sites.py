@@ -1,8 +1,8 @@
 """Real installations to be hurt, over SQLite: on a small disk of its own where asked for."""
 
 import subprocess
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,40 +36,30 @@ class Site:
         return self.installation.layout.state
 
 
-MakeSite = Callable[[Path], AbstractContextManager[Site]]
-
-
-def over_sqlite(gateways: int = 2) -> MakeSite:
+@contextmanager
+def over_sqlite(folder: Path, *, gateways: int = 2) -> Iterator[Site]:
     """A site with the embedded store."""
-
-    @contextmanager
-    def make(folder: Path) -> Iterator[Site]:
-        with serving(Installation.at(folder, gateways=str(gateways))) as installation:
-            yield Site(installation)
-
-    return make
+    with serving(Installation.at(folder, gateways=str(gateways))) as installation:
+        yield Site(installation)
 
 
-def over_sqlite_on_a_small_disk(size: str = "6m") -> MakeSite:
+@contextmanager
+def over_sqlite_on_a_small_disk(folder: Path, *, size: str = "6m") -> Iterator[Site]:
     """A site whose state has a file system of its own, so small that it can be filled. Needs root."""
-
-    @contextmanager
-    def make(folder: Path) -> Iterator[Site]:
-        installation = Installation.at(folder)
-        disk = installation.layout.state.parent
-        disk.mkdir(parents=True, mode=0o700)
-        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size},mode=700", "tmpfs", str(disk)], check=True)
-        try:
-            with serving(installation):
-                yield Site(installation)
-        finally:
-            subprocess.run(["umount", "--lazy", str(disk)], check=True)
-
-    return make
+    installation = Installation.at(folder)
+    disk = installation.layout.state.parent
+    disk.mkdir(parents=True, mode=0o700)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size},mode=700", "tmpfs", str(disk)], check=True)
+    try:
+        with serving(installation):
+            yield Site(installation)
+    finally:
+        subprocess.run(["umount", "--lazy", str(disk)], check=True)
 
 
 @contextmanager
 def serving(installation: Installation) -> Iterator[Installation]:
+    """The installation, started and deployed to, and stopped in the end."""
     try:
         installation.start()
         deploy(installation, installation.folder / "bundles")

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import partial
 from secrets import token_hex
 
 import uvloop
@@ -22,8 +23,7 @@ from tests.chaos.stamped import FAMILY
 
 def _unmixed(stage: Stage) -> Sequence[Figure]:
     responses, flips = stage.size(Full.ANSWERS, 20_000), stage.size(Full.STREAM_FLIPS, 20)
-    with over_sqlite()(stage.folder) as site:
-        report = uvloop.run(mix(site.installation, responses=responses, flips=flips))
+    report = uvloop.run(mix(stage.scenery.of("SQLite", over_sqlite).installation, responses=responses, flips=flips))
     stage.notes.extend(report.examples)
     return [
         Figure("answers that mix", report.mixed, at_most=0),
@@ -37,13 +37,15 @@ def _unmixed(stage: Stage) -> Sequence[Figure]:
 
 
 def _propagated(stage: Stage) -> Sequence[Figure]:
-    with over_sqlite(gateways=8)(stage.folder) as site:
-        return uvloop.run(propagate(site.installation, stage.size(Full.PROPAGATED_FLIPS, 10), PROMPT_MS))
+    return uvloop.run(propagate(_big_site(stage).installation, stage.size(Full.PROPAGATED_FLIPS, 10), PROMPT_MS))
 
 
 def _propagated_unnoticed(stage: Stage) -> Sequence[Figure]:
-    with over_sqlite(gateways=8)(stage.folder) as site:
-        return uvloop.run(_flip_in_silence(site, stage.size(Full.PROPAGATED_FLIPS, 10)))
+    return uvloop.run(_flip_in_silence(_big_site(stage), stage.size(Full.POLLED_FLIPS, 10)))
+
+
+def _big_site(stage: Stage) -> Site:
+    return stage.scenery.of("SQLite, 8 gateways", partial(over_sqlite, gateways=8))
 
 
 async def _flip_in_silence(site: Site, flips: int) -> Sequence[Figure]:

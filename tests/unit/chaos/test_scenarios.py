@@ -1,7 +1,9 @@
 """The runner plays what it is asked for, with one seed, and writes down what came of it."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,7 @@ import pytest
 from benchmarks.chaos import Figure, read_chaos
 from tests.chaos.__main__ import SCENARIOS, chosen, main
 from tests.chaos.propagation import Sightings
-from tests.chaos.scenario import Full, Scenario, Stage
+from tests.chaos.scenario import Full, Scenario, Scenery, Stage
 
 GOOD, BAD = Figure("failed", 0, at_most=0), Figure("failed", 3, at_most=0)
 
@@ -30,7 +32,7 @@ def run(*arguments: str, output: Path) -> int:
 
 def test_everything_has_a_promise_and_a_name_of_its_own() -> None:
     assert len({one.name for one in SCENARIOS}) == len(SCENARIOS)
-    assert {one.promise for one in SCENARIOS} >= {"P1", "P2", "P3", "P13"}
+    assert {one.promise for one in SCENARIOS} >= {"P1", "P2", "P3", "P4", "P13", "P14"}
 
 
 def test_what_is_asked_for_is_found_by_a_part_of_its_name_or_by_its_promise() -> None:
@@ -71,6 +73,35 @@ def test_a_glance_is_smaller_and_writes_nothing(tmp_path: Path, capsys: pytest.C
 
     assert not (tmp_path / "chaos.json").exists()
     assert [line.split()[-1] for line in capsys.readouterr().out.splitlines() if "flips" in line] == ["7"]
+
+
+def test_a_scenario_that_breaks_down_is_a_missed_promise_and_the_others_are_played(tmp_path: Path) -> None:
+    def break_down(stage: Stage) -> Sequence[Figure]:
+        msg = f"nothing works with seed {stage.seed}"
+        raise RuntimeError(msg)
+
+    path = tmp_path / "chaos.json"
+    code = main(["--output", str(path), "--seed", "3"], [Scenario("P1", "broken", break_down), scenario("calm", GOOD)])
+
+    broken, calm = read_chaos(path)
+    assert (code, broken.holds, calm.holds) == (1, False, True)
+    assert "nothing works with seed 3" in broken.notes[0]
+
+
+def test_scenarios_that_need_the_same_site_share_it_and_another_takes_its_place() -> None:
+    scenery, told = Scenery(), list[str]()
+
+    @contextmanager
+    def site(folder: Path, *, name: str) -> Iterator[str]:
+        told.append(f"{name} up, {folder.is_dir()}")
+        yield name
+        told.append(f"{name} down")
+
+    for name in ("small", "small", "big"):
+        assert scenery.of(name, partial(site, name=name)) == name
+    scenery.clear()
+
+    assert told == ["small up, True", "small down", "big up, True", "big down"]
 
 
 def test_what_a_missed_promise_looks_like_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
