@@ -15,7 +15,8 @@ from jsonschema.exceptions import SchemaError
 from registry_client import golden, model_yaml
 from registry_client.errors import InvalidBundle
 from registry_client.files import Measured, measure, open_regular, read_regular, refuse_pickle
-from registry_client.golden import parse_golden
+from registry_client.golden import GoldenExample, parse_golden
+from registry_client.graphs import NotAGraph, read_graph
 from registry_client.manifest import (
     Artifact,
     Change,
@@ -26,10 +27,11 @@ from registry_client.manifest import (
     Manifest,
     Pipeline,
     Role,
+    behaviour_digest,
     component_digest,
     parse_manifest,
 )
-from registry_client.model_yaml import AuthoredComponent, ModelYaml, parse_model_yaml
+from registry_client.model_yaml import AuthoredChange, AuthoredComponent, ModelYaml, parse_model_yaml
 
 # Fixed here, not asked of the system: the same bundle must give the same manifest on every machine.
 _MEDIA_TYPES = {
@@ -53,6 +55,12 @@ class Bundle:
     files: Mapping[str, Path]
     warnings: tuple[str, ...] = ()
 
+    def path(self, name: str) -> Path:
+        """Where a file of the bundle lies. Raises `InvalidBundle` for one that the manifest does not name."""
+        if name not in self.files:
+            raise InvalidBundle(name, "the manifest names no such file")
+        return self.files[name]
+
 
 def load_bundle(directory: Path, *, now: datetime | None = None) -> Bundle:
     """Read, check and hash a bundle directory. Raises `InvalidBundle`, naming the field or the file.
@@ -64,7 +72,7 @@ def load_bundle(directory: Path, *, now: datetime | None = None) -> Bundle:
     measured = {path: _measured(directory, path) for path in roles}
     _check_contents(directory, authored)
     try:
-        manifest = _manifest(authored, roles, measured, now)
+        manifest = _with_behaviour(_manifest(authored, roles, measured, now), directory)
         parse_manifest(manifest.canonical())  # what could not be read again, an integral 1e16 say, is not published
     except (ValueError, RecursionError) as error:
         raise InvalidBundle(model_yaml.FILE_NAME, str(error)) from error
@@ -94,8 +102,13 @@ def _measured(directory: Path, path: str) -> Measured:
 
 
 def _check_contents(directory: Path, authored: ModelYaml) -> None:
+    examples: tuple[GoldenExample, ...] = ()
     if authored.golden is not None:
-        parse_golden(read_regular(directory, authored.golden, most=golden.LARGEST), authored.golden)
+        examples = parse_golden(read_regular(directory, authored.golden, most=golden.LARGEST), authored.golden)
+    for name in authored.change.slices:
+        if all(example.slice != name for example in examples):
+            hint = f'give the golden examples it is about "slice": {name!r}, and keep some without'
+            raise InvalidBundle(field="change.slices", reason=f"no golden example is of the slice {name!r}", hint=hint)
     for field in ("request", "response"):
         _check_schema(f"interface.{field}", authored.interface, field)
     tensors = (*authored.interface.inputs, *authored.interface.outputs)
@@ -130,11 +143,29 @@ def _manifest(authored: ModelYaml, roles: Mapping[str, Role], measured: Mapping[
         interface=authored.interface,
         provenance=authored.provenance,
         evaluation=authored.evaluation,
-        change=Change(declared=authored.change.declared, behaviour=authored.change.behaviour, waivers=authored.change.waivers),
+        change=_change(authored.change),
         serving=authored.serving,
         licenses=authored.licenses,
         docs=authored.docs,
     )
+
+
+def _change(authored: AuthoredChange) -> Change:
+    return Change(
+        declared=authored.declared,
+        behaviour=authored.behaviour,
+        waivers=authored.waivers,
+        slices=authored.slices or msgspec.UNSET,
+    )
+
+
+def _with_behaviour(manifest: Manifest, directory: Path) -> Manifest:
+    """The manifest with the identity of what answers; of a model that is no graph it is that of all its bytes."""
+    try:
+        graph = read_graph(directory / manifest.model.path).behaviour
+    except NotAGraph:
+        graph = manifest.model.sha256
+    return msgspec.structs.replace(manifest, behaviour_sha256=behaviour_digest(manifest, graph))
 
 
 def _pipeline(authored: ModelYaml, digests: Mapping[str, str]) -> Pipeline:

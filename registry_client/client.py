@@ -10,17 +10,19 @@ import msgspec
 from registry_client.backends.base import Backend
 from registry_client.bundle import Bundle
 from registry_client.cache import Cache
+from registry_client.compatibility.judgement import Judgement
 from registry_client.errors import (
     DigestMismatch,
     InvalidBundle,
     InvalidManifest,
     InvalidReference,
+    StaleJudgement,
     UnknownFamily,
     UnknownVersion,
     VersionExists,
 )
 from registry_client.files import open_regular
-from registry_client.gate import judge
+from registry_client.gate import Gate
 from registry_client.ledger import Ledger
 from registry_client.manifest import Change, Manifest, Predecessor, parse_manifest
 from registry_client.references import AnyVersion, Exact, InRange, Reference, Tagged
@@ -115,16 +117,17 @@ class RegistryClient:
 
     # --- publishing -------------------------------------------------------------------------------------------------
 
-    def publish(self, bundle: Bundle) -> Published:
+    def publish(self, bundle: Bundle, judgement: Judgement | None = None) -> Published:
         """Publish a version; the same content again changes nothing.
 
-        Raises `VersionExists` when other content has the version, `BumpTooSmall` when the interface changed more than the version
-        number says, and `DigestMismatch` when a file changed since the bundle was loaded.
+        `judgement`: the gate's, when it has run the versions; left out, it judges by the manifests alone. Raises `VersionExists` when
+        other content has the version, `BumpTooSmall` or `NothingChanged` when the gate forbids it, `StaleJudgement` when another
+        version came between, and `DigestMismatch` when a file changed since the bundle was loaded.
         """
         existing = self._published(bundle.manifest)
         if existing is not None:
             return _same_again(existing, bundle)
-        manifest, warnings = self._completed(bundle)
+        manifest, warnings = self._completed(bundle, judgement or Gate(self).judge(bundle.manifest))
         for artifact in manifest.artifacts:
             path = bundle.files[artifact.path]
             with open_regular(path.parent, path.name) as file:
@@ -141,10 +144,12 @@ class RegistryClient:
         except (UnknownFamily, UnknownVersion):
             return None
 
-    def _completed(self, bundle: Bundle) -> tuple[Manifest, tuple[str, ...]]:
-        """The manifest with what only the registry knows, and every warning."""
+    def _completed(self, bundle: Bundle, judgement: Judgement) -> tuple[Manifest, tuple[str, ...]]:
+        """The manifest with what only the registry knows, and every warning. Raises what the judgement forbids."""
         manifest, warnings = bundle.manifest, bundle.warnings
-        judgement = judge(manifest, self._versions_so_far(manifest.family), self.manifest)
+        if judgement.forbids is not None:
+            raise judgement.forbids
+        self._refuse_stale(manifest, judgement)
         supersedes = manifest.supersedes
         if supersedes is not None:
             supersedes, unknown = self._predecessor(manifest.family, supersedes)
@@ -152,11 +157,13 @@ class RegistryClient:
         completed = msgspec.structs.replace(manifest, change=judgement.change, supersedes=supersedes)
         return completed, (*warnings, *judgement.warnings)
 
-    def _versions_so_far(self, family: str) -> Sequence[ModelVersion]:
-        try:
-            return self.versions(family)
-        except UnknownFamily:
-            return ()
+    def _refuse_stale(self, manifest: Manifest, judgement: Judgement) -> None:
+        now = Gate(self).baselines(manifest.family, manifest.model_version)
+        judged = {str(comparison.baseline.version): comparison.digest for comparison in judgement.comparisons}
+        for baseline in now:
+            version = str(baseline.version)
+            if judged.get(version) != self.digest(manifest.family, version):
+                raise StaleJudgement(manifest.version, judged=", ".join(judged) or "nothing", now=version)
 
     def _predecessor(self, family: str, named: Predecessor) -> tuple[Predecessor, tuple[str, ...]]:
         try:
@@ -187,6 +194,7 @@ def _same_again(published: Manifest, bundle: Bundle) -> Published:
         created_by=published.created_by,
         change=_as_published(bundle.manifest, published),
         supersedes=_same_predecessor(bundle.manifest.supersedes, published.supersedes),
+        behaviour_sha256=msgspec.UNSET if published.behaviour_sha256 is msgspec.UNSET else bundle.manifest.behaviour_sha256,
     )
     if offered.digest != published.digest:
         raise VersionExists(published.family, published.version, published=published.digest, offered=offered.digest)
@@ -195,9 +203,11 @@ def _same_again(published: Manifest, bundle: Bundle) -> Published:
 
 def _as_published(offered: Manifest, published: Manifest) -> Change:
     """The author's part of the change as offered, the gate's part as it was computed at the time."""
-    gate = published.change
-    computed = {"declared": gate.declared, "computed_min": gate.computed_min, "interface_diff": gate.interface_diff}
+    computed = {name: getattr(published.change, name) for name in _COMPUTED}
     return msgspec.structs.replace(offered.change, **computed)
+
+
+_COMPUTED = ("declared", "computed_min", "interface_diff", "behaviour_diff", "compared_with")
 
 
 def _same_predecessor(offered: Predecessor | None, published: Predecessor | None) -> Predecessor | None:

@@ -5,7 +5,10 @@ RegistryError
 ├── InvalidManifest, InvalidBundle        a description that contradicts itself or its files
 ├── UnknownFamily, UnknownVersion         nothing of that name
 ├── VersionExists                         other bytes are already published under that version
-├── BumpTooSmall                          the interface changed more than the version number says
+├── BumpTooSmall                          more changed than the version number says
+├── NothingChanged                        a version that says nothing new
+├── StaleJudgement                        the version was judged against others than there are now
+├── CannotRun                             a version that does not run on this machine
 ├── MissingBlob                           the registry lacks a file that a manifest names
 ├── DigestMismatch                        bytes that are not what the manifest says
 ├── ImmutabilityViolation                 a version is no longer what it was when first seen
@@ -92,12 +95,39 @@ class DigestMismatch(RegistryError):
 
 
 class BumpTooSmall(RegistryError):
-    """The interface changed more than the version number says; `reasons` are sentences, one per rule that was broken."""
+    """More changed than the version number says; `reasons` are sentences, one per rule that was broken, each with the rule's id."""
 
-    def __init__(self, version: str, baseline: str, *, declared: str, needed: str, reasons: tuple[str, ...]) -> None:
-        self.declared, self.needed, self.reasons = declared, needed, reasons
-        self.hint = f"publish it as the next {needed} version, or waive a rule in model.yaml under change.waivers"
+    def __init__(self, version: str, baseline: str, *, declared: str, needed: str, reasons: tuple[str, ...], suggested: str) -> None:
+        self.declared, self.needed, self.reasons, self.suggested = declared, needed, reasons, suggested
+        self.hint = f"publish it as {suggested}, or waive a rule in model.yaml under change.waivers"
         super().__init__(f"{version} is a {declared} step from {baseline}, but a {needed} one is needed: {'; '.join(reasons)}")
+
+
+class NothingChanged(RegistryError):
+    """A version that differs from its baseline in nothing but its name."""
+
+    hint = "use the version there is; to give it another number on purpose, say 1.0.0, waive nothing-changed under change.waivers"
+
+    def __init__(self, version: str, baseline: str) -> None:
+        self.version, self.baseline = version, baseline
+        super().__init__(f"{version} is {baseline} under another name: nothing changed")
+
+
+class StaleJudgement(RegistryError):
+    """Between judging a version and publishing it, another one was published below it."""
+
+    hint = "check it again and publish it then"
+
+    def __init__(self, version: str, *, judged: str, now: str) -> None:
+        super().__init__(f"{version} was judged against {judged}, and now {now} stands below it")
+
+
+class CannotRun(RegistryError):
+    """A version that does not run on this machine."""
+
+    def __init__(self, name: str, reason: str, hint: str = "") -> None:
+        self.hint = hint
+        super().__init__(f"{name} does not load: {reason}")
 
 
 class MissingBlob(RegistryError, LookupError):

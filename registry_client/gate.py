@@ -1,62 +1,102 @@
-"""The semver gate at publish: the step that a version number declares against the step that its interface needs."""
+"""The semver gate: finds what a version must be compared with, compares, and hands down a judgement."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Protocol
 
-import msgspec
+from registry_client.compatibility.baselines import Baseline, Tags, baselines_of
+from registry_client.compatibility.behaviour import Behaviour, Precision, behaviour_changes
+from registry_client.compatibility.interface import Contract, gravest_first, interface_changes
+from registry_client.compatibility.judgement import Comparison, Judgement, declared_step, judge
+from registry_client.errors import UnknownFamily
+from registry_client.manifest import Manifest
+from registry_client.observing import Observed, Readable, Runs, observe, precision_of
+from registry_client.versions import ModelVersion
 
-from registry_client import compatibility
-from registry_client.compatibility import baseline_of, required_bump, version_changes
-from registry_client.errors import BumpTooSmall
-from registry_client.manifest import Change, Manifest
-from registry_client.versions import Bump, ModelVersion
 
-Step = Literal["major", "minor", "patch", "first"]
-_STEPS: dict[Bump, Step] = {Bump.PATCH: "patch", Bump.MINOR: "minor", Bump.MAJOR: "major"}
+class Registry(Protocol):
+    """What the gate reads of a registry; raises as `RegistryClient` does."""
+
+    def versions(self, family: str) -> Sequence[ModelVersion]:
+        """A family's versions."""
+        ...
+
+    def manifest(self, family: str, version: str) -> Manifest:
+        """One version's manifest."""
+        ...
+
+    def fetch(self, family: str, version: str) -> Readable:
+        """One version with its files, verified."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
-    """A version that may be published: the change as the manifest shall tell it, and what its author should know."""
+class Seen:
+    """What two versions showed beside each other; nothing of it is known where only manifests were read."""
 
-    change: Change
-    warnings: tuple[str, ...] = ()
+    behaviour: Behaviour | None = None
+    precision: Precision | None = None
 
 
-def judge(manifest: Manifest, published: Sequence[ModelVersion], read: Callable[[str, str], Manifest]) -> Judgement:
-    """Compare a version with the greatest release below it. Raises `BumpTooSmall` with every rule that was broken.
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """A judgement, and what was observed on the way to it."""
 
-    Rules that the author waived do not count; they stay in the manifest with their reason.
-    """
-    baseline = baseline_of(manifest.model_version, published)
-    if baseline is None:
-        return Judgement(msgspec.structs.replace(manifest.change, declared="first", computed_min="first"))
-    declared = manifest.model_version.bump_from(baseline)
-    changes = version_changes(read(manifest.family, str(baseline)), manifest)
-    needed = required_bump(_not_waived(manifest, changes))
-    if declared < needed:
-        reasons = tuple(change.text for change in _not_waived(manifest, changes) if change.needs > declared)
-        raise BumpTooSmall(manifest.version, str(baseline), declared=_STEPS[declared], needed=_STEPS[needed], reasons=reasons)
-    change = msgspec.structs.replace(
-        manifest.change,
-        declared=_STEPS[declared],
-        computed_min=_STEPS.get(needed, "patch"),
-        interface_diff=tuple(f"{change.rule}: {change.text}" for change in changes),
+    judgement: Judgement
+    observed: Observed
+
+
+class Gate:
+    """Judges versions against those of one registry."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+
+    def baselines(self, family: str, version: ModelVersion, tags: Tags | None = None) -> tuple[Baseline, ...]:
+        """What a version is judged against."""
+        return baselines_of(version, self._published(family), tags or {})
+
+    def judge(self, manifest: Manifest) -> Judgement:
+        """Judge by what the manifests tell: the interface, and whether anything changed. Runs nothing, reads no other file."""
+        found = self.baselines(manifest.family, manifest.model_version)
+        manifests = [self._registry.manifest(manifest.family, str(baseline.version)) for baseline in found]
+        return judge(manifest, [compare(baseline, old, manifest, Seen()) for baseline, old in zip(found, manifests, strict=True)])
+
+    def examine(self, version: Readable, runs: Runs, tags: Tags | None = None) -> Examined:
+        """Judge by running it and its baselines on this machine. Raises `CannotRun` when the version itself does not load."""
+        manifest = version.manifest
+        found = self.baselines(manifest.family, manifest.model_version, tags)
+        fetched = [self._registry.fetch(manifest.family, str(baseline.version)) for baseline in found]
+        observed = observe(version, fetched, runs)
+        seen = _seen(version, fetched, observed.behaviours)
+        comparisons = [
+            compare(baseline, each.manifest, manifest, seen[each.manifest.version]) for baseline, each in zip(found, fetched, strict=True)
+        ]
+        return Examined(judge(manifest, comparisons), observed)
+
+    def _published(self, family: str) -> Sequence[ModelVersion]:
+        try:
+            return self._registry.versions(family)
+        except UnknownFamily:
+            return ()
+
+
+def compare(baseline: Baseline, other: Manifest, manifest: Manifest, seen: Seen) -> Comparison:
+    """Set a version beside a baseline: what changed from the lower version to the higher."""
+    old, new = sorted((other, manifest), key=lambda each: each.model_version)
+    return Comparison(
+        baseline=baseline,
+        digest=other.digest,
+        declared=declared_step(old.model_version, new.model_version),
+        interface=interface_changes(Contract.of(old), Contract.of(new)),
+        behaviour=gravest_first(tuple(behaviour_changes(old, new, seen.behaviour, seen.precision))),
+        was_run=seen.behaviour is not None,
     )
-    return Judgement(change, _warnings(manifest, baseline, declared, needed))
 
 
-def _not_waived(manifest: Manifest, changes: Sequence[compatibility.Change]) -> list[compatibility.Change]:
-    waived = {waiver.rule for waiver in manifest.change.waivers}
-    return [change for change in changes if change.rule not in waived]
-
-
-def _warnings(manifest: Manifest, baseline: ModelVersion, declared: Bump, needed: Bump) -> tuple[str, ...]:
-    found: list[str] = []
-    if declared is Bump.MAJOR and needed < Bump.MAJOR:
-        found.append(f"version: {manifest.version} is a major step from {baseline}, and nothing in the interface needs one")
-    said = manifest.change.declared
-    if said not in (None, _STEPS[declared]):
-        found.append(f"change.declared: it says {said}, but from {baseline} to {manifest.version} is a {_STEPS[declared]} step")
-    return tuple(found)
+def _seen(version: Readable, baselines: Sequence[Readable], behaviours: Mapping[str, Behaviour]) -> Mapping[str, Seen]:
+    found: dict[str, Seen] = {}
+    for baseline in baselines:
+        old, new = sorted((baseline, version), key=lambda each: each.manifest.model_version)
+        found[baseline.manifest.version] = Seen(behaviours[baseline.manifest.version], precision_of(old, new))
+    return found

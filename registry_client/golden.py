@@ -34,6 +34,7 @@ class _Line(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     request: dict[str, Any]
     response: dict[str, Any]
     tolerance: Tolerance = Tolerance()
+    slice: Annotated[str, msgspec.Meta(min_length=1, max_length=200)] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,8 @@ class GoldenExample:
     response: dict[str, Any]
     atol: float
     rtol: float
+    slice: str | None = None
+    """The part of all requests that this one stands for; evaluations name the same."""
 
     def differences(self, actual: object) -> list[str]:
         """How an answer to the request differs from the expected one; empty when it does not."""
@@ -75,7 +78,7 @@ def _parse_line(line: bytes, place: str) -> GoldenExample:
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
         hint = 'write {"name": ..., "request": {...}, "response": {...}, "tolerance": {"atol": 1e-4, "rtol": 1e-3}} on one line'
         raise InvalidBundle(place, str(error), hint) from error
-    return GoldenExample(read.name, read.request, read.response, read.tolerance.atol, read.tolerance.rtol)
+    return GoldenExample(read.name, read.request, read.response, read.tolerance.atol, read.tolerance.rtol, read.slice)
 
 
 def differences(expected: object, actual: object, atol: float, rtol: float, *, most: int = MOST_DIFFERENCES) -> list[str]:

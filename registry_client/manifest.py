@@ -147,6 +147,13 @@ class Labels(Node, frozen=True, kw_only=True):
     policy: Literal["closed", "extensible"] = "closed"
 
 
+class Wire(StrEnum):
+    """A form in which callers speak: plain JSON by names, or tensors that name their datatype and shape."""
+
+    JSON = "json"
+    TENSOR = "tensor"
+
+
 class Interface(Node, frozen=True, kw_only=True):
     """The external contract: what a caller sends and gets, before `pre` and after `post`."""
 
@@ -158,6 +165,13 @@ class Interface(Node, frozen=True, kw_only=True):
     labels: Labels | None = None
     score_kind: str | None = None
     unknown_inputs: Literal["reject", "ignore"] = "reject"
+    wires: Annotated[tuple[Wire, ...], msgspec.Meta(min_length=1)] | msgspec.UnsetType = msgspec.UNSET
+    """What callers are promised; left out, both. Unset fields stay out of the canonical form, so older manifests keep their digest."""
+
+    @property
+    def promised(self) -> frozenset[Wire]:
+        """The wires that callers may use."""
+        return frozenset(Wire) if self.wires is msgspec.UNSET else frozenset(self.wires)
 
 
 class Dataset(Node, frozen=True, kw_only=True):
@@ -198,14 +212,25 @@ class Waiver(Node, frozen=True, kw_only=True):
     by: str
 
 
+Step = Literal["major", "minor", "patch", "first"]
+
+
 class Change(Node, frozen=True, kw_only=True):
     """The declared bump and what was computed of the real one."""
 
-    declared: Literal["major", "minor", "patch", "first"] | None = None
-    computed_min: Literal["major", "minor", "patch", "first"] | None = None
+    declared: Step | None = None
+    computed_min: Step | None = None
     interface_diff: tuple[str, ...] = ()
+    """Each the id of a rule, a colon and a sentence."""
     behaviour: str | None = None
+    """What changed, in the author's words."""
     waivers: tuple[Waiver, ...] = ()
+    slices: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
+    """Slices of the golden examples that the author declared, before anything ran, to be answered differently."""
+    behaviour_diff: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
+    """As `interface_diff`, of what both versions answered; unset where they were not run."""
+    compared_with: tuple[Predecessor, ...] | msgspec.UnsetType = msgspec.UNSET
+    """The versions that it was judged against."""
 
 
 class Slo(Node, frozen=True, kw_only=True):
@@ -247,6 +272,8 @@ class Manifest(Node, frozen=True, kw_only=True):
     serving: Serving = Serving()
     licenses: tuple[str, ...] = ()
     docs: str = ""
+    behaviour_sha256: Sha256 | msgspec.UnsetType = msgspec.UNSET
+    """What answers, and nothing that only describes it: the graph without its words, the components, the lock."""
 
     def __post_init__(self) -> None:
         """Refuse a manifest that contradicts itself."""
@@ -327,6 +354,28 @@ def component_digest(component: dict[str, Any], file_digests: dict[str, str]) ->
     """The identity of a component: sha256 of its kind, name, version, entry, config and each file's digest."""
     identity = {key: component.get(key) for key in ("name", "version", "kind", "entry", "config")}
     return hashlib.sha256(rfc8785.dumps({**identity, "files": file_digests})).hexdigest()
+
+
+def behaviour_digest(manifest: Manifest, graph: str) -> str:
+    """The identity of what answers; `graph`: the digest of what the model computes. Names, words and figures are left out."""
+    digests = {artifact.path: artifact.sha256 for artifact in manifest.artifacts}
+    pipeline = manifest.pipeline
+    identity = {
+        "graph": graph,
+        "weights": {artifact.path: artifact.sha256 for artifact in manifest.of_role(Role.WEIGHTS)},
+        "pre": _what_runs(pipeline.pre, digests),
+        "post": _what_runs(pipeline.post, digests),
+        "lock": None if pipeline.lock is None else [pipeline.lock.python, pipeline.lock.sha256],
+        "providers": list(manifest.serving.providers),
+    }
+    return hashlib.sha256(rfc8785.dumps(identity)).hexdigest()
+
+
+def _what_runs(component: Component | None, digests: dict[str, str]) -> dict[str, Any] | None:
+    if component is None:
+        return None
+    files = {path: digests[path] for path in component.files}
+    return {"kind": component.kind.value, "entry": component.entry, "config": component.config, "files": files}
 
 
 def _refuse_duplicates(field: str, names: list[str]) -> None:

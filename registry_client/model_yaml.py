@@ -3,12 +3,14 @@
 import re
 from collections.abc import Hashable
 from datetime import datetime
+from difflib import get_close_matches
 from typing import Any, Literal
 
 import msgspec
 import yaml
 from yaml.constructor import ConstructorError
 
+from registry_client.compatibility.rules import RULE_IDS
 from registry_client.errors import InvalidBundle, InvalidVersion
 from registry_client.manifest import (
     BundlePath,
@@ -70,6 +72,7 @@ class AuthoredChange(Node, frozen=True, kw_only=True):
     declared: Literal["major", "minor", "patch", "first"] | None = None
     behaviour: str | None = None
     waivers: tuple[Waiver, ...] = ()
+    slices: tuple[str, ...] = ()
 
 
 class ModelYaml(Node, frozen=True, kw_only=True):
@@ -109,6 +112,8 @@ def parse_model_yaml(text: bytes) -> ModelYaml:
         _check_time(authored.created_at)
     for place, component in authored.pipeline.components:
         _check_component(place, component)
+    for at, waiver in enumerate(authored.change.waivers):
+        _check_waiver(f"change.waivers[{at}]", waiver)
     return authored
 
 
@@ -117,6 +122,16 @@ def _check_version(field: str, text: str) -> None:
         ModelVersion.parse(text)
     except InvalidVersion as error:
         raise InvalidBundle(field, str(error), error.hint) from error
+
+
+def _check_waiver(place: str, waiver: Waiver) -> None:
+    if waiver.rule not in RULE_IDS:
+        near = get_close_matches(waiver.rule, sorted(RULE_IDS), n=1)
+        hint = f"did you mean {near[0]}?" if near else "docs/semver-rules.md lists the rules"
+        raise InvalidBundle(field=f"{place}.rule", reason=f"the gate has no rule {waiver.rule[:80]!r}", hint=hint)
+    for field, text in (("reason", waiver.reason), ("by", waiver.by)):
+        if not text.strip():
+            raise InvalidBundle(field=f"{place}.{field}", reason="is empty", hint="a rule is set aside by somebody, for a reason")
 
 
 def _check_time(text: str) -> None:

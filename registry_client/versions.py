@@ -88,6 +88,13 @@ class ModelVersion:
             return Bump.MINOR if new.major == 0 else Bump.PATCH
         return Bump.NONE if new.prerelease == old.prerelease else Bump.PATCH
 
+    def after(self, bump: Bump) -> str:
+        """The next release that declares such a step; under 0.y.z MAJOR raises y, and anything less raises z."""
+        major, minor, patch = self.core
+        if bump is Bump.MAJOR:
+            return f"{major + 1}.0.0" if major else f"0.{minor + 1}.0"
+        return f"{major}.{minor + 1}.0" if major and bump is Bump.MINOR else f"{major}.{minor}.{patch + 1}"
+
 
 _NUMBER = r"(0|[1-9][0-9]*)"
 _RANGE = re.compile(rf"([\^~]?){_NUMBER}(?:\.(?:(x)|{_NUMBER}(?:\.(?:(x)|{_NUMBER}(-[0-9A-Za-z.-]+)?))?))?")

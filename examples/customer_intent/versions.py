@@ -36,6 +36,8 @@ class Release:
     behaviour: str
     docs: str
     supersedes: str | None = None
+    slices: tuple[str, ...] = ()
+    """Parts of the requests that it is declared to answer otherwise than the version before."""
 
     @property
     def post(self) -> Json:
@@ -81,6 +83,7 @@ def _capitals_fix(model: Trained) -> Release:
         behaviour=f"differs only on the slice {CAPITALS}: text is lower-cased first",
         docs="The model of 2.4.0, byte for byte, behind a preprocessing that lower-cases the text.",
         supersedes="2.4.0",
+        slices=(CAPITALS,),
     )
 
 
@@ -118,10 +121,11 @@ def _golden(release: Release, data: Utterances) -> list[Json]:
     answers = release.model.labels(release.preparation(data.texts))
     right = [text for text, answer, intent in zip(data.texts, answers, data.intents, strict=True) if answer == intent]
     by_intent = {release.model.labels([text])[0]: text for text in reversed(right)}
-    named = [(intent, by_intent[intent]) for intent in TAXONOMY]
+    examples = [_golden_example(release.model, release.preparation, intent, by_intent[intent]) for intent in TAXONOMY]
     if release.preparation.lowercases:
-        named.append((f"{TAXONOMY[0]} in capitals", by_intent[TAXONOMY[0]].upper()))
-    return [_golden_example(release.model, release.preparation, name, text) for name, text in named]
+        shouted = _golden_example(release.model, release.preparation, f"{TAXONOMY[0]} in capitals", by_intent[TAXONOMY[0]].upper())
+        examples.append({**shouted, "slice": CAPITALS})
+    return examples
 
 
 def _golden_example(model: Trained, preparation: Preparation, name: str, text: str) -> Json:
@@ -150,7 +154,11 @@ def _description(release: Release, data: Utterances, measured: list[Json]) -> Js
             "training_run": "python -m examples.train",
         },
         "evaluation": measured,
-        "change": {"declared": release.declared, "behaviour": release.behaviour},
+        "change": {
+            "declared": release.declared,
+            "behaviour": release.behaviour,
+            **({"slices": list(release.slices)} if release.slices else {}),
+        },
         "serving": {"runtime": {"onnxruntime": ">=1.20"}, "cpu": 1, "max_batch": 64},
         "licenses": ["Apache-2.0"],
     }

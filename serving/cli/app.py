@@ -101,7 +101,8 @@ def main_options(
     ] = False,
 ) -> None:
     """Keep the global options for the commands."""
-    ctx.obj = Globals(admin, actor or user_name())
+    source = ctx.get_parameter_source("admin")
+    ctx.obj = Globals(admin, actor or user_name(), is_admin_named=source is not None and source.name != "DEFAULT")
 
 
 def build() -> typer.Typer:

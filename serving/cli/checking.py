@@ -1,9 +1,7 @@
 """Judging a bundle before it is published: does it load, does it answer its golden examples, does its version number tell the truth."""
 
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import redirect_stdout
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -12,16 +10,18 @@ from registry_client.backends.files import FilesBackend
 from registry_client.bundle import Bundle, load_bundle
 from registry_client.cache import Cache
 from registry_client.client import Published, RegistryClient
-from registry_client.compatibility import baseline_of
-from registry_client.errors import BumpTooSmall, RegistryError, UnknownFamily
-from registry_client.gate import judge
-from registry_client.golden import GoldenExample, parse_golden
-from registry_client.manifest import Role
+from registry_client.compatibility.baselines import Tags
+from registry_client.compatibility.judgement import Judgement, waived
+from registry_client.errors import CannotRun, RegistryError, UnknownFamily
+from registry_client.gate import Gate
+from registry_client.observing import golden_examples, observe
 from registry_client.versions import ModelVersion
+from serving.cli.answering import run_version
+from serving.cli.commands import Session
+from serving.cli.configuring import read_settings
 from serving.cli.failures import BundleRefused, NotFound
-from serving.dataplane.engine import open_engine
-from serving.dataplane.faults import LoadFailed
-from serving.dataplane.golden_run import run_golden
+from serving.cli.judging import judgement_document
+from serving.cli.tagging import tags_of
 
 
 class Level(StrEnum):
@@ -43,18 +43,33 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What was found out about a bundle, and which published version it was compared with."""
+    """What was found out about a bundle. `judgement`: the gate's, unless the version is published already or does not load."""
 
     bundle: Bundle
     findings: tuple[Finding, ...]
     golden: int
     """Examples that were run."""
-    predecessor: ModelVersion | None
+    judgement: Judgement | None = None
 
     @property
     def fault(self) -> Finding | None:
         """The first finding that forbids publishing."""
         return next((finding for finding in self.findings if finding.level is Level.ERROR), None)
+
+    @property
+    def predecessor(self) -> ModelVersion | None:
+        """The version that it was compared with first."""
+        line = None if self.judgement is None else self.judgement.line
+        return None if line is None else line.baseline.version
+
+    def refuse(self, directory: Path) -> None:
+        """Raise `BundleRefused` unless it may be published."""
+        if self.fault is not None:
+            raise BundleRefused(directory, self.fault.text, self.fault.hint)
+
+    def warned(self, text: str) -> "Verdict":
+        """The same with one more warning."""
+        return replace(self, findings=(Finding(Level.WARNING, text), *self.findings))
 
     def document(self) -> dict[str, Any]:
         """The verdict as JSON."""
@@ -66,7 +81,19 @@ class Verdict:
             "golden_examples": self.golden,
             "compared_with": None if self.predecessor is None else str(self.predecessor),
             "findings": [{"level": finding.level.value, "text": finding.text} for finding in self.findings],
+            "gate": None if self.judgement is None else judgement_document(manifest, self.judgement),
         }
+
+
+def check_directory(session: Session, directory: Path, data: Path | None, registry: Path | None) -> tuple[Verdict, RegistryClient]:
+    """Judge the bundle in a directory by the registry that is named, and by the tags of the listener that is named."""
+    settings = read_settings(data=data, registry=registry)
+    client = registry_at(settings.registry_path, settings.data / "cache")
+    with session.output.progress(f"checking {directory}"):
+        bundle = read_bundle(directory)
+        tags, unknown = tags_of(session, bundle.manifest.family)
+        verdict = judge_bundle(bundle, client, tags)
+    return (verdict.warned(unknown) if unknown else verdict), client
 
 
 def registry_at(path: Path, cache: Path) -> RegistryClient:
@@ -85,30 +112,28 @@ def read_bundle(directory: Path) -> Bundle:
         raise BundleRefused(directory, str(error), error.hint) from error
 
 
-def judge_bundle(bundle: Bundle, registry: RegistryClient) -> Verdict:
-    """Load it, run its golden examples, and compare its interface with that of the version before it."""
-    examples = _golden_examples(bundle)
-    published = _published(registry, bundle.manifest.family)
-    findings = (
-        *(Finding(Level.WARNING, warning) for warning in bundle.warnings),
-        *_answers(bundle, examples),
-        *_gate(bundle, published, registry),
-    )
-    return Verdict(bundle, findings, len(examples), baseline_of(bundle.manifest.model_version, published))
+def judge_bundle(bundle: Bundle, registry: RegistryClient, tags: Tags | None = None) -> Verdict:
+    """Load it, run its golden examples, and compare it with the version below it and with those in `tags`."""
+    written = tuple(Finding(Level.WARNING, warning) for warning in bundle.warnings)
+    try:
+        if bundle.manifest.model_version in _published(registry, bundle.manifest.family):
+            return _again(bundle, written)
+        examined = Gate(registry).examine(bundle, run_version, tags)
+    except CannotRun as error:
+        unloaded = Finding(Level.ERROR, str(error), error.hint)
+        return Verdict(bundle, (*written, unloaded), 0)
+    observed, judgement = examined.observed, examined.judgement
+    findings = (*written, *_wrong(observed.failures), *_gate(bundle, judgement))
+    return Verdict(bundle, findings, observed.examples, judgement)
 
 
-def publish_bundle(bundle: Bundle, registry: RegistryClient, directory: Path) -> Published:
+def publish_bundle(bundle: Bundle, registry: RegistryClient, directory: Path, judgement: Judgement | None = None) -> Published:
     """Publish it. Raises `BundleRefused`, for one when other bytes have the version."""
     try:
-        return registry.publish(bundle)
+        return registry.publish(bundle, judgement)
     except (RegistryError, OSError) as error:
         hint = str(getattr(error, "hint", "")) or "check the registry's directory"
         raise BundleRefused(directory, str(error), hint) from error
-
-
-def _golden_examples(bundle: Bundle) -> Sequence[GoldenExample]:
-    paths = [artifact.path for artifact in bundle.manifest.of_role(Role.GOLDEN)]
-    return [example for path in paths for example in parse_golden(bundle.files[path].read_bytes(), path)]
 
 
 def _published(registry: RegistryClient, family: str) -> Sequence[ModelVersion]:
@@ -118,30 +143,23 @@ def _published(registry: RegistryClient, family: str) -> Sequence[ModelVersion]:
         return ()
 
 
-def _answers(bundle: Bundle, examples: Sequence[GoldenExample]) -> Iterator[Finding]:
-    path_of: Callable[[str], Path] = bundle.files.__getitem__
-    # stdout is for the verdict; what the engine logs and what a component prints is not.
-    with redirect_stdout(sys.stderr):
-        try:
-            engine = open_engine(bundle.manifest, path_of)
-        except LoadFailed as error:
-            yield Finding(
-                Level.ERROR, f"it does not load: {error}", error.hint or "check the model, its pre- and postprocessing, and interface"
-            )
-            return
-        failures = run_golden(engine, examples)
+def _again(bundle: Bundle, written: tuple[Finding, ...]) -> Verdict:
+    """Of a version that is published already: it must still load and answer, and needs no judgement."""
+    known = Finding(Level.NOTE, f"{bundle.manifest.version} is published already; the same bytes again change nothing")
+    failures = observe(bundle, (), run_version).failures
+    return Verdict(bundle, (*written, *_wrong(failures), known), len(golden_examples(bundle)))
+
+
+def _wrong(failures: Sequence[str]) -> Iterator[Finding]:
     for failure in failures:
         yield Finding(Level.ERROR, failure, "correct the pipeline, or the expected answer in the golden examples")
 
 
-def _gate(bundle: Bundle, published: Sequence[ModelVersion], registry: RegistryClient) -> Iterator[Finding]:
-    if bundle.manifest.model_version in published:
-        yield Finding(Level.NOTE, f"{bundle.manifest.version} is published already; the same bytes again change nothing")
-        return
-    try:
-        judgement = judge(bundle.manifest, published, registry.manifest)
-    except BumpTooSmall as error:
-        yield Finding(Level.ERROR, str(error), error.hint)
-        return
+def _gate(bundle: Bundle, judgement: Judgement) -> Iterator[Finding]:
+    if judgement.forbids is not None:
+        yield Finding(Level.ERROR, str(judgement.forbids), judgement.forbids.hint)
     yield from (Finding(Level.WARNING, warning) for warning in judgement.warnings)
-    yield from (Finding(Level.NOTE, change) for change in judgement.change.interface_diff)
+    for comparison in judgement.comparisons:
+        for change in comparison.changes:
+            aside = ", waived" if waived(bundle.manifest, change) else ""
+            yield Finding(Level.NOTE, f"since {comparison.baseline}: {change}{aside}")

@@ -17,9 +17,7 @@ from serving.cli.output import Output
 DEFAULT_ADMIN = "http://127.0.0.1:8081"
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print the answer as one JSON document.", show_default=False)]
-AdminUrl = Annotated[
-    str | None, typer.Option("--admin", metavar="URL", help="The admin listener, if not the usual one.", show_default=False)
-]
+ADMIN_HELP = "The admin listener, if not the usual one."
 FamilyName = Annotated[str, typer.Argument(metavar="FAMILY", help="The model family, e.g. digits.")]
 VersionName = Annotated[str, typer.Argument(metavar="VERSION", help="The version, e.g. 1.1.0.")]
 
@@ -30,6 +28,8 @@ class Globals:
 
     admin: str
     actor: str
+    is_admin_named: bool = False
+    """Whether somebody named the listener, by option or environment; otherwise it is the usual one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,7 @@ class Session:
     admin: str
     actor: str
     output: Output
+    is_admin_named: bool = False
 
     def client(self) -> AdminClient:
         """Open the way to the admin listener; use it in a `with`."""
@@ -54,24 +55,26 @@ def user_name() -> str:
     return re.sub(r"[^A-Za-z0-9._@-]", "-", name).lstrip("-._@") or "operator"
 
 
-def add_command(app: typer.Typer, function: Callable[..., None], *, panel: str, remote: bool = True) -> None:
+def add_command(app: typer.Typer, function: Callable[..., None], *, panel: str, remote: bool = True, admin_help: str = ADMIN_HELP) -> None:
     """Make `function(session, ...)` a command of its name. `remote`: it talks to the admin listener, so it takes --admin too."""
 
     def run(ctx: typer.Context, *, json_output: bool = False, admin: str | None = None, **parameters: Any) -> None:  # noqa: ANN401 - the function's own
         given = ctx.obj if isinstance(ctx.obj, Globals) else Globals(DEFAULT_ADMIN, user_name())
-        function(Session(admin or given.admin, given.actor, Output(as_json=json_output)), **parameters)
+        named = given.is_admin_named or admin is not None
+        function(Session(admin or given.admin, given.actor, Output(as_json=json_output), named), **parameters)
 
-    run.__signature__ = _signature(function, remote=remote)  # type: ignore[attr-defined] # typer reads it
+    run.__signature__ = _signature(function, admin_help if remote else None)  # type: ignore[attr-defined] # typer reads it
     run.__annotations__ = {}
     run.__doc__ = function.__doc__
     app.command(function.__name__, rich_help_panel=panel, epilog=EXIT_CODES)(run)
 
 
-def _signature(function: Callable[..., None], *, remote: bool) -> inspect.Signature:
+def _signature(function: Callable[..., None], admin_help: str | None) -> inspect.Signature:
     own = list(inspect.signature(function).parameters.values())[1:]
     keyword = inspect.Parameter.KEYWORD_ONLY
     shared = [inspect.Parameter("json_output", keyword, default=False, annotation=JsonFlag)]
-    if remote:
-        shared.append(inspect.Parameter("admin", keyword, default=None, annotation=AdminUrl))
+    if admin_help is not None:
+        option = Annotated[str | None, typer.Option("--admin", metavar="URL", help=admin_help, show_default=False)]
+        shared.append(inspect.Parameter("admin", keyword, default=None, annotation=option))
     context = inspect.Parameter("ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
     return inspect.Signature([context, *own, *shared])

@@ -184,12 +184,19 @@ def _remark(version: Json) -> str:
 
 def render_verdict(verdict: Json) -> RenderableType:
     """What was found out about a bundle."""
-    compared = verdict["compared_with"] or "nothing: it is the first"
+    gate = verdict["gate"]
+    compared = [_baseline(one) for one in gate["comparisons"]] if gate else []
     pairs: list[tuple[str, object]] = [
         ("bundle", f"{verdict['family']}@{verdict['version']}"),
         ("golden", f"{plural(verdict['golden_examples'], 'example')} run"),
-        ("compared with", compared),
+        ("compared with", ", ".join(compared) or ("nothing: it is the first" if gate else "nothing")),
     ]
+    if gate and compared:
+        pairs.append(("step", f"{gate['declared']} declared, {gate['needed']} needed"))
     pairs += [(finding["level"], finding["text"]) for finding in verdict["findings"]]
     pairs.append(("verdict", "may be published" if verdict["ok"] else "cannot be published"))
     return facts(pairs)
+
+
+def _baseline(comparison: Json) -> str:
+    return f"{comparison['version']} ({', '.join(comparison['tags'])})" if comparison["tags"] else str(comparison["version"])

@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from registry_client.manifest import Manifest, TensorSpec
+from registry_client.manifest import Manifest, TensorSpec, Wire
 from serving.dataplane.batching import grouped, joined, parted, slices
 from serving.dataplane.codec_v2 import InferCodec
 from serving.dataplane.comparison import Outcome, compare
@@ -39,6 +39,7 @@ class VersionEngine:
         self._inflate_cap = inflate_cap
         self._infer = InferCodec(contract, model_name=manifest.family, model_version=manifest.version)
         self._plain = PlainCodec(contract)
+        self._takes_tensors = Wire.TENSOR in manifest.interface.promised
         self._metadata = _metadata(manifest)
 
     def metadata(self) -> bytes:
@@ -75,6 +76,9 @@ class VersionEngine:
         body = call.body if call.encoding is Encoding.IDENTITY else inflate(call.body, call.encoding, cap=self._inflate_cap)
         match call.kind:
             case CallKind.INFER:
+                if not self._takes_tensors:
+                    msg = f"{self._name} does not promise the tensor wire: send plain JSON to the predict call"
+                    raise NotSupported(msg)
                 return self._infer.decode(body, call.json_length)
             case CallKind.PREDICT:
                 return self._plain.decode(body)

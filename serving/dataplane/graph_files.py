@@ -4,8 +4,8 @@ import posixpath
 from collections.abc import Callable
 from pathlib import Path
 
+from registry_client.graphs import NotAGraph, read_graph
 from registry_client.manifest import Manifest
-from serving.dataplane.external_data import NotAGraph, external_locations
 from serving.dataplane.faults import LoadFailed
 from serving.dataplane.session import GraphSession, open_graph
 
@@ -30,7 +30,7 @@ def open_verified_graph(manifest: Manifest, path: str, path_of: Callable[[str], 
 
 def _locations(file: Path, label: str) -> frozenset[str]:
     try:
-        return external_locations(file)
+        return read_graph(file).external
     except FileNotFoundError as error:
         reason = f"{label}: its file is not there"
         raise LoadFailed(reason) from error

@@ -17,6 +17,7 @@ pipeline:
   pre:  {{name: digits-pre, version: 1.1.0, kind: declarative, config: {{steps: [{{op: scale, tensor: pixels, multiply: 0.0625}}]}}}}
   post: {{name: digits-post, version: 1.0.0, kind: python, entry: "post:build", files: [post.py]}}
   lock: {{python: "3.11", requirements: requirements.lock}}
+docs: Release {version}.
 interface:
   inputs: [{{name: pixels, datatype: FP32, shape: [-1, 64]}}]
   outputs: [{{name: probabilities, datatype: FP32, shape: [-1, 2], by_label: true}}]

@@ -38,7 +38,7 @@ def publish(directory: Path, registry: RegistryClient) -> Entry:
     verdict = examine(directory, registry)
     if verdict.fault is not None:
         raise BundleRefused(directory, verdict.fault.text, verdict.fault.hint)
-    published = publish_bundle(verdict.bundle, registry, directory)
+    published = publish_bundle(verdict.bundle, registry, directory, verdict.judgement)
     manifest = verdict.bundle.manifest
     return Entry(f"{manifest.family}@{manifest.version}", published.manifest_digest, verdict.golden, manifest.change.behaviour or "")
 

@@ -1,11 +1,19 @@
 import json
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 from benchmarks.tiny import write_bundle
 from registry_client.backends.files import FilesBackend
+from registry_client.versions import ModelVersion
+from serving.core.routing import Target
+from serving.ports import LoadState, LoadStatus
+from tests.fakes.admin import AdminWorld
+from tests.fakes.registry import digest_of
 from tests.fakes.terminal import Terminal, says_why
+from tests.unit.registry_client.sketches import Linear
 
 TERMINAL = Terminal("")
 
@@ -116,3 +124,127 @@ def test_a_folder_that_is_not_there_is_not_found(tmp_path: Path, command: str) -
 
     assert result.exit_code == 4
     assert says_why(result.stderr)
+
+
+# --- the semver gate ------------------------------------------------------------------------------------------------
+
+
+def publish_as(terminal: Terminal, sketch: Linear, version: str, tmp_path: Path) -> None:
+    result = terminal.run("publish", str(sketch.write(tmp_path / version, version)), "--data", str(tmp_path / "data"))
+    assert result.exit_code == 0, result.stderr
+
+
+def checked(terminal: Terminal, sketch: Linear, version: str, tmp_path: Path, *options: str) -> tuple[int, Any, str]:
+    result = terminal.run(
+        "check", str(sketch.write(tmp_path / f"new-{version}", version)), "--data", str(tmp_path / "data"), "--json", *options
+    )
+    return result.exit_code, json.loads(result.stdout), result.stderr
+
+
+def test_a_retrained_model_under_a_patch_is_refused_with_its_rule_and_a_version_that_would_do(tmp_path: Path) -> None:
+    # given
+    publish_as(TERMINAL, Linear(), "1.0.0", tmp_path)
+
+    # when
+    code, document, stderr = checked(TERMINAL, Linear(bias=np.zeros(3)), "1.0.1", tmp_path)
+
+    # then
+    assert code == 1
+    assert says_why(stderr)
+    gate = document["gate"]
+    assert (document["ok"], gate["declared"], gate["needed"], gate["allowed"], gate["suggested"]) == (
+        False,
+        "patch",
+        "minor",
+        False,
+        "1.1.0",
+    )
+    [comparison] = gate["comparisons"]
+    assert [(change["rule"], change["needs"], change["waived"]) for change in comparison["changes"]] == [("golden-differs", "minor", False)]
+
+
+def test_publishing_a_bump_that_says_too_little_is_refused(tmp_path: Path) -> None:
+    publish_as(TERMINAL, Linear(), "1.0.0", tmp_path)
+
+    bundle = Linear(bias=np.zeros(3)).write(tmp_path / "new", "1.0.1")
+    result = TERMINAL.run("publish", str(bundle), "--data", str(tmp_path / "data"))
+
+    assert result.exit_code == 1
+    assert "hint: publish it as 1.1.0" in result.stderr
+    assert sorted(FilesBackend(tmp_path / "data" / "registry").versions("sketch")) == ["1.0.0"]
+
+
+def test_a_waived_rule_is_published_and_told(tmp_path: Path) -> None:
+    # given
+    publish_as(TERMINAL, Linear(), "1.0.0", tmp_path)
+    waiver = {"rule": "golden-differs", "reason": "the old answers were wrong", "by": "ada"}
+
+    # when
+    new = Linear(bias=np.zeros(3), description={"change": {"waivers": [waiver]}})
+    code, document, _ = checked(TERMINAL, new, "1.0.1", tmp_path)
+
+    # then
+    assert code == 0
+    assert document["gate"]["waivers"] == [waiver]
+    assert [change["waived"] for change in document["gate"]["comparisons"][0]["changes"]] == [True]
+
+
+def test_a_waiver_of_a_rule_that_does_not_exist_is_refused_with_the_one_that_is_near(tmp_path: Path) -> None:
+    bundle = Linear(description={"change": {"waivers": [{"rule": "golden-difers", "reason": "x", "by": "ada"}]}}).write(
+        tmp_path / "b", "1.0.0"
+    )
+
+    result = TERMINAL.run("check", str(bundle), "--data", str(tmp_path / "data"))
+
+    assert result.exit_code == 1
+    assert "did you mean golden-differs?" in result.stderr
+
+
+@pytest.mark.parametrize("missing", ["reason", "by"])
+def test_a_waiver_needs_a_person_and_a_reason(tmp_path: Path, missing: str) -> None:
+    waiver = {"rule": "golden-differs", "reason": "known", "by": "ada", missing: " "}
+    bundle = Linear(description={"change": {"waivers": [waiver]}}).write(tmp_path / "b", "1.0.0")
+
+    result = TERMINAL.run("check", str(bundle), "--data", str(tmp_path / "data"))
+
+    assert result.exit_code == 1
+    assert f"change.waivers[0].{missing}: is empty" in result.stderr
+
+
+def test_a_slice_that_no_golden_example_stands_for_is_refused(tmp_path: Path) -> None:
+    bundle = Linear(description={"change": {"slices": ["capitals"]}}).write(tmp_path / "b", "1.0.0")
+
+    result = TERMINAL.run("check", str(bundle), "--data", str(tmp_path / "data"))
+
+    assert result.exit_code == 1
+    assert "no golden example is of the slice 'capitals'" in result.stderr
+
+
+async def test_versions_tagged_at_the_named_listener_are_compared_with_too(world: AdminWorld, terminal: Terminal, tmp_path: Path) -> None:
+    # given: 1.1.0 dropped an output by waiver and was never used; production is still 1.0.0
+    for version in ("1.0.0", "1.1.0"):
+        world.registry.publish("sketch", version)
+    world.state.board = (LoadStatus(Target("sketch", ModelVersion.parse("1.0.0"), digest_of("sketch", "1.0.0")), LoadState.READY, "", 1),)
+    terminal.run("promote", "sketch", "1.0.0")
+    publish_as(TERMINAL, Linear(), "1.0.0", tmp_path)
+    publish_as(TERMINAL, Linear(bias=np.zeros(3)), "1.1.0", tmp_path)
+
+    # when: a patch of 1.1.0, which for those who use 1.0.0 is a minor step
+    patch = Linear(bias=np.zeros(3), words="words")
+    alone = checked(TERMINAL, patch, "1.1.1", tmp_path / "alone-of", "--data", str(tmp_path / "data"))
+    beside = checked(terminal, patch, "1.1.1", tmp_path, "--data", str(tmp_path / "data"))
+
+    # then
+    assert [one["version"] for one in alone[1]["gate"]["comparisons"]] == ["1.1.0"]
+    assert [(one["version"], one["tags"], one["declared"]) for one in beside[1]["gate"]["comparisons"]] == [
+        ("1.1.0", [], "patch"),
+        ("1.0.0", ["production"], "minor"),
+    ]
+    assert (alone[0], beside[0]) == (0, 0)
+
+
+def test_a_named_listener_that_does_not_answer_is_a_warning_not_a_failure(tmp_path: Path) -> None:
+    code, document, _ = checked(TERMINAL, Linear(), "1.0.0", tmp_path, "--admin", "http://127.0.0.1:9")
+
+    assert code == 0
+    assert any("which versions are tagged is not known" in finding["text"] for finding in document["findings"])

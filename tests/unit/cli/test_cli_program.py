@@ -21,8 +21,10 @@ REMOTE = [
     "tag",
     "untag",
     "predict",
+    "publish",
+    "check",
 ]
-COMMANDS = ["serve", "demo", "publish", "check", *REMOTE]
+COMMANDS = ["serve", "demo", *REMOTE]
 
 
 @pytest.mark.parametrize("command", COMMANDS)

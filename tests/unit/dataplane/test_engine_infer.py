@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper
 
-from registry_client.manifest import Datatype, Interface
+from registry_client.manifest import Datatype, Interface, Wire
 from serving.dataplane.engine import VersionEngine
 from serving.ports import NO_JSON_PART, Call, CallKind, Encoding, Failure
 from tests.unit.dataplane.bundles import (
@@ -17,6 +17,7 @@ from tests.unit.dataplane.bundles import (
     engine_of,
     error,
     identity_engine,
+    identity_graph,
     infer,
     linear_engine,
     predict,
@@ -351,3 +352,18 @@ def test_a_missing_input_is_named(tmp_path: Path) -> None:
 
     assert "input 'b' is missing" in error(v2)
     assert "input 'b' is missing" in error(plain)
+
+
+def test_a_version_that_promises_plain_json_only_refuses_tensors(tmp_path: Path) -> None:
+    # given
+    identity_graph(tmp_path / "model.onnx", Datatype.FP32, ["n", 4])
+    tensors = (spec("x", Datatype.FP32, (-1, 4)),), (spec("y", Datatype.FP32, (-1, 4)),)
+    engine = engine_of(tmp_path, Interface(inputs=tensors[0], outputs=tensors[1], wires=(Wire.JSON,)))
+
+    # when
+    refused, answered = engine.run([infer({"inputs": [tensor(ROW, [1, 4])]}), predict({"x": ROW})])
+
+    # then
+    assert refused.status == 501
+    assert "send plain JSON" in error(refused)
+    assert answer(answered) == {"y": ROW}

@@ -3,9 +3,9 @@ from pathlib import Path
 import pytest
 from onnx import TensorProto, helper, load_model, save_model
 
+from registry_client.graphs import NotAGraph, read_graph
 from registry_client.manifest import Datatype, Interface, Pipeline, Serving
 from serving.dataplane.engine import open_engine
-from serving.dataplane.external_data import NotAGraph, external_locations
 from serving.dataplane.faults import LoadFailed
 from tests.unit.dataplane.bundles import LINEAR, answer, declarative, engine_of, linear_graph, manifest, predict, spec, write_graph
 
@@ -137,11 +137,11 @@ def test_weights_hidden_in_a_subgraph_are_found(tmp_path: Path) -> None:
     nodes = [helper.make_node("If", ["flag"], ["y"], then_branch=inner, else_branch=inner)]
     path = write_graph(tmp_path / "model.onnx", nodes, [("flag", TensorProto.BOOL, [1])], [("y", TensorProto.FLOAT, [1])])
 
-    assert external_locations(path) == {"../outside.bin"}
+    assert read_graph(path).external == {"../outside.bin"}
 
 
 def test_a_graph_without_external_data_names_no_files(tmp_path: Path) -> None:
-    assert external_locations(linear_graph(tmp_path / "model.onnx")) == frozenset()
+    assert read_graph(linear_graph(tmp_path / "model.onnx")).external == frozenset()
 
 
 @pytest.mark.parametrize("cut", [1, 7, 30])
@@ -150,4 +150,4 @@ def test_a_truncated_graph_is_no_graph(tmp_path: Path, cut: int) -> None:
     (tmp_path / "cut.onnx").write_bytes(whole[:-cut])
 
     with pytest.raises(NotAGraph):
-        external_locations(tmp_path / "cut.onnx")
+        read_graph(tmp_path / "cut.onnx")

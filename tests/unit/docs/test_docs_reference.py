@@ -5,11 +5,14 @@ from typing import get_args
 
 import pytest
 import yaml
+from msgspec import convert
 from prometheus_client.metrics import MetricWrapperBase
 
+from registry_client.compatibility.rules import RULE_IDS, RULES, Area
 from registry_client.golden import parse_golden
-from registry_client.model_yaml import ModelYaml, parse_model_yaml
+from registry_client.model_yaml import AuthoredChange, ModelYaml, parse_model_yaml
 from registry_client.references import Tag
+from registry_client.versions import ModelVersion
 from serving.api.admin import create_app
 from serving.api.services import AdminServices, AdminSurface
 from serving.dataplane.components.declarative import Step, load_declarative
@@ -121,6 +124,7 @@ def test_the_example_of_a_model_yaml_is_read_and_shows_every_field() -> None:
     assert load_declarative(authored.pipeline.pre.config, label="the example").trace(frozenset({"text"})) == {"text"}
     assert yaml.safe_load(example)["interface"].keys() == set(type(authored.interface).__struct_fields__)
     assert yaml.safe_load(example)["serving"].keys() == set(type(authored.serving).__struct_fields__)
+    assert yaml.safe_load(example)["change"].keys() == set(type(authored.change).__struct_fields__)
     assert yaml.safe_load(example)["provenance"].keys() == set(type(authored.provenance).__struct_fields__)
 
 
@@ -132,17 +136,42 @@ def test_the_example_of_golden_json_lines_is_read() -> None:
 
 def test_the_table_of_rules_is_what_the_gate_knows() -> None:
     # given
-    source = (ROOT / "registry_client" / "compatibility.py").read_text(encoding="utf-8")
-    found = re.findall(r'Change\(\s*f?"([^"]+)"', source)
-    fields = ("type", "taxonomy", "primary-metric")
-    sided = {rule.replace("{side}", side) for rule in found if "{side}" in rule for side in ("input", "output")}
-    rules = {rule for rule in found if "{" not in rule} | sided | {f"task-{field}" for field in fields}
+    document = read("docs/semver-rules.md")
+    documented = {area: [tuple(cells) for cells in rows(document, f"### {area.value.capitalize()}")] for area in Area}
 
     # when
-    documented = {rule for cells in rows(read("docs/bundles.md"), "## What a version number promises") for rule in codes(cells[0])}
+    known = {
+        area: [
+            (f"`{rule.id}`", rule.sentence, "refused" if rule.is_refusal else rule.needs.name, rule.why)
+            for rule in RULES
+            if rule.area is area
+        ]
+        for area in Area
+    }
 
     # then
-    assert documented == rules
+    assert documented == known
+
+
+def test_the_examples_of_the_rules_are_read() -> None:
+    # given
+    [change, waivers] = blocks(read("docs/semver-rules.md"), "yaml")
+    [golden] = blocks(read("docs/semver-rules.md"), "json")
+
+    # when
+    declared = convert(yaml.safe_load(change)["change"], AuthoredChange)
+    waived = convert(yaml.safe_load(waivers)["change"], AuthoredChange)
+    [example] = parse_golden(golden.encode())
+
+    # then
+    assert declared.slices == (example.slice,)
+    assert {waiver.rule for waiver in waived.waivers} <= RULE_IDS
+
+
+def test_the_steps_of_the_rules_are_what_numbers_declare() -> None:
+    for numbers, step in rows(read("docs/semver-rules.md"), "# The rules of the semver gate"):
+        old, new = map(ModelVersion.parse, codes(numbers))
+        assert new.bump_from(old).name == step
 
 
 def test_the_tags_of_the_readme_are_the_closed_vocabulary() -> None:

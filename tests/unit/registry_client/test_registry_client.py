@@ -1,7 +1,9 @@
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from registry_client.backends.files import FilesBackend
@@ -15,10 +17,13 @@ from registry_client.errors import (
     InvalidBundle,
     InvalidReference,
     RegistryError,
+    StaleJudgement,
     UnknownFamily,
     UnknownVersion,
     VersionExists,
 )
+from registry_client.gate import Gate
+from registry_client.manifest import Predecessor
 from registry_client.references import parse_reference
 from tests.fakes.bundles import MODEL_YAML
 
@@ -265,7 +270,7 @@ def test_a_step_too_small_is_refused_with_its_reasons(client: RegistryClient, wr
 
     # then
     assert (refusal.value.declared, refusal.value.needed) == ("minor", "major")
-    assert refusal.value.reasons == ("input pixels: dimension 1 was 64 and is 65",)
+    assert refusal.value.reasons == ("input-dimension-changed: input pixels: dimension 1 was 64 and is 65",)
     assert [str(version) for version in client.versions("digits")] == ["1.0.0"]
 
 
@@ -281,27 +286,57 @@ def test_a_step_that_is_large_enough_is_published(client: RegistryClient, write_
 
     # then
     assert published.created
-    assert published.warnings == ()
+    assert [warning for warning in published.warnings if not warning.startswith("behaviour: the versions were not run")] == []
     assert published.manifest.change.computed_min == published.manifest.change.declared
 
 
 def test_a_major_step_without_need_is_published_with_a_warning(client: RegistryClient, write_bundle: WriteBundle) -> None:
     publish(client, write_bundle())
     (warning,) = publish(client, write_bundle("next", version="2.0.0")).warnings
-    assert "nothing in the interface needs one" in warning
+    assert "2.0.0 is a major step from 1.0.0, and what changed needs only a patch one" in warning
 
 
 def test_a_waived_rule_does_not_count_and_stays_on_record(client: RegistryClient, write_bundle: WriteBundle) -> None:
     # given
     publish(client, write_bundle())
-    waived = WIDER + "change: {{waivers: [{{rule: input-dimension, reason: nobody sends it, by: jane}}]}}\n"
+    waived = WIDER + "change: {{waivers: [{{rule: input-dimension-changed, reason: nobody sends it, by: jane}}]}}\n"
 
     # when
     published = publish(client, write_bundle("next", version="1.1.0", yaml=waived))
 
     # then
-    assert [waiver.rule for waiver in published.manifest.change.waivers] == ["input-dimension"]
-    assert published.manifest.change.interface_diff == ("input-dimension: input pixels: dimension 1 was 64 and is 65",)
+    assert [waiver.rule for waiver in published.manifest.change.waivers] == ["input-dimension-changed"]
+    assert published.manifest.change.interface_diff == ("input-dimension-changed: input pixels: dimension 1 was 64 and is 65",)
+
+
+def test_a_judgement_that_another_version_has_overtaken_is_refused(client: RegistryClient, write_bundle: WriteBundle) -> None:
+    # given
+    publish(client, write_bundle("low", version="1.0.0"))
+    high = load_bundle(write_bundle("high", version="1.2.0"))
+    judgement = Gate(client).judge(high.manifest)
+    publish(client, write_bundle("between", version="1.1.0"))
+
+    # when / then
+    with pytest.raises(StaleJudgement, match=r"1\.2\.0 was judged against 1\.0\.0, and now 1\.1\.0 stands below it"):
+        client.publish(high, judgement)
+
+
+def test_what_the_gate_compared_with_stays_on_record(client: RegistryClient, write_bundle: WriteBundle) -> None:
+    first = publish(client, write_bundle())
+    second = publish(client, write_bundle("next", version="1.0.1"))
+
+    assert second.manifest.change.compared_with == (Predecessor(version="1.0.0", digest=first.manifest_digest),)
+
+
+def test_a_version_from_before_there_was_a_behaviour_digest_is_still_the_same_again(
+    client: RegistryClient, write_bundle: WriteBundle
+) -> None:
+    # given
+    bundle = load_bundle(write_bundle())
+    client.publish(replace(bundle, manifest=msgspec.structs.replace(bundle.manifest, behaviour_sha256=msgspec.UNSET)))
+
+    # when / then
+    assert not client.publish(bundle).created
 
 
 def test_the_predecessor_is_pinned_by_its_digest(client: RegistryClient, write_bundle: WriteBundle) -> None:
