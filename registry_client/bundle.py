@@ -72,7 +72,8 @@ def load_bundle(directory: Path, *, now: datetime | None = None) -> Bundle:
     measured = {path: _measured(directory, path) for path in roles}
     _check_contents(directory, authored)
     try:
-        manifest = _with_behaviour(_manifest(authored, roles, measured, now), directory)
+        described = _manifest(authored, roles, measured, now)
+        manifest = msgspec.structs.replace(described, behaviour_sha256=behaviour_of(described, directory))
         parse_manifest(manifest.canonical())  # what could not be read again, an integral 1e16 say, is not published
     except (ValueError, RecursionError) as error:
         raise InvalidBundle(model_yaml.FILE_NAME, str(error)) from error
@@ -159,13 +160,13 @@ def _change(authored: AuthoredChange) -> Change:
     )
 
 
-def _with_behaviour(manifest: Manifest, directory: Path) -> Manifest:
-    """The manifest with the identity of what answers; of a model that is no graph it is that of all its bytes."""
+def behaviour_of(manifest: Manifest, directory: Path) -> str:
+    """The identity of what answers, from the files themselves; of a model that is no graph all bytes count."""
     try:
         graph = read_graph(directory / manifest.model.path).behaviour
     except NotAGraph:
         graph = manifest.model.sha256
-    return msgspec.structs.replace(manifest, behaviour_sha256=behaviour_digest(manifest, graph))
+    return behaviour_digest(manifest, graph)
 
 
 def _pipeline(authored: ModelYaml, digests: Mapping[str, str]) -> Pipeline:

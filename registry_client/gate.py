@@ -74,6 +74,14 @@ class Gate:
         ]
         return Examined(judge(manifest, comparisons), observed)
 
+    def beside(self, version: Readable, other: Readable, runs: Runs | None) -> Comparison:
+        """Compare two versions with each other, whatever lies between them. Raises `CannotRun` when `version` does not load."""
+        baseline = Baseline(other.manifest.model_version)
+        if runs is None:
+            return compare(baseline, other.manifest, version.manifest, Seen())
+        seen = _seen(version, [other], observe(version, [other], runs).behaviours)
+        return compare(baseline, other.manifest, version.manifest, seen[other.manifest.version])
+
     def _published(self, family: str) -> Sequence[ModelVersion]:
         try:
             return self._registry.versions(family)

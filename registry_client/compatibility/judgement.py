@@ -44,6 +44,8 @@ class Judgement:
     change: ManifestChange
     warnings: tuple[str, ...] = ()
     forbids: BumpTooSmall | NothingChanged | None = None
+    is_generous: bool = False
+    """Whether the number declares a greater step than what changed needs."""
 
     @property
     def line(self) -> Comparison | None:
@@ -71,7 +73,9 @@ def judge(manifest: Manifest, comparisons: Sequence[Comparison]) -> Judgement:
         behaviour_diff=tuple(map(str, line.behaviour)) if line.was_run else msgspec.UNSET,
         compared_with=tuple(Predecessor(version=str(each.baseline.version), digest=each.digest) for each in comparisons),
     )
-    return Judgement(tuple(comparisons), change, tuple(_warnings(manifest, comparisons, needed)), _refusal(manifest, comparisons))
+    generous = _is_generous(manifest, line, needed)
+    warnings = _warnings(manifest, comparisons, needed, generous=generous)
+    return Judgement(tuple(comparisons), change, tuple(warnings), _refusal(manifest, comparisons), generous)
 
 
 def waived(manifest: Manifest, change: Change) -> bool:
@@ -103,13 +107,21 @@ def _refusal(manifest: Manifest, comparisons: Sequence[Comparison]) -> BumpTooSm
     return None
 
 
-def _warnings(manifest: Manifest, comparisons: Sequence[Comparison], needed: Bump) -> list[str]:
+def _lowest(manifest: Manifest) -> Bump:
+    """Below 1.0.0 the last number is a MINOR step, and there is no smaller one."""
+    return Bump.PATCH if manifest.model_version.core[0] else Bump.MINOR
+
+
+def _is_generous(manifest: Manifest, line: Comparison, needed: Bump) -> bool:
+    return line.declared > max(needed, _lowest(manifest)) and manifest.model_version > line.baseline.version
+
+
+def _warnings(manifest: Manifest, comparisons: Sequence[Comparison], needed: Bump, *, generous: bool) -> list[str]:
     line, found = comparisons[0], list[str]()
-    lowest = Bump.MINOR if manifest.model_version.core[0] == 0 else Bump.PATCH  # below 1.0.0 the last number is a MINOR step
-    if line.declared > max(needed, lowest) and not manifest.model_version < line.baseline.version:
+    if generous:
         found.append(
             f"version: {manifest.version} is a {STEPS[line.declared]} step from {line.baseline.version}, and what changed needs only a "
-            f"{STEPS[max(needed, lowest)]} one"
+            f"{STEPS[max(needed, _lowest(manifest))]} one"
         )
     said = manifest.change.declared
     if said not in {None, STEPS[line.declared]}:

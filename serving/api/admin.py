@@ -4,6 +4,7 @@ from fastapi import FastAPI
 
 from serving.api import problems
 from serving.api.changing import ChangeRoutes
+from serving.api.comparing import CompareRoutes
 from serving.api.guards import AdminGuard
 from serving.api.openapi import DESCRIPTION, TAGS
 from serving.api.reading import FamilyRoutes
@@ -25,6 +26,7 @@ def create_app(services: AdminServices, surface: AdminSurface) -> FastAPI:
         redirect_slashes=False,
     )
     app.include_router(FamilyRoutes(services.views).router(), prefix="/v1")
+    app.include_router(CompareRoutes(services.views, services.manifests).router(), prefix="/v1")
     app.include_router(ChangeRoutes(services.operations).router(), prefix="/v1")
     app.include_router(StoreRoutes(services.reseeding).router(), prefix="/v1")
     app.include_router(WatchRoutes(services, surface).router(), prefix="/v1")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from serving.control.operations import Operations
 from serving.control.reseeding import Reseeding
 from serving.control.views import Views
-from serving.ports import Acks, FleetBoard, StateStore
+from serving.ports import Acks, FleetBoard, Manifests, StateStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +15,7 @@ class AdminServices:
 
     operations: Operations
     views: Views
+    manifests: Manifests
     reseeding: Reseeding
     store: StateStore
     acks: Acks

@@ -55,6 +55,7 @@ class AdminService:
         services = AdminServices(
             operations=Operations(seen, store, store, registry, clock),
             views=Views(seen, store, registry, seen.last_kept),
+            manifests=registry,
             reseeding=Reseeding(seen, store, clock, kind=plan.store.kind),
             store=seen,
             acks=store,

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from registry_client.backends.files import FilesBackend
 from registry_client.cache import Cache
 from registry_client.client import RegistryClient
+from registry_client.manifest import Manifest
 from serving.bootstrap.layout import Layout
 
 
 class PublishedVersions:
-    """The `Registry` port on a registry client; its file reads stay off the event loop."""
+    """The `Registry` and `Manifests` ports on a registry client; its file reads stay off the event loop."""
 
     def __init__(self, layout: Layout) -> None:
         self._client = RegistryClient(FilesBackend(layout.registry), Cache(layout.cache))
@@ -18,6 +19,10 @@ class PublishedVersions:
     async def digest(self, family: str, version: str) -> str:
         """The manifest's digest. Raises `UnknownFamily` or `UnknownVersion`."""
         return await asyncio.to_thread(self._client.digest, family, version)
+
+    async def manifest(self, family: str, version: str) -> Manifest:
+        """What the version says of itself. Raises `UnknownFamily` or `UnknownVersion`."""
+        return await asyncio.to_thread(self._client.manifest, family, version)
 
     async def versions(self, family: str) -> Sequence[str]:
         """The published versions, oldest first. Raises `UnknownFamily`."""

@@ -6,6 +6,7 @@ import msgspec
 
 from registry_client.compatibility.judgement import STEPS, Comparison, Judgement, waived
 from registry_client.compatibility.rules import Change
+from registry_client.compatibility.upgrade import Delta, Upgrade
 from registry_client.errors import BumpTooSmall
 from registry_client.manifest import Manifest
 
@@ -41,3 +42,28 @@ def change_document(change: Change) -> Json:
     """One change with its rule."""
     needs = None if change.rule.is_refusal else STEPS[change.needs]
     return {"rule": change.rule.id, "area": change.rule.area.value, "needs": needs, "text": change.text}
+
+
+def upgrade_document(family: str, found: Upgrade) -> Json:
+    """Two versions side by side, as the admin API tells it."""
+    return {
+        "family": family,
+        "from_version": found.old,
+        "to_version": found.new,
+        "declared": STEPS[found.declared],
+        "evaluation": [delta_document(delta) for delta in found.deltas],
+    }
+
+
+def delta_document(delta: Delta) -> Json:
+    """One figure of both versions."""
+    return {
+        "dataset": delta.dataset,
+        "metric": delta.metric,
+        "slice": delta.slice,
+        "before": delta.before,
+        "after": delta.after,
+        "difference": delta.difference,
+        "primary": delta.is_primary,
+        "clear": delta.is_clear,
+    }

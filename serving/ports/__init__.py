@@ -38,6 +38,7 @@ from serving.ports.versions import (
     FleetBoard,
     LoadState,
     LoadStatus,
+    Manifests,
     Registry,
 )
 
@@ -63,6 +64,7 @@ __all__ = [
     "Leadership",
     "LoadState",
     "LoadStatus",
+    "Manifests",
     "Mark",
     "NodeRecorder",
     "Observations",

@@ -6,6 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
+from registry_client.manifest import Manifest
 from serving.core.routing import Target
 
 
@@ -53,3 +54,10 @@ class Registry(Protocol):
 
     async def versions(self, family: str) -> Sequence[str]: ...
     async def families(self) -> Sequence[str]: ...
+
+
+class Manifests(Protocol):
+    """What the published versions say of themselves, for those who compare them. Raises as registry_client does."""
+
+    async def manifest(self, family: str, version: str) -> Manifest: ...
+    async def versions(self, family: str) -> Sequence[str]: ...

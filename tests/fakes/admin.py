@@ -47,6 +47,7 @@ class AdminWorld:
         services = AdminServices(
             operations=Operations(seen, store, store, self.registry, self.clock),
             views=Views(seen, store, self.registry, seen.last_kept),
+            manifests=self.registry,
             reseeding=Reseeding(seen, store, self.clock, kind="fake"),
             store=seen,
             acks=store,

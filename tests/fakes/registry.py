@@ -3,12 +3,33 @@
 from collections.abc import Sequence
 from hashlib import sha256
 
+import msgspec
+
 from registry_client.errors import UnknownFamily, UnknownVersion
+from registry_client.manifest import Artifact, Change, Datatype, Interface, Manifest, Predecessor, Role, Task, TensorSpec
 
 
 def digest_of(family: str, version: str) -> str:
     """The digest that every fake gives a version."""
     return sha256(f"{family}@{version}".encode()).hexdigest()
+
+
+def manifest_of(family: str, version: str, *behaviour_diff: str, after: str = "", **fields: object) -> Manifest:
+    """A version with one input and one output; `after`: the version that it was judged against, with what was seen."""
+    tensor = TensorSpec(name="x", datatype=Datatype.FP32, shape=(-1,))
+    judged = Change(behaviour_diff=behaviour_diff, compared_with=(Predecessor(version=after),)) if after else Change()
+    manifest = Manifest(
+        family=family,
+        version=version,
+        created_at="2026-01-01T00:00:00Z",
+        created_by="ada",
+        task=Task(type="classification", primary_metric="accuracy"),
+        artifacts=(Artifact(path="model.onnx", role=Role.MODEL, media_type="application/onnx", size=1, sha256=digest_of(family, version)),),
+        interface=Interface(inputs=(tensor,), outputs=(tensor,)),
+        change=judged,
+        behaviour_sha256=digest_of(family, version),
+    )
+    return msgspec.structs.replace(manifest, **fields)
 
 
 class FakeRegistry:
@@ -19,12 +40,22 @@ class FakeRegistry:
             family.replace("_", "-"): {version: digest_of(family.replace("_", "-"), version) for version in versions}
             for family, versions in families.items()
         }
+        self._described: dict[tuple[str, str], Manifest] = {}
 
     def publish(self, family: str, version: str) -> None:
         self._published.setdefault(family, {})[version] = digest_of(family, version)
 
     def tamper(self, family: str, version: str) -> None:
         self._published[family][version] = digest_of(family, f"{version} with other bytes")
+
+    def describe(self, manifest: Manifest) -> None:
+        """Publish a version that says this of itself."""
+        self.publish(manifest.family, manifest.version)
+        self._described[manifest.family, manifest.version] = manifest
+
+    async def manifest(self, family: str, version: str) -> Manifest:
+        await self.digest(family, version)
+        return self._described.get((family, version)) or manifest_of(family, version)
 
     async def digest(self, family: str, version: str) -> str:
         published = await self._versions(family)

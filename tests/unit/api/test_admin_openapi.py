@@ -82,6 +82,8 @@ def test_these_are_the_routes() -> None:
         "get /v1/families/{family}",
         "get /v1/families/{family}/versions",
         "get /v1/families/{family}/history",
+        "get /v1/families/{family}/diff",
+        "get /v1/families/{family}/upgrade",
         "get /v1/history",
         "put /v1/families/{family}/tags/{tag}",
         "delete /v1/families/{family}/tags/{tag}/{version}",

@@ -23,13 +23,14 @@ REMOTE = [
     "predict",
     "publish",
     "check",
+    "upgrade",
 ]
-COMMANDS = ["serve", "demo", *REMOTE]
+COMMANDS = ["serve", "demo", "diff", "registry audit", *REMOTE]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_command_explains_itself(command: str) -> None:
-    result = Terminal("").run(command, "--help")
+    result = Terminal("").run(*command.split(), "--help")
 
     assert result.exit_code == 0
     assert f"Usage: pointsman {command}" in result.stdout
@@ -43,7 +44,7 @@ def test_the_program_explains_itself_and_its_exit_codes() -> None:
     result = Terminal("").run("--help")
 
     assert result.exit_code == 0
-    assert all(command in result.stdout for command in COMMANDS)
+    assert all(command.split()[0] in result.stdout for command in COMMANDS)
     assert "5 conflict" in result.stdout
 
 

@@ -1,10 +1,12 @@
+from typing import Any
+
 import numpy as np
 import pytest
 
 from registry_client.compatibility.datatypes import JsonKind, holds, json_kind
 from registry_client.manifest import Datatype
 
-NUMPY = {
+NUMPY: dict[Datatype, "np.dtype[Any]"] = {
     kind: np.dtype(kind.lower().replace("fp", "float")) for kind in Datatype if kind not in {Datatype.BOOL, Datatype.BF16, Datatype.BYTES}
 }
 INEXACT = {(Datatype.INT64, Datatype.FP64), (Datatype.UINT64, Datatype.FP64)}
