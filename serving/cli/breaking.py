@@ -16,7 +16,7 @@ from registry_client.versions import ModelVersion
 from serving.cli.failures import CommandFailed, NotFound, WrongUse
 from serving.core.errors import PointsmanError
 from serving.core.lifecycle import FamilyRecord
-from serving.core.overrides import Author, Clearing, Override, Settlement, decide, enforce
+from serving.core.overrides import Author, Clearing, Ending, Override, Settlement, decide, enforce
 from serving.stores.credential import Credential, CredentialRefused, read_credential
 from serving.stores.home import NodeHome
 from serving.stores.override_files import OverrideFiles
@@ -81,6 +81,9 @@ def clear(data: Path, operation_id: str, asked: Asked) -> Json:
         if operation_id not in standing:
             raise _not_standing(operation_id, files.settlement(operation_id))
         files.clear(Clearing(operation_id, asked.actor, asked.reason, _now()), key)
+        ending = files.settlement(operation_id)
+        if ending is not None and ending.ending is not Ending.CLEARED:  # the store was back a moment sooner
+            raise _not_standing(operation_id, ending)
     return _document(standing[operation_id]) | {"state": "cleared", "cleared_by": asked.actor, "cleared_for": asked.reason}
 
 

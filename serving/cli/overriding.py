@@ -9,6 +9,9 @@ from serving.cli.commands import Session, add_command
 from serving.cli.failures import NotCarriedOut, WrongUse
 from serving.cli.rendering import render_override, render_overrides
 
+MOST_LETTERS = 500
+"""Of a reason; what else comes from a shell may be anything."""
+
 
 def register(app: typer.Typer) -> None:
     """Add this command."""
@@ -39,10 +42,11 @@ def override(  # noqa: PLR0913 - one option each
         listed = breaking.listed(data)
         session.output.data(listed, lambda: render_overrides(listed))
         return
-    if not reason.strip():
+    reason = plain(reason)
+    if not reason:
         error = "breaking the glass needs a reason"
         raise WrongUse(error, 'say why: --reason "INC-123, wrong answers"')
-    asked = breaking.Asked(session.actor, reason.strip(), credential)
+    asked = breaking.Asked(plain(session.actor), reason, credential)
     if clear is not None:
         document = breaking.clear(data, clear, asked)
     elif family is not None:
@@ -53,3 +57,8 @@ def override(  # noqa: PLR0913 - one option each
     session.output.data(document, lambda: render_override(document))
     if document.get("waiting") or document.get("gateways") == []:
         raise NotCarriedOut(document["operation_id"], document["waiting"])
+
+
+def plain(text: str) -> str:
+    """One line of printable characters, no longer than the admin API takes."""
+    return "".join(letter if letter.isprintable() else " " for letter in text)[:MOST_LETTERS].strip()

@@ -12,6 +12,7 @@ from serving.control.leases import Leases
 from serving.control.loads import Loads, Yard
 from serving.control.reconciler import LoadPolicy
 from serving.control.records import Records
+from serving.core.errors import StoreUnavailable
 from serving.core.policy import GuardPolicy
 from serving.ports import Clock, ControlRecorder, Fleet, FleetBoard, Observations, StateStore
 
@@ -76,6 +77,10 @@ class Controller:
             wake.clear()
             try:
                 await step()
+            except StoreUnavailable as error:  # its sentence says it all
+                if trouble != repr(error):
+                    log.warning("controller_step_failed", loop=loop, why=str(error))
+                trouble = repr(error)
             except Exception as error:
                 if trouble != repr(error):
                     log.exception("controller_step_failed", loop=loop)

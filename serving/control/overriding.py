@@ -61,9 +61,18 @@ class Reconciliation:
                 if self._trouble.get(override.operation_id) != str(error):
                     log.exception("override_not_reconciled", override=override.operation_id, why=str(error))
                 self._trouble[override.operation_id] = str(error)
+        await self._tidy(set(placed.clearings) - {override.operation_id for override in placed.standing})
         if not left:
             # What was settled here has changed the stamp once more, which costs one look that finds nothing.
             self._stamp = stamp
+
+    async def _tidy(self, orphans: set[str]) -> None:
+        """Put away what came too late to take back an override that had ended."""
+        for operation_id in sorted(orphans):
+            settlement = await asyncio.to_thread(self._overrides.settlement, operation_id)
+            if settlement is not None:
+                log.warning("override_cleared_too_late", override=operation_id, ending=settlement.ending.value)
+                await asyncio.to_thread(self._overrides.settle, operation_id, settlement)
 
     async def _reconcile(self, override: Override, clearing: Clearing | None) -> None:
         reach(Failpoint.OVERRIDE_RECONCILING)

@@ -95,6 +95,15 @@ def test_a_second_one_goes_back_further(node: Node) -> None:
 
 
 @pytest.mark.usefixtures("gateway")
+def test_whatever_a_shell_gives_as_a_reason_is_kept_as_one_plain_line(node: Node) -> None:
+    TERMINAL.json("override", "digits", "--reason", "INC-1\n\x1b[31m\udcff" + "x" * 600, "--data", str(node.data))
+
+    (override,) = node.files.read().standing
+    assert override.reason.startswith("INC-1  [31m ")
+    assert len(override.reason) == 500
+
+
+@pytest.mark.usefixtures("gateway")
 def test_a_person_reads_what_it_does(node: Node) -> None:
     result = TERMINAL.run("override", "digits", "--reason", "INC-1", "--data", str(node.data))
 

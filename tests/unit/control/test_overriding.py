@@ -189,6 +189,22 @@ async def test_one_that_was_taken_back_is_audited_as_that(world: World) -> None:
     assert world.ending is Ending.CLEARED
 
 
+async def test_taking_back_what_has_ended_comes_too_late_and_is_put_away(world: World) -> None:
+    # given
+    world.place()
+    await world.reconciliation.step()
+
+    # when
+    world.node.overrides.clear(Clearing("override-1", "bob", "it was the data", AT + timedelta(hours=1)), world.node.credential)
+    with capture_logs() as logs:
+        await world.reconciliation.step()
+
+    # then
+    assert [entry["event"] for entry in logs] == ["override_cleared_too_late"]
+    assert world.node.overrides.read().clearings == {}
+    assert (world.ending, (await world.record()).production) == (Ending.RECONCILED, V1)
+
+
 async def test_one_of_a_family_that_the_store_does_not_know_is_put_away_with_a_line_in_the_log(world: World) -> None:
     world.place(replace(OVERRIDE, family="zebra"))
 
