@@ -6,7 +6,8 @@ from serving.bootstrap.layout import Layout
 from serving.control.overriding import Reconciliation
 from serving.control.seen import SeenStore
 from serving.core.routing import RouteTable
-from serving.dataplane.link import LinkPool
+from serving.dataplane.addresses import parse_address
+from serving.dataplane.link_pool import LinkPool
 from serving.gateway.keeping import SnapshotKeeping
 from serving.gateway.overriding import OverridesInForce
 from serving.gateway.routes import Footing
@@ -42,7 +43,8 @@ def dial_kept(pool: LinkPool, table: RouteTable, kept: Kept) -> None:
     for route in table.families.values():
         for target in route.served.values():
             if target.digest in kept.endpoints and target.digest not in known:
-                pool.set_replicas(target.digest, f"{target.family}@{target.version}", kept.endpoints[target.digest])
+                addresses = [parse_address(each) for each in kept.endpoints[target.digest]]
+                pool.set_replicas(target.digest, f"{target.family}@{target.version}", addresses)
 
 
 def reconciliation_of(layout: Layout, store: StateStore) -> Reconciliation:

@@ -20,7 +20,8 @@ from serving.bootstrap.layout import Layout
 from serving.bootstrap.listening import Listening, bound_socket
 from serving.core.errors import StoreUnavailable
 from serving.core.routing import RouteTable
-from serving.dataplane.link import LinkPool
+from serving.dataplane import nodes
+from serving.dataplane.link_pool import LinkPool
 from serving.dataplane.membership import Membership
 from serving.gateway.catalogue import Catalogue
 from serving.gateway.predict import Gateway, GatewayLimits
@@ -88,7 +89,7 @@ class GatewayService:
         self._store = await open_store(plan.store, self._clock)
         self._reports = DatagramReports(plan.layout.observations)
         self._pool = LinkPool(loop, self._clock.monotonic, plan.spin)
-        self._membership = Membership(self._pool, loop)
+        self._membership = Membership(self._pool, loop, nodes.here().ident)
         self._gateway = self._build_gateway()
         self._report()  # what was before the first report never counts, so it comes before the first request
         await self._keep_routes()

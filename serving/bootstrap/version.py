@@ -12,9 +12,10 @@ from registry_client.golden import parse_golden
 from registry_client.manifest import Role
 from serving.bootstrap.layout import Layout
 from serving.core.routing import Target
+from serving.dataplane import nodes
+from serving.dataplane.addresses import UnixAddress, published
 from serving.dataplane.engine import open_engine
 from serving.dataplane.golden_run import run_golden
-from serving.dataplane.membership import ADDRESS
 from serving.dataplane.worker import Worker
 from serving.telemetry.logs import configure_logs
 
@@ -59,8 +60,8 @@ class VersionService:
                 raise GoldenFailed(failures, len(examples))
         self._worker = Worker(engine, plan.target.digest, loop, plan.spin)
         self._path.unlink(missing_ok=True)
-        await self._worker.listen(self._path)
-        return {ADDRESS: str(self._path)}
+        await self._worker.doors.open_unix(self._path)
+        return published(nodes.here().ident, UnixAddress(str(self._path)), None)
 
     async def stop(self) -> None:
         """Hang up and leave no socket behind."""

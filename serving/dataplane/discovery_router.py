@@ -9,11 +9,11 @@ from ray.serve._private.request_router.pow_2_router import PowerOfTwoChoicesRequ
 
 
 class DiscoveryRouter(PowerOfTwoChoicesRequestRouter):  # type: ignore[misc]  # Ray is untyped
-    """Passes every list of running replicas that Serve's long poll brings on to `membership`."""
+    """Passes every list of running replicas that Serve's long poll brings on to `watching`."""
 
     def update_replicas(self, replicas: list[Any]) -> None:
         """Take the full list of the replicas that run now; called on Serve's router thread."""
         super().update_replicas(replicas)
-        from serving.dataplane import membership  # noqa: PLC0415 - see the module's docstring
+        from serving.dataplane import watching  # noqa: PLC0415 - see the module's docstring
 
-        membership.publish(self._deployment_id.app_name, [replica.replica_metadata for replica in replicas])
+        watching.publish(self._deployment_id.app_name, [replica.replica_metadata for replica in replicas])

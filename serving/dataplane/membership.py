@@ -1,37 +1,19 @@
-"""Which replicas of which version are there, as Serve's own long poll tells it; nothing is polled and no registry is written.
-
-Serve calls `publish` on a thread of its own, one for all handles of the process; `Membership` carries it over to the gateway's loop.
-"""
+"""Which replicas of which version a gateway has links to: those that Serve says are running, each by its nearest address."""
 
 import asyncio
-import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 
-import structlog
-from ray.serve.handle import DeploymentHandle
-
 from serving.core.routing import Target
-from serving.dataplane.link import LinkPool
+from serving.dataplane.addresses import nearest
+from serving.dataplane.link_pool import LinkPool
+from serving.dataplane.watching import Metadata, Watch
 
 DEPLOYMENT = "version"
 """The name of the one deployment of a version's application."""
 
-ADDRESS = "address"
-"""The key of a replica's metadata under which it publishes its socket."""
-
-Listener = Callable[[str, tuple[str, ...]], None]
-
 LET_GO_S = 20.0
 """How long links to a version outlive its part in the routes: requests under way end as they began. The controller's grace is longer."""
-
-AGAIN_S = 1.0
-"""Between two tries to watch a version, while Serve's controller cannot be asked."""
-
-log = structlog.get_logger()
-
-_lock = threading.Lock()
-_listeners: list[Listener] = []
 
 
 def application_of(digest: str) -> str:
@@ -39,76 +21,42 @@ def application_of(digest: str) -> str:
     return f"version-{digest[:32]}"
 
 
-def publish(application: str, metadata: Sequence[Mapping[str, str] | None]) -> None:
-    """Tell every listener the addresses of an application's replicas."""
-    addresses = tuple(sorted(entry[ADDRESS] for entry in metadata if entry and ADDRESS in entry))
-    with _lock:
-        listeners = list(_listeners)
-    for listener in listeners:
-        listener(application, addresses)
-
-
 class Membership:
-    """Keeps a gateway's links in step with the replicas that run."""
+    """Keeps the links of a gateway on `node` in step with the replicas that run."""
 
-    def __init__(self, pool: LinkPool, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, pool: LinkPool, loop: asyncio.AbstractEventLoop, node: str) -> None:
         self._pool = pool
         self._loop = loop
-        # Serve keeps routers in a weak set: the handle must live for as long as the version is watched.
-        self._watched: dict[str, tuple[Target, DeploymentHandle]] = {}
-        self._wanted: dict[str, Target] = {}
+        self._node = node
+        self._watches: dict[str, Watch] = {}
+        self._targets: dict[str, Target] = {}
         self._leaving: dict[str, asyncio.TimerHandle] = {}
-        with _lock:
-            _listeners.append(self._heard)
 
     def watch(self, targets: Sequence[Target]) -> None:
         """Watch these versions; let go of all others a little later. A version may be watched before it is deployed."""
-        self._wanted = {application_of(target.digest): target for target in targets}
-        for application in self._leaving.keys() & self._wanted.keys():
+        wanted = {application_of(target.digest): target for target in targets}
+        for application in self._leaving.keys() & wanted.keys():
             self._leaving.pop(application).cancel()
-        for application in self._watched.keys() - self._wanted.keys() - self._leaving.keys():
+        for application in self._watches.keys() - wanted.keys() - self._leaving.keys():
             self._leaving[application] = self._loop.call_later(LET_GO_S, self._let_go, application)
-        for application in self._wanted.keys() - self._watched.keys():
-            self._begin(application, self._wanted[application])
+        for application in wanted.keys() - self._watches.keys():
+            self._targets[application] = wanted[application]
+            self._watches[application] = Watch(self._loop, DEPLOYMENT, application, partial(self._heard, wanted[application]))
 
     def close(self) -> None:
         """Stop listening."""
-        with _lock:
-            _listeners.remove(self._heard)
         for timer in self._leaving.values():
             timer.cancel()
+        for watch in self._watches.values():
+            watch.close()
         self._leaving.clear()
-        self._watched.clear()
-
-    def _begin(self, application: str, target: Target) -> None:
-        handle = DeploymentHandle(DEPLOYMENT, application)
-        self._watched[application] = (target, handle)
-        # Starts the long poll without a request. It asks Serve's controller, which may take its time: not on this loop.
-        starting = self._loop.run_in_executor(None, handle._init)  # noqa: SLF001
-        starting.add_done_callback(partial(self._begun, application, handle))
-
-    def _begun(self, application: str, handle: DeploymentHandle, starting: "asyncio.Future[None]") -> None:
-        error = None if starting.cancelled() else starting.exception()
-        if error is not None:
-            log.error("watch_failed", application=application, exc_info=error)
-            self._loop.call_later(AGAIN_S, self._begin_again, application, handle)
-
-    def _begin_again(self, application: str, failed: DeploymentHandle) -> None:
-        watched = self._watched.get(application)
-        if watched is not None and watched[1] is failed:
-            self._begin(application, watched[0])
+        self._watches.clear()
 
     def _let_go(self, application: str) -> None:
         del self._leaving[application]
-        target, _ = self._watched.pop(application)
-        self._pool.forget(target.digest)
+        self._watches.pop(application).close()
+        self._pool.forget(self._targets.pop(application).digest)
 
-    def _heard(self, application: str, addresses: tuple[str, ...]) -> None:
-        if not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._apply, application, addresses)
-
-    def _apply(self, application: str, addresses: tuple[str, ...]) -> None:
-        watched = self._watched.get(application)
-        if watched is not None:
-            target, _ = watched
-            self._pool.set_replicas(target.digest, f"{target.family}@{target.version}", addresses)
+    def _heard(self, target: Target, metadata: Sequence[Metadata]) -> None:
+        addresses = {address for entry in metadata if (address := nearest(entry, self._node)) is not None}
+        self._pool.set_replicas(target.digest, f"{target.family}@{target.version}", addresses)

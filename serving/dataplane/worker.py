@@ -5,11 +5,12 @@ The engine runs on the event loop itself: while it works, calls gather in the so
 
 import asyncio
 from collections.abc import Sequence
-from pathlib import Path
 
 import structlog
 
+from serving.dataplane.doors import Doors
 from serving.dataplane.frames import GREETING, LARGEST_REPLY, BrokenFrame, FrameReader, decode_call, encode_reply
+from serving.dataplane.link import WRITE_HIGH, WRITE_LOW
 from serving.dataplane.spinning import Spinner
 from serving.gateway.messages import failed, problem
 from serving.ports import Call, Engine, Failure, Reply
@@ -31,6 +32,7 @@ class WorkerLink(asyncio.Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # a stream's transport; uvloop's is no subclass
         """Keep the way back, and greet: the gateway sends nothing before."""
         self.transport = transport
+        transport.set_write_buffer_limits(WRITE_HIGH, WRITE_LOW)
         transport.write(GREETING)
         self._worker.links.add(self)
 
@@ -39,6 +41,16 @@ class WorkerLink(asyncio.Protocol):
         del exc
         self.transport = None
         self._worker.links.discard(self)
+
+    def pause_writing(self) -> None:
+        """The gateway does not read its answers as fast as they are made: take no more calls from it."""
+        if self.transport is not None:
+            self.transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        """It has caught up."""
+        if self.transport is not None:
+            self.transport.resume_reading()
 
     def data_received(self, data: bytes) -> None:
         """Queue the calls that arrived for this turn's run."""
@@ -55,7 +67,7 @@ class WorkerLink(asyncio.Protocol):
 
 
 class Worker:
-    """Serves one version on one socket. It answers only for the digest that it verified."""
+    """Serves one version to the gateways that come in at its doors. It answers only for the digest that it verified."""
 
     def __init__(self, engine: Engine, digest: str, loop: asyncio.AbstractEventLoop, spin: float = 0.0) -> None:
         self.links: set[WorkerLink] = set()
@@ -63,17 +75,12 @@ class Worker:
         self._digest = digest
         self._loop = loop
         self._queue: list[tuple[WorkerLink, int, Call]] = []
-        self._server: asyncio.Server | None = None
+        self.doors = Doors(loop, digest, lambda: WorkerLink(self))
         self._spinner = Spinner(loop, spin)
-
-    async def listen(self, path: Path) -> None:
-        """Answer calls on a unix socket; the directory it stands in is this user's alone."""
-        self._server = await self._loop.create_unix_server(lambda: WorkerLink(self), str(path))
 
     def close(self) -> None:
         """Stop listening and hang up."""
-        if self._server is not None:
-            self._server.close()
+        self.doors.close()
         for link in list(self.links):
             if link.transport is not None:
                 link.transport.close()

@@ -1,42 +1,17 @@
 import asyncio
 import socket
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from serving.dataplane import worker as worker_module
 from serving.dataplane.frames import GREETING
-from serving.dataplane.link import LinkPool
+from serving.dataplane.link_pool import LinkPool
 from serving.dataplane.worker import Worker
 from serving.ports import Call, CallKind, Failure, Reply
-
-DIGEST, OTHER = "ab" * 32, "cd" * 32
-
-
-class EchoEngine:
-    """Answers each call with its own body and how many calls ran together."""
-
-    def __init__(self) -> None:
-        self.batches: list[int] = []
-
-    def run(self, calls: Sequence[Call]) -> Sequence[Reply]:
-        self.batches.append(len(calls))
-        return [Reply(200, call.body) for call in calls]
-
-
-class Caller:
-    """Sends calls and gathers the replies."""
-
-    def __init__(self, pool: LinkPool) -> None:
-        self._pool = pool
-        self._loop = asyncio.get_running_loop()
-
-    def call(self, body: bytes = b"x", *, digest: str = DIGEST, timeout: float = 5.0, patient: bool = True) -> asyncio.Future[Reply]:
-        waiting: asyncio.Future[Reply] = self._loop.create_future()
-        self._pool.invoke(Call(CallKind.INFER, digest, body), time.monotonic() + timeout, waiting.set_result, patient=patient)
-        return waiting
+from tests.integration.links import DIGEST, OTHER, Caller, EchoEngine, at, until, worker_at
 
 
 @pytest.fixture
@@ -47,23 +22,9 @@ async def pool() -> AsyncIterator[LinkPool]:
     await asyncio.sleep(0.02)  # the servers' ends see the hang-up
 
 
-async def worker_at(path: Path, *, digest: str = DIGEST) -> tuple[Worker, EchoEngine]:
-    engine = EchoEngine()
-    worker = Worker(engine, digest, asyncio.get_running_loop())
-    await worker.listen(path)
-    return worker, engine
-
-
-async def until(claim: Callable[[], bool], seconds: float = 5.0) -> None:
-    deadline = asyncio.get_running_loop().time() + seconds
-    while not claim():
-        assert asyncio.get_running_loop().time() < deadline
-        await asyncio.sleep(0.005)
-
-
 async def test_calls_of_one_turn_travel_and_run_together(pool: LinkPool, tmp_path: Path) -> None:
     worker, engine = await worker_at(tmp_path / "w")
-    pool.set_replicas(DIGEST, "digits@1.0.0", [str(tmp_path / "w")])
+    pool.set_replicas(DIGEST, "digits@1.0.0", [at(tmp_path / "w")])
     await until(lambda: pool.replicas(DIGEST) == 1)
 
     replies = await asyncio.gather(*(Caller(pool).call(bytes([number])) for number in range(32)))
@@ -75,7 +36,7 @@ async def test_calls_of_one_turn_travel_and_run_together(pool: LinkPool, tmp_pat
 
 async def test_a_patient_call_waits_for_the_first_replica(pool: LinkPool, tmp_path: Path) -> None:
     waiting = Caller(pool).call(b"early")
-    pool.set_replicas(DIGEST, "digits@1.0.0", [str(tmp_path / "w")])
+    pool.set_replicas(DIGEST, "digits@1.0.0", [at(tmp_path / "w")])
     worker, _ = await worker_at(tmp_path / "w")
 
     assert (await waiting).body == b"early"
@@ -111,7 +72,7 @@ async def silent_server(path: Path) -> tuple[asyncio.Server, list[asyncio.Stream
 
 async def test_a_replica_that_hangs_costs_the_call_its_deadline_and_no_more(pool: LinkPool, tmp_path: Path) -> None:
     server, _ = await silent_server(tmp_path / "w")
-    pool.set_replicas(DIGEST, "digits@1.0.0", [str(tmp_path / "w")])
+    pool.set_replicas(DIGEST, "digits@1.0.0", [at(tmp_path / "w")])
 
     reply = await Caller(pool).call(timeout=0.1)
 
@@ -121,11 +82,11 @@ async def test_a_replica_that_hangs_costs_the_call_its_deadline_and_no_more(pool
 
 async def test_a_patient_call_survives_the_loss_of_its_replica(pool: LinkPool, tmp_path: Path) -> None:
     server, taken = await silent_server(tmp_path / "dying")
-    pool.set_replicas(DIGEST, "digits@1.0.0", [str(tmp_path / "dying")])
+    pool.set_replicas(DIGEST, "digits@1.0.0", [at(tmp_path / "dying")])
     waiting = Caller(pool).call(b"survivor")
     await until(lambda: bool(taken))
 
-    pool.set_replicas(DIGEST, "digits@1.0.0", [str(tmp_path / "fresh")])
+    pool.set_replicas(DIGEST, "digits@1.0.0", [at(tmp_path / "fresh")])
     taken[0].transport.abort()
     worker, _ = await worker_at(tmp_path / "fresh")
 
@@ -136,7 +97,7 @@ async def test_a_patient_call_survives_the_loss_of_its_replica(pool: LinkPool, t
 
 async def test_an_impatient_call_dies_with_its_replica(pool: LinkPool, tmp_path: Path) -> None:
     server, taken = await silent_server(tmp_path / "dying")
-    pool.set_replicas(DIGEST, "digits@1.0.0", [str(tmp_path / "dying")])
+    pool.set_replicas(DIGEST, "digits@1.0.0", [at(tmp_path / "dying")])
     await until(lambda: pool.replicas(DIGEST) == 1)
     waiting = Caller(pool).call(patient=False)
     await until(lambda: bool(taken))
@@ -157,7 +118,7 @@ async def test_a_call_is_sent_at_most_twice(pool: LinkPool, tmp_path: Path) -> N
         writer.transport.abort()
 
     server = await asyncio.start_unix_server(dies_of_it, tmp_path / "w")
-    pool.set_replicas(DIGEST, "digits@1.0.0", [str(tmp_path / "w")])
+    pool.set_replicas(DIGEST, "digits@1.0.0", [at(tmp_path / "w")])
 
     reply = await Caller(pool).call()
 
@@ -171,7 +132,7 @@ async def test_a_connection_that_no_process_took_is_no_replica(pool: LinkPool, t
     dying = socket.socket(socket.AF_UNIX)
     dying.bind(str(tmp_path / "w"))
     dying.listen()
-    pool.set_replicas(DIGEST, "digits@1.0.0", [str(tmp_path / "w")])
+    pool.set_replicas(DIGEST, "digits@1.0.0", [at(tmp_path / "w")])
     waiting = Caller(pool).call(b"survivor")
     for _ in range(3):
         connection, _ = await asyncio.get_running_loop().run_in_executor(None, dying.accept)
@@ -189,11 +150,11 @@ async def test_a_connection_that_no_process_took_is_no_replica(pool: LinkPool, t
 
 async def test_the_least_loaded_replica_is_asked(pool: LinkPool, tmp_path: Path) -> None:
     busy, _ = await silent_server(tmp_path / "busy")
-    pool.set_replicas(DIGEST, "digits@1.0.0", [str(tmp_path / "busy")])
+    pool.set_replicas(DIGEST, "digits@1.0.0", [at(tmp_path / "busy")])
     await until(lambda: pool.replicas(DIGEST) == 1)
     stuck = Caller(pool).call(timeout=0.2)
     worker, _ = await worker_at(tmp_path / "free")
-    pool.set_replicas(DIGEST, "digits@1.0.0", [str(tmp_path / "busy"), str(tmp_path / "free")])
+    pool.set_replicas(DIGEST, "digits@1.0.0", [at(tmp_path / "busy"), at(tmp_path / "free")])
     await until(lambda: pool.replicas(DIGEST) == 2)
 
     assert (await Caller(pool).call(b"mine")).body == b"mine"
@@ -204,7 +165,7 @@ async def test_the_least_loaded_replica_is_asked(pool: LinkPool, tmp_path: Path)
 
 async def test_a_worker_answers_only_for_the_digest_that_it_verified(pool: LinkPool, tmp_path: Path) -> None:
     worker, engine = await worker_at(tmp_path / "w", digest=OTHER)
-    pool.set_replicas(DIGEST, "digits@1.0.0", [str(tmp_path / "w")])
+    pool.set_replicas(DIGEST, "digits@1.0.0", [at(tmp_path / "w")])
 
     reply = await Caller(pool).call()
 
@@ -229,7 +190,7 @@ async def test_a_peer_that_talks_nonsense_is_hung_up_on(pool: LinkPool, tmp_path
     writer.write(b"\xff" * 64)
 
     assert await reader.read() == GREETING  # and the end
-    pool.set_replicas(DIGEST, "digits@1.0.0", [str(tmp_path / "w")])
+    pool.set_replicas(DIGEST, "digits@1.0.0", [at(tmp_path / "w")])
     assert (await Caller(pool).call(b"still here")).body == b"still here"
     writer.close()
     worker.close()
@@ -237,7 +198,7 @@ async def test_a_peer_that_talks_nonsense_is_hung_up_on(pool: LinkPool, tmp_path
 
 async def test_a_taker_that_fails_costs_the_other_calls_of_its_link_nothing(pool: LinkPool, tmp_path: Path) -> None:
     worker, _ = await worker_at(tmp_path / "w")
-    pool.set_replicas(DIGEST, "digits@1.0.0", [str(tmp_path / "w")])
+    pool.set_replicas(DIGEST, "digits@1.0.0", [at(tmp_path / "w")])
     await until(lambda: pool.replicas(DIGEST) == 1)
 
     def fail(_: Reply) -> None:
@@ -254,7 +215,7 @@ async def test_a_taker_that_fails_costs_the_other_calls_of_its_link_nothing(pool
 
 async def test_a_version_that_is_unloaded_answers_what_was_under_way(pool: LinkPool, tmp_path: Path) -> None:
     server, taken = await silent_server(tmp_path / "w")
-    pool.set_replicas(DIGEST, "digits@1.0.0", [str(tmp_path / "w")])
+    pool.set_replicas(DIGEST, "digits@1.0.0", [at(tmp_path / "w")])
     waiting = Caller(pool).call()
     await until(lambda: bool(taken))
     await asyncio.sleep(0.02)
@@ -267,7 +228,7 @@ async def test_a_version_that_is_unloaded_answers_what_was_under_way(pool: LinkP
 
 async def test_deadlines_are_kept_when_a_late_call_ends_in_the_first_call_of_another_version(pool: LinkPool, tmp_path: Path) -> None:
     server, _ = await silent_server(tmp_path / "w")
-    pool.set_replicas(DIGEST, "digits@1.0.0", [str(tmp_path / "w")])
+    pool.set_replicas(DIGEST, "digits@1.0.0", [at(tmp_path / "w")])
     await until(lambda: pool.replicas(DIGEST) == 1)
     fallback: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
 
@@ -283,7 +244,7 @@ async def test_deadlines_are_kept_when_a_late_call_ends_in_the_first_call_of_ano
 async def test_a_version_counts_as_reached_from_its_first_replica_on(pool: LinkPool, tmp_path: Path) -> None:
     worker, _ = await worker_at(tmp_path / "w")
     before = pool.was_reached(DIGEST)
-    pool.set_replicas(DIGEST, "digits@1.0.0", [str(tmp_path / "w")])
+    pool.set_replicas(DIGEST, "digits@1.0.0", [at(tmp_path / "w")])
     await until(lambda: pool.replicas(DIGEST) == 1)
     pool.set_replicas(DIGEST, "digits@1.0.0", [])
     worker.close()
@@ -310,8 +271,8 @@ class ForgetfulEngine(EchoEngine):
 @pytest.mark.parametrize("engine", [RaisingEngine(), ForgetfulEngine()])
 async def test_a_broken_engine_costs_its_callers_an_error_and_no_waiting(pool: LinkPool, tmp_path: Path, engine: EchoEngine) -> None:
     worker = Worker(engine, DIGEST, asyncio.get_running_loop())
-    await worker.listen(tmp_path / "w")
-    pool.set_replicas(DIGEST, "digits@1.0.0", [str(tmp_path / "w")])
+    await worker.doors.open_unix(tmp_path / "w")
+    pool.set_replicas(DIGEST, "digits@1.0.0", [at(tmp_path / "w")])
 
     replies = await asyncio.wait_for(asyncio.gather(Caller(pool).call(), Caller(pool).call()), 2)
 
@@ -324,7 +285,7 @@ async def test_an_answer_that_no_frame_can_carry_is_an_error_of_its_own_call_onl
 ) -> None:
     monkeypatch.setattr(worker_module, "LARGEST_REPLY", 100)
     worker, _ = await worker_at(tmp_path / "w")
-    pool.set_replicas(DIGEST, "digits@1.0.0", [str(tmp_path / "w")])
+    pool.set_replicas(DIGEST, "digits@1.0.0", [at(tmp_path / "w")])
 
     large, small = await asyncio.gather(Caller(pool).call(b"x" * 101), Caller(pool).call(b"x" * 100))
 
@@ -335,7 +296,7 @@ async def test_an_answer_that_no_frame_can_carry_is_an_error_of_its_own_call_onl
 
 async def test_the_loop_turns_between_runs_when_very_many_calls_have_gathered(pool: LinkPool, tmp_path: Path) -> None:
     worker, engine = await worker_at(tmp_path / "w")
-    pool.set_replicas(DIGEST, "digits@1.0.0", [str(tmp_path / "w")])
+    pool.set_replicas(DIGEST, "digits@1.0.0", [at(tmp_path / "w")])
     await until(lambda: pool.replicas(DIGEST) == 1)
 
     replies = await asyncio.gather(*(Caller(pool).call(b"%d" % number) for number in range(600)))

@@ -7,12 +7,12 @@ import pytest
 
 from registry_client.versions import ModelVersion
 from serving.core.routing import Target
-from serving.dataplane.link import LinkPool
+from serving.dataplane.link_pool import LinkPool
 
 with warnings.catch_warnings():
     # Ray's own, at its import: pydantic finds it old-fashioned.
     warnings.simplefilter("ignore")
-    from serving.dataplane import membership
+    from serving.dataplane import membership, watching
     from serving.dataplane.membership import Membership, application_of
 
 ONE = Target("digits", ModelVersion.parse("1.0.0"), "ab" * 32)
@@ -36,14 +36,14 @@ class FakeHandle:
 
 
 @pytest.fixture
-async def watching(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[Membership, LinkPool]]:
-    monkeypatch.setattr(membership, "DeploymentHandle", FakeHandle)
+async def members_of_one(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[Membership, LinkPool]]:
+    monkeypatch.setattr(watching, "DeploymentHandle", FakeHandle)
     monkeypatch.setattr(membership, "LET_GO_S", 0.1)
-    monkeypatch.setattr(membership, "AGAIN_S", 0.01)
+    monkeypatch.setattr(watching, "AGAIN_S", 0.01)
     monkeypatch.setattr(FakeHandle, "made", 0)
     loop = asyncio.get_running_loop()
     pool = LinkPool(loop, time.monotonic)
-    members = Membership(pool, loop)
+    members = Membership(pool, loop, "here")
     yield members, pool
     members.close()
     pool.close()
@@ -57,19 +57,19 @@ async def until(claim: Callable[[], bool]) -> None:
 
 
 async def test_a_version_that_could_not_be_watched_is_watched_again(
-    watching: tuple[Membership, LinkPool], monkeypatch: pytest.MonkeyPatch
+    members_of_one: tuple[Membership, LinkPool], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(FakeHandle, "failures", 2)
 
-    watching[0].watch([ONE])
+    members_of_one[0].watch([ONE])
 
     await until(lambda: FakeHandle.made == 3)
     assert FakeHandle.failures == 0
 
 
-async def test_a_version_that_comes_back_and_leaves_again_has_the_whole_time_to_finish(watching: tuple[Membership, LinkPool]) -> None:
+async def test_a_version_that_comes_back_and_leaves_again_has_the_whole_time_to_finish(members_of_one: tuple[Membership, LinkPool]) -> None:
     # given
-    members, _ = watching
+    members, _ = members_of_one
     members.watch([ONE])
     members.watch([])
     await asyncio.sleep(0.06)
@@ -85,8 +85,8 @@ async def test_a_version_that_comes_back_and_leaves_again_has_the_whole_time_to_
     assert FakeHandle.made == 1
 
 
-async def test_a_version_that_nobody_wants_is_let_go_of(watching: tuple[Membership, LinkPool]) -> None:
-    members, _ = watching
+async def test_a_version_that_nobody_wants_is_let_go_of(members_of_one: tuple[Membership, LinkPool]) -> None:
+    members, _ = members_of_one
     members.watch([ONE])
     members.watch([])
     await asyncio.sleep(0.15)

@@ -8,7 +8,7 @@ import dataclasses
 import inspect
 import mmap
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,7 @@ with warnings.catch_warnings():
     from ray.serve.handle import DeploymentHandle
     from ray.serve.schema import ApplicationStatus, ApplicationStatusOverview, DeploymentStatusOverview, ReplicaState
 
-    from serving.dataplane import cluster, discovery_router, fleet, membership, ray_internals, replicas
+    from serving.dataplane import cluster, discovery_router, fleet, membership, ray_internals, replicas, watching
 
 RAY = Path(ray.__file__).parent
 ROUTER = "serving.dataplane.discovery_router:DiscoveryRouter"
@@ -129,17 +129,17 @@ class Router(discovery_router.DiscoveryRouter):
 
 
 async def test_the_router_is_told_of_every_list_of_replicas_and_passes_it_on() -> None:
-    heard: list[tuple[str, tuple[str, ...]]] = []
-    membership._listeners.append(listener := lambda *news: heard.append(news))
+    heard: list[tuple[str, tuple[Mapping[str, str], ...]]] = []
+    watching._listeners.append(listener := lambda *news: heard.append(news))
     try:
         router = Router(deployment_id=DeploymentID(membership.DEPLOYMENT, "version-ab"), handle_source=DeploymentHandleSource.REPLICA)
-        router.update_replicas([Running("1", {membership.ADDRESS: "/run/1", "pid": "7"}), Running("2", {})])
+        router.update_replicas([Running("1", {"unix": "/run/1", "pid": "7"}), Running("2", {})])
         router.update_replicas([])
         await asyncio.sleep(0)
     finally:
-        membership._listeners.remove(listener)
+        watching._listeners.remove(listener)
 
-    assert heard == [("version-ab", ("/run/1",)), ("version-ab", ())]
+    assert heard == [("version-ab", ({"unix": "/run/1", "pid": "7"},)), ("version-ab", ())]
     assert {"self", "replicas"} == parameters(PowerOfTwoChoicesRequestRouter.update_replicas)
 
 
@@ -149,7 +149,7 @@ def test_serve_pickles_the_router_and_still_feeds_the_imported_module() -> None:
     router = cloudpickle.loads(cloudpickle.dumps(config.get_request_router_class()))
 
     assert router.update_replicas.__name__ == "update_replicas"
-    assert "membership" not in router.update_replicas.__globals__
+    assert "watching" not in router.update_replicas.__globals__
     assert issubclass(router, PowerOfTwoChoicesRequestRouter)
 
 

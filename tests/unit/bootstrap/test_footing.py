@@ -10,7 +10,8 @@ from registry_client.versions import ModelVersion
 from serving.bootstrap.footing import dial_kept, footing_of, load_kept
 from serving.bootstrap.layout import Layout
 from serving.core.routing import FamilyRoute, RouteTable, Target
-from serving.dataplane.link import LinkPool
+from serving.dataplane.addresses import UnixAddress
+from serving.dataplane.link_pool import LinkPool
 from serving.ports import Kept, Snapshot
 from serving.stores.snapshot_file import SnapshotFile
 from tests.fakes.node import MemoryNodeRecorder
@@ -44,7 +45,7 @@ async def test_replicas_are_reached_for_where_they_were_last(pool: LinkPool) -> 
 
 
 async def test_what_is_known_of_a_replica_is_better_than_what_was_kept(pool: LinkPool) -> None:
-    pool.set_replicas(ONE.digest, "digits@1.0.0", ["/nowhere/new"])
+    pool.set_replicas(ONE.digest, "digits@1.0.0", [UnixAddress("/nowhere/new")])
 
     dial_kept(pool, TABLE, Kept(Snapshot(epoch=3), {ONE.digest: ("/nowhere/old",)}))
 
