@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 COMPILE := pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate
 
-.PHONY: demo test unit check bench chaos format lock clean
+.PHONY: demo test unit check bench bench-statistics chaos format lock clean
 
 demo: $(VENV)/.examples
 	$(BIN)/pointsman demo $(if $(KEEP),--keep)
@@ -29,6 +29,10 @@ check: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks
+
+# Simulations of the statistics: minutes on one core, no server.
+bench-statistics: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.statistics
 
 chaos: $(VENV)/.dev
 	$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only "$(ONLY)")

@@ -1,0 +1,164 @@
+"""How often equal versions are called different, looked at after every single request; and what callers who stick to an arm do to that."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import log
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.statistics.detection import CLASSES, EDGES, SIGMA, Dice
+from serving.core.statistics import (
+    Assignment,
+    ClassArms,
+    ErrorRatio,
+    Outcomes,
+    TwoArms,
+    UnitWindow,
+    log_e_above,
+    log_e_slower,
+    log_mean_exp,
+    spent,
+)
+
+LEVELS = (0.05, 0.001)
+REQUESTS = 2000
+"""Of both arms together in one run."""
+
+SHARE = 0.05
+RATE = 0.02
+INCIDENT = 500
+"""Requests of peace, then as many with five times the errors, and so on: an incident that both arms share."""
+
+ALLOWED, FAIR, RARE = 0.02, 0.5, 0.001
+
+
+@dataclass(frozen=True, slots=True)
+class Peace:
+    """A world without a regression, and one run in it: the largest evidence of one that was ever seen."""
+
+    name: str
+    run: Callable[[Dice], float]
+
+
+def _is_quiet(at: NDArray[np.int64]) -> NDArray[np.bool_]:
+    return np.equal(at // INCIDENT % 2, 0)
+
+
+def error_ratio(dice: Dice) -> float:
+    """A2, over an incident that both arms share."""
+    evidence, worst = ErrorRatio(), 0.0
+    rates = np.where(_is_quiet(np.arange(REQUESTS)), RATE, 5 * RATE)
+    for is_canary in dice.random(int((dice.random(REQUESTS) < rates).sum())) < SHARE:
+        evidence = evidence.after(int(is_canary), int(not is_canary), share=SHARE)
+        worst = max(worst, evidence.log_e)
+    return worst
+
+
+def two_arms(dice: Dice) -> float:
+    """A1, over the same incident."""
+    evidence, worst = TwoArms(), 0.0
+    for at in range(REQUESTS):
+        rate = RATE if at // INCIDENT % 2 == 0 else 5 * RATE
+        seen = Outcomes(int(dice.random() < rate), 1)
+        arms = (seen, Outcomes()) if dice.random() < SHARE else (Outcomes(), seen)
+        evidence = evidence.after(*arms, share=SHARE)
+        worst = max(worst, evidence.log_e)
+    return worst
+
+
+def latency(dice: Dice) -> float:
+    """A2 over the three edges."""
+    evidence, worst = [ErrorRatio() for _ in EDGES], 0.0
+    exceeded = np.searchsorted(EDGES, SIGMA * dice.standard_normal(REQUESTS // 2))
+    for count in exceeded[exceeded > 0]:
+        is_canary = dice.random() < SHARE
+        for index in range(int(count)):
+            evidence[index] = evidence[index].after(int(is_canary), int(not is_canary), share=SHARE)
+        worst = max(worst, log_mean_exp([one.log_e for one in evidence]))
+    return worst
+
+
+def classes(dice: Dice) -> float:
+    """A1 with K classes."""
+    evidence, worst, none = ClassArms.of(len(CLASSES)), 0.0, (0,) * len(CLASSES)
+    for answer in dice.choice(len(CLASSES), p=CLASSES, size=REQUESTS // 2):
+        seen = tuple(int(answer == index) for index in range(len(CLASSES)))
+        arms = (seen, none) if dice.random() < SHARE else (none, seen)
+        evidence = evidence.after(*arms, share=SHARE)
+        worst = max(worst, evidence.log_e)
+    return worst
+
+
+def pairs(dice: Dice) -> float:
+    """A3 at exactly the allowed rate."""
+    seen, worst = Outcomes(), 0.0
+    for disagreed in dice.random(REQUESTS // 4) < ALLOWED:
+        seen += Outcomes(int(disagreed), 1)
+        worst = max(worst, log_e_above(seen, ALLOWED))
+    return worst
+
+
+def signs(dice: Dice) -> float:
+    """The sign test of a fair coin."""
+    seen, worst = Outcomes(), 0.0
+    for slower in dice.random(REQUESTS // 4) < FAIR:
+        seen += Outcomes(int(slower), 1)
+        worst = max(worst, log_e_slower(seen))
+    return worst
+
+
+def router(dice: Dice) -> float:
+    """The sample-ratio test of an honest router."""
+    evidence, worst = Assignment(), 0.0
+    for is_canary in dice.random(REQUESTS) < SHARE:
+        evidence = evidence.after(int(is_canary), int(not is_canary), share=SHARE)
+        worst = max(worst, evidence.log_e)
+    return worst
+
+
+PEACE = (
+    Peace("errors (A2), shared incident", error_ratio),
+    Peace("errors (A1), shared incident", two_arms),
+    Peace("latency, three edges (A2)", latency),
+    Peace("output classes (A1, K classes)", classes),
+    Peace("shadow disagreement (A3)", pairs),
+    Peace("paired latency (sign test)", signs),
+    Peace("sample ratio", router),
+)
+
+UNITS, BROKEN, VISITS = 2000, 0.005, 27
+"""Callers, the share of them that fails always (a client that sends rubbish, say), and how often each comes back."""
+
+
+def sticky(dice: Dice, windows: int = 3) -> dict[str, float]:
+    """One rollout of an identical version to callers who stick to their arm: the largest evidence, by request and by unit window."""
+    canary = dice.random(UNITS) < SHARE
+    broken = dice.random(UNITS) < BROKEN
+    by_request, by_unit, worst = ErrorRatio(), ErrorRatio(), {"request": 0.0, "unit window": 0.0}
+    for window in range(1, windows + 1):
+        visits = dice.permutation(np.repeat(np.arange(UNITS), max(VISITS // windows, 1)))
+        failed = broken[visits] | (dice.random(len(visits)) < RARE)
+        seen, by_unit = UnitWindow(), ErrorRatio()
+        for unit in visits[failed]:
+            mine = bool(canary[unit])
+            by_request = by_request.after(int(mine), int(not mine), share=SHARE)
+            worst["request"] = max(worst["request"], by_request.log_e)
+        for unit, fails in _first_visits(visits, failed):
+            if fails:
+                mine = bool(canary[unit])
+                seen = seen.after([(unit, "canary" if mine else "production", True)])
+                by_unit = by_unit.after(int(mine), int(not mine), share=SHARE)
+                worst["unit window"] = max(worst["unit window"], spent(by_unit.log_e, window))
+    return worst
+
+
+def _first_visits(visits: NDArray[np.int64], failed: NDArray[np.bool_]) -> list[tuple[int, bool]]:
+    _, first = np.unique(visits, return_index=True)
+    first.sort()
+    return [(int(visits[at]), bool(failed[at])) for at in first]
+
+
+def share_of(worst: list[float], level: float) -> float:
+    """The share of runs in which an alarm at a level was raised at any time."""
+    return sum(one >= -log(level) for one in worst) / len(worst)
