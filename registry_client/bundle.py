@@ -32,6 +32,7 @@ from registry_client.manifest import (
     parse_manifest,
 )
 from registry_client.model_yaml import AuthoredChange, AuthoredComponent, ModelYaml, parse_model_yaml
+from registry_client.strict_yaml import LARGEST
 
 # Fixed here, not asked of the system: the same bundle must give the same manifest on every machine.
 _MEDIA_TYPES = {
@@ -67,7 +68,7 @@ def load_bundle(directory: Path, *, now: datetime | None = None) -> Bundle:
 
     `now` is the default of `created_at`; left out, it is the clock's.
     """
-    authored = parse_model_yaml(read_regular(directory, model_yaml.FILE_NAME, most=model_yaml.LARGEST))
+    authored = parse_model_yaml(read_regular(directory, model_yaml.FILE_NAME, most=LARGEST))
     roles = _roles(authored)
     measured = {path: _measured(directory, path) for path in roles}
     _check_contents(directory, authored)

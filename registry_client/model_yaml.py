@@ -1,14 +1,11 @@
 """What an author writes: `model.yaml`, read strictly into typed form. Reads text only; the files it names are `bundle`'s business."""
 
 import re
-from collections.abc import Hashable
 from datetime import datetime
 from difflib import get_close_matches
 from typing import Any, Literal
 
 import msgspec
-import yaml
-from yaml.constructor import ConstructorError
 
 from registry_client.compatibility.rules import RULE_IDS
 from registry_client.errors import InvalidBundle, InvalidVersion
@@ -25,14 +22,10 @@ from registry_client.manifest import (
     Task,
     Waiver,
 )
+from registry_client.strict_yaml import UnreadableYaml, read_yaml
 from registry_client.versions import ModelVersion
 
 FILE_NAME = "model.yaml"
-LARGEST = 2**18
-"""Bytes; a description longer than this is data that belongs in a file of the bundle."""
-
-DEEPEST = 64
-
 
 class AuthoredComponent(Node, frozen=True, kw_only=True):
     """A pre- or postprocessing step as its author describes it."""
@@ -165,62 +158,11 @@ def _check_python(place: str, component: AuthoredComponent) -> None:
         raise InvalidBundle(field=f"{place}.files", reason=f"they do not hold {wanted}, the module of entry {component.entry!r}")
 
 
-# --- YAML -----------------------------------------------------------------------------------------------------------
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML 1.2's core types only: a date stays a text, so do `no` and `12:30`; `1e-4` is a number."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:  # noqa: FBT001, FBT002 - the library's signature
-        """Refuse a key that is written twice: which of the two is meant cannot be known."""
-        seen: set[str] = set()
-        for key, _ in node.value:
-            name = str(key.value)
-            if name in seen:
-                raise ConstructorError(None, None, f"the key {name[:80]!r} is repeated", key.start_mark)
-            seen.add(name)
-        return super().construct_mapping(node, deep)
-
-
-def _number(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> int:
-    return int(loader.construct_scalar(node))
-
-
-_Loader.add_constructor("tag:yaml.org,2002:int", _number)
-_CORE_TYPES = (
-    ("null", r"~|null|Null|NULL|", "~nN"),
-    ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
-    ("int", r"[-+]?[0-9]+", "-+0123456789"),
-    ("float", r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.inf|\.nan", "-+.0123456789"),
-)
-_Loader.yaml_implicit_resolvers = {
-    first: [(f"tag:yaml.org,2002:{name}", re.compile(rf"(?:{pattern})\Z")) for name, pattern, firsts in _CORE_TYPES if first in firsts]
-    for first in ("", *"~nNtTfF-+.0123456789")
-}
-
-
 def _read(text: bytes) -> object:
-    if len(text) > LARGEST:
-        raise InvalidBundle(FILE_NAME, f"larger than {LARGEST} bytes")
     try:
-        _refuse_bombs(text)
-        return yaml.load(text, _Loader)  # noqa: S506 - a subclass of SafeLoader
-    except yaml.MarkedYAMLError as error:
-        place = "" if error.problem_mark is None else f" in line {error.problem_mark.line + 1}"
-        raise InvalidBundle(FILE_NAME, f"{error.problem}{place}") from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise InvalidBundle(FILE_NAME, f"not readable as YAML: {error}") from error
-
-
-def _refuse_bombs(text: bytes) -> None:
-    """Refuse what is small to write and large to read: aliases, which multiply, and depth, which the scanner is slow at."""
-    depth = 0
-    for event in yaml.parse(text, _Loader):
-        if isinstance(event, yaml.AliasEvent):
-            raise yaml.MarkedYAMLError(problem=f"holds an alias (*{event.anchor}); write the value out instead")
-        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        if depth > DEEPEST:
-            raise yaml.MarkedYAMLError(problem=f"nested deeper than {DEEPEST} levels")
+        return read_yaml(text)
+    except UnreadableYaml as error:
+        raise InvalidBundle(FILE_NAME, str(error)) from error
 
 
 _EXPLANATION = re.compile(r"(?P<reason>.*?)(?: - at `(?:key in )?\$?\.?(?P<field>.*)`)?\Z", re.DOTALL)
