@@ -8,6 +8,7 @@ RUN /opt/pointsman/bin/pip install --require-hashes -r requirements.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY registry_client registry_client
 COPY serving serving
+COPY configs/policies configs/policies
 RUN /opt/pointsman/bin/pip install --no-deps .
 
 FROM python:3.12-slim-bookworm

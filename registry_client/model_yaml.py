@@ -27,6 +27,7 @@ from registry_client.versions import ModelVersion
 
 FILE_NAME = "model.yaml"
 
+
 class AuthoredComponent(Node, frozen=True, kw_only=True):
     """A pre- or postprocessing step as its author describes it."""
 

@@ -1,7 +1,7 @@
 """Why a command did not do what was asked, and the exit code that says so.
 
 CommandFailed           1   failed, or refused by the server
-├── NotSettled, NotLoaded, BundleRefused, NotCarriedOut
+├── NotSettled, NotLoaded, BundleRefused, PolicyRefused, NotCarriedOut
 ├── BadSettings         2   options, environment or configuration that cannot be used
 ├── WrongUse            2   options that do not go together, or lack one another
 ├── NotReachable        3   nobody answers there, or not a Pointsman
@@ -75,6 +75,13 @@ class NotCarriedOut(CommandFailed):
         who = f"these have not confirmed it: {', '.join(waiting)}" if waiting else "no gateway of this node runs"
         hint = "a gateway carries it out as soon as it starts; look at DATA/log/events.log for override_in_force or override_refused"
         super().__init__(f"{operation_id} is placed, but {who}", hint)
+
+
+class PolicyRefused(CommandFailed):
+    """A rollout policy that cannot be used."""
+
+    def __init__(self, file: Path, why: str, hint: str) -> None:
+        super().__init__(f"{file} cannot be used: {why}", hint)
 
 
 class BadSettings(CommandFailed):
