@@ -34,7 +34,7 @@ RUNS = 300
 
 
 def dice(seed: int) -> Random:
-    return Random(seed)  # noqa: S311 - a simulation that can be repeated
+    return Random(seed)
 
 
 def alarms(watch: Callable[[Random], float]) -> float:

@@ -16,7 +16,7 @@ GOLDEN = json.loads((Path(__file__).parents[2] / "golden" / "statistics.json").r
 
 
 def dice(seed: int) -> Random:
-    return Random(seed)  # noqa: S311 - a simulation that can be repeated
+    return Random(seed)
 
 
 @pytest.mark.parametrize("alpha", [0.05, 0.001])
