@@ -69,6 +69,8 @@ class Installation:
     admin_port: int
     serve: subprocess.Popen[bytes] | None = None
     sessions: list[int] = field(default_factory=list)
+    options: tuple[str, ...] = ()
+    """What `serve` is told beside its places."""
     settings: dict[str, str] = field(default_factory=dict[str, str])
     """What is set by the environment, beyond what every installation of a test is told."""
 
@@ -118,7 +120,7 @@ class Installation:
         arguments = [PROGRAM, "serve", "--data", str(self.data), "--port", str(self.port), "--admin-port", str(self.admin_port)]
         with (self.folder / "serve.log").open("ab") as log:
             self.serve = subprocess.Popen(
-                arguments,
+                [*arguments, *self.options],
                 cwd=self.folder,
                 env=environment(**self.settings),
                 stdin=subprocess.DEVNULL,

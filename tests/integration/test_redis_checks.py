@@ -1,7 +1,6 @@
 """The checks at the start, on servers that are really set up so."""
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,15 +11,6 @@ from tests.fixtures.redis_home import address
 from tests.fixtures.redis_server import DURABLE, RedisServer, free_port
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "state.md"
-
-
-@pytest.fixture
-def server() -> Iterator[RedisServer]:
-    own = RedisServer()
-    try:
-        yield own.start()
-    finally:
-        own.remove()
 
 
 async def settings_found(plan: RedisPlan) -> list[str]:
@@ -60,6 +50,17 @@ async def test_a_user_who_lacks_something_is_told_before_a_change_fails(server: 
     found = await settings_found(RedisPlan(address=address(f"redis+unix://ada:secret@{server.socket}")))
 
     assert found == ["redis.username"]
+
+
+async def test_a_password_that_everybody_can_read_is_told(server: RedisServer, tmp_path: Path) -> None:
+    file = tmp_path / "password"
+    file.write_text("secret", encoding="utf-8")
+    file.chmod(0o644)
+    server.do("ACL", "SETUSER", "ada", "on", ">secret", *acl("pointsman").split())
+
+    plan = RedisPlan(address=address(f"redis+unix://ada@{server.socket}"), password_file=file)
+
+    assert await settings_found(plan) == ["redis.password_file"]
 
 
 async def test_a_user_who_may_not_look_is_told_what_could_not_be_seen(server: RedisServer) -> None:

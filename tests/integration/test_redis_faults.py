@@ -2,58 +2,23 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import suppress
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from random import Random
-from typing import TypeVar
 
 import pytest
 
 from serving.core.errors import StoreUnavailable, StoreWentBack
 from serving.ports import Commit, GatewayAck
-from serving.stores.redis.checks import acl
-from serving.stores.redis.keys import Keys
-from serving.stores.redis.plan import RedisPlan
 from serving.stores.redis.store import RedisStore
-from tests.fixtures.redis_home import address
 from tests.fixtures.redis_server import DURABLE, RedisServer, free_port
+from tests.fixtures.redis_stores import Open, once_reconnected
 from tests.fixtures.transitions import reseed_of, transition_of
 from tests.tools.fault_proxy import FaultProxy, Faults
 
 TIMEOUT = 0.3
-PATIENCE_S = 10.0
 LATE = 0.5
 """What a busy machine may add to a deadline."""
-
-PREFIX = "pointsman"
-USER = ("ACL", "SETUSER", "ada", "reset", "on", ">first", *acl(PREFIX).split())
-
-Open = Callable[..., RedisStore]
-Answer = TypeVar("Answer")
-
-
-@pytest.fixture
-def server() -> Iterator[RedisServer]:
-    own = RedisServer()
-    try:
-        yield own.start()
-    finally:
-        own.remove()
-
-
-@pytest.fixture
-async def open_store() -> AsyncIterator[Open]:
-    opened = list[RedisStore]()
-
-    def open_at(url: str, password_file: Path | None = None, timeout: float = PATIENCE_S) -> RedisStore:
-        plan = RedisPlan(address=address(url), prefix=PREFIX, timeout=timeout, password_file=password_file)
-        opened.append(RedisStore.open(plan))
-        return opened[-1]
-
-    yield open_at
-    for store in opened:
-        await store.close()
 
 
 def calls(store: RedisStore) -> dict[str, Callable[[], Awaitable[object]]]:
@@ -76,9 +41,9 @@ def calls(store: RedisStore) -> dict[str, Callable[[], Awaitable[object]]]:
     }
 
 
-async def test_every_call_to_a_server_that_hangs_is_over_in_time(server: RedisServer, open_store: Open) -> None:
+async def test_every_call_to_a_server_that_hangs_is_over_in_time(server: RedisServer, open_redis: Open) -> None:
     # given
-    store = open_store(server.url, timeout=TIMEOUT)
+    store = open_redis(server.url, timeout=TIMEOUT)
     await store.snapshot()
     server.freeze()
 
@@ -96,11 +61,11 @@ async def test_every_call_to_a_server_that_hangs_is_over_in_time(server: RedisSe
 
 @pytest.mark.parametrize("faults", [Faults(blackhole=True), Faults(half_open=True)], ids=["blackhole", "half-open"])
 async def test_a_call_into_a_network_that_swallows_everything_is_over_in_time(
-    server: RedisServer, open_store: Open, faults: Faults
+    server: RedisServer, open_redis: Open, faults: Faults
 ) -> None:
     async with FaultProxy(server.socket, Random(1)) as proxy:
         # given
-        store = open_store(f"redis://127.0.0.1:{proxy.port}", timeout=TIMEOUT)
+        store = open_redis(f"redis://127.0.0.1:{proxy.port}", timeout=TIMEOUT)
         await store.snapshot()
 
         # when
@@ -116,10 +81,10 @@ async def test_a_call_into_a_network_that_swallows_everything_is_over_in_time(
         assert isinstance(await store.snapshot(), object)
 
 
-async def test_a_change_whose_answer_is_lost_is_sent_once_and_can_be_looked_up(server: RedisServer, open_store: Open) -> None:
+async def test_a_change_whose_answer_is_lost_is_sent_once_and_can_be_looked_up(server: RedisServer, open_redis: Open) -> None:
     async with FaultProxy(server.socket, Random(1)) as proxy:
         # given
-        store, other = open_store(f"redis://127.0.0.1:{proxy.port}"), open_store(server.url)
+        store, other = open_redis(f"redis://127.0.0.1:{proxy.port}"), open_redis(server.url)
         await store.commit(transition_of("intent", operation_id="op-0"))
         sent = server.do("INFO", "commandstats")["cmdstat_evalsha"]["calls"]
 
@@ -137,8 +102,8 @@ async def test_a_change_whose_answer_is_lost_is_sent_once_and_can_be_looked_up(s
         assert len(await other.history("digits", limit=10)) == 1
 
 
-async def test_without_a_server_the_sentence_says_that_nothing_listens(open_store: Open, tmp_path: Path) -> None:
-    over_tcp, over_a_socket = open_store(f"redis://127.0.0.1:{free_port()}"), open_store(f"redis+unix://{tmp_path}/none.sock")
+async def test_without_a_server_the_sentence_says_that_nothing_listens(open_redis: Open, tmp_path: Path) -> None:
+    over_tcp, over_a_socket = open_redis(f"redis://127.0.0.1:{free_port()}"), open_redis(f"redis+unix://{tmp_path}/none.sock")
 
     with pytest.raises(StoreUnavailable, match="nothing listens there"):
         await over_tcp.snapshot()
@@ -146,15 +111,15 @@ async def test_without_a_server_the_sentence_says_that_nothing_listens(open_stor
         await over_a_socket.snapshot()
 
 
-async def test_a_host_without_an_address_is_said_to_be_unknown(open_store: Open) -> None:
-    store = open_store("redis://no-such-host.invalid")
+async def test_a_host_without_an_address_is_said_to_be_unknown(open_redis: Open) -> None:
+    store = open_redis("redis://no-such-host.invalid")
 
     with pytest.raises(StoreUnavailable, match=r"its name cannot be resolved|no answer came in time"):
         await store.snapshot()
 
 
-async def test_a_store_that_was_closed_answers_no_more(server: RedisServer, open_store: Open) -> None:
-    store = open_store(server.url)
+async def test_a_store_that_was_closed_answers_no_more(server: RedisServer, open_redis: Open) -> None:
+    store = open_redis(server.url)
     await store.snapshot()
 
     await store.close()
@@ -164,10 +129,10 @@ async def test_a_store_that_was_closed_answers_no_more(server: RedisServer, open
 
 
 async def test_everything_acknowledged_is_there_after_kill_9_and_the_store_finds_the_server_again(
-    server: RedisServer, open_store: Open
+    server: RedisServer, open_redis: Open
 ) -> None:
     # given
-    store = open_store(server.url)
+    store = open_redis(server.url)
     await store.commit(transition_of("digits"))
     before = await store.snapshot()
 
@@ -182,9 +147,9 @@ async def test_everything_acknowledged_is_there_after_kill_9_and_the_store_finds
     assert await store.poll(before) is None
 
 
-async def test_a_server_that_lost_the_tail_of_its_log_is_known_to_have_gone_back(server: RedisServer, open_store: Open) -> None:
+async def test_a_server_that_lost_the_tail_of_its_log_is_known_to_have_gone_back(server: RedisServer, open_redis: Open) -> None:
     # given
-    store = open_store(server.url)
+    store = open_redis(server.url)
     await store.commit(transition_of("digits", 1, operation_id="op-1"))
     await store.commit(transition_of("digits", 2, operation_id="op-2"))
     seen = await store.snapshot()
@@ -203,9 +168,9 @@ async def test_a_server_that_lost_the_tail_of_its_log_is_known_to_have_gone_back
         await store.commit(transition_of("digits", 3, operation_id="op-3", seen=seen.mark))
 
 
-async def test_a_server_that_was_emptied_is_known_to_have_gone_back_until_it_is_reseeded(server: RedisServer, open_store: Open) -> None:
+async def test_a_server_that_was_emptied_is_known_to_have_gone_back_until_it_is_reseeded(server: RedisServer, open_redis: Open) -> None:
     # given
-    store = open_store(server.url)
+    store = open_redis(server.url)
     await store.commit(transition_of("digits"))
     seen = await store.snapshot()
     server.do("FLUSHALL")
@@ -221,8 +186,8 @@ async def test_a_server_that_was_emptied_is_known_to_have_gone_back_until_it_is_
     assert (newer.fence, newer.epoch, list(newer.families)) == (2, 2, ["digits"])
 
 
-async def test_a_server_that_forgot_the_scripts_is_sent_them_again(server: RedisServer, open_store: Open) -> None:
-    store = open_store(server.url)
+async def test_a_server_that_forgot_the_scripts_is_sent_them_again(server: RedisServer, open_redis: Open) -> None:
+    store = open_redis(server.url)
     await store.commit(transition_of("digits", 1, operation_id="op-1"))
 
     server.do("SCRIPT", "FLUSH")
@@ -230,156 +195,9 @@ async def test_a_server_that_forgot_the_scripts_is_sent_them_again(server: Redis
     assert (await store.commit(transition_of("digits", 2, operation_id="op-2"))).epoch == 2
 
 
-async def once_reconnected(call: Callable[[], Awaitable[Answer]]) -> Answer:
-    """The first answer over a new connection: that the old one is dead shows when it is used."""
-    async with asyncio.timeout(10):
-        while True:
-            with suppress(StoreUnavailable):
-                return await call()
-
-
-def is_replica(server: RedisServer) -> None:
-    server.do("REPLICAOF", "127.0.0.1", free_port())
-
-
-def is_full(server: RedisServer) -> None:
-    server.do("CONFIG", "SET", "maxmemory", "1mb")
-
-
-def lacks_replicas(server: RedisServer) -> None:
-    server.do("CONFIG", "SET", "min-replicas-to-write", "1")
-
-
-def cannot_save(server: RedisServer) -> None:
-    (server.folder / "dump.rdb").mkdir()
-    (server.folder / "dump.rdb" / "in the way").touch()
-    server.do("CONFIG", "SET", "save", "3600 1")
-    server.do("BGSAVE")
-    while server.do("INFO", "persistence")["rdb_bgsave_in_progress"]:
-        pass
-
-
-def holds_something_else(server: RedisServer) -> None:
-    server.do("SET", Keys(PREFIX).families, "mine")
-
-
-def is_torn(server: RedisServer) -> None:
-    server.do("HSET", Keys(PREFIX).head, "head", "0" * 64)
-
-
-def is_newer(server: RedisServer) -> None:
-    server.do("HSET", Keys(PREFIX).head, "schema", "2")
-
-
-def lost_count(server: RedisServer) -> None:
-    server.do("HSET", Keys(PREFIX).head, "epoch", "many")
-
-
-@pytest.mark.parametrize(
-    ("break_it", "sentence"),
-    [
-        (is_replica, "it is a replica and takes no changes"),
-        (is_full, "its memory is full"),
-        (lacks_replicas, "too few replicas follow it"),
-        (cannot_save, "it cannot save its data to disk"),
-        (holds_something_else, "hold something else than a store of this program"),
-        (is_torn, "it contradicts itself"),
-        (is_newer, "written by a newer version of this program"),
-        (lost_count, "it contradicts itself"),
-    ],
-)
-async def test_a_server_that_takes_no_change_is_said_to_and_keeps_nothing_of_it(
-    server: RedisServer, open_store: Open, break_it: Callable[[RedisServer], None], sentence: str
-) -> None:
+async def test_a_wait_for_news_is_over_in_its_time_whatever_the_server_does(server: RedisServer, open_redis: Open) -> None:
     # given
-    store = open_store(server.url)
-    await store.commit(transition_of("intent", operation_id="op-0"))
-    break_it(server)
-
-    # when
-    with pytest.raises(StoreUnavailable, match=sentence):
-        await store.commit(transition_of("digits"))
-
-    # then
-    keys = Keys(PREFIX)
-    assert server.do("XLEN", keys.audit) == 1
-    assert server.do("HEXISTS", keys.revisions, "digits") is False
-    assert server.do("HEXISTS", keys.operations, "op-1") is False
-
-
-@pytest.mark.parametrize("break_it", [is_full, lacks_replicas, cannot_save])
-async def test_a_server_that_takes_no_change_is_still_read(
-    server: RedisServer, open_store: Open, break_it: Callable[[RedisServer], None]
-) -> None:
-    store = open_store(server.url)
-    await store.commit(transition_of("digits"))
-
-    break_it(server)
-
-    assert list((await store.snapshot()).families) == ["digits"]
-
-
-@pytest.mark.parametrize("command", ["xadd", "hset", "rpush"])
-async def test_a_user_who_may_not_do_all_that_a_change_takes_does_nothing_of_it(
-    server: RedisServer, open_store: Open, command: str
-) -> None:
-    # given
-    server.do(*USER)
-    store = open_store(f"redis+unix://ada:first@{server.socket}")
-    await store.snapshot()
-    server.do("ACL", "SETUSER", "ada", f"-{command}")
-
-    # when
-    with pytest.raises(StoreUnavailable, match="this user may not do what is needed"):
-        await store.commit(transition_of("digits"))
-
-    # then
-    assert server.do("DBSIZE") == 0
-
-
-@pytest.mark.parametrize("url", ["redis+unix://{}", "redis+unix://ada:hunter2@{}", "redis+unix://bob:hunter2@{}"])
-async def test_a_wrong_password_is_said_to_be_wrong_and_never_repeated(server: RedisServer, open_store: Open, url: str) -> None:
-    # given
-    server.do(*USER)
-    server.do("ACL", "SETUSER", "default", "off")
-    store = open_store(url.format(server.socket))
-
-    # when
-    with pytest.raises(StoreUnavailable) as refused:
-        await store.commit(transition_of("digits"))
-
-    # then
-    assert "it does not accept the password, or wants one" in str(refused.value)
-    assert "hunter2" not in f"{refused.value!r} {refused.value.__cause__!r}"
-
-
-async def test_a_password_file_that_changes_is_read_at_the_next_connection(server: RedisServer, open_store: Open, tmp_path: Path) -> None:
-    # given
-    file = tmp_path / "password"
-    file.write_text("first\n", encoding="utf-8")
-    server.do(*USER)
-    store = open_store(f"redis+unix://ada@{server.socket}", file)
-    await store.snapshot()
-
-    # when
-    server.do("ACL", "SETUSER", "ada", "resetpass", ">second")
-    file.write_text("second\n", encoding="utf-8")
-    server.do("CLIENT", "KILL", "USER", "ada")
-
-    # then
-    assert (await once_reconnected(store.snapshot)).epoch == 0
-
-
-async def test_a_password_file_that_is_not_there_is_said_to_be_missing(server: RedisServer, open_store: Open, tmp_path: Path) -> None:
-    store = open_store(f"redis+unix://ada@{server.socket}", tmp_path / "none")
-
-    with pytest.raises(StoreUnavailable, match="there is no such socket or file"):
-        await store.snapshot()
-
-
-async def test_a_wait_for_news_is_over_in_its_time_whatever_the_server_does(server: RedisServer, open_store: Open) -> None:
-    # given
-    store = open_store(server.url)
+    store = open_redis(server.url)
     seen = await store.snapshot()
 
     # when
@@ -394,8 +212,8 @@ async def test_a_wait_for_news_is_over_in_its_time_whatever_the_server_does(serv
     assert all(0.19 <= seconds < 0.2 + 1.0 for seconds in took), took
 
 
-async def test_of_so_many_calls_at_once_none_is_refused_for_want_of_a_connection(server: RedisServer, open_store: Open) -> None:
-    store = open_store(server.url)
+async def test_of_so_many_calls_at_once_none_is_refused_for_want_of_a_connection(server: RedisServer, open_redis: Open) -> None:
+    store = open_redis(server.url)
 
     acked = await asyncio.gather(*(store.ack(GatewayAck(f"gateway-{number}", 3, transition_of("x").at)) for number in range(200)))
 
@@ -403,7 +221,7 @@ async def test_of_so_many_calls_at_once_none_is_refused_for_want_of_a_connection
     assert len(await store.acks()) == 200
 
 
-async def test_all_keys_of_a_store_lie_on_one_node_of_a_cluster(open_store: Open) -> None:
+async def test_all_keys_of_a_store_lie_on_one_node_of_a_cluster(open_redis: Open) -> None:
     # given
     server = RedisServer({**DURABLE, "cluster-enabled": "yes"})
     try:
@@ -411,7 +229,7 @@ async def test_all_keys_of_a_store_lie_on_one_node_of_a_cluster(open_store: Open
         server.do("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
         while b"cluster_state:ok" not in server.do("CLUSTER", "INFO"):
             pass
-        store = open_store(server.url)
+        store = open_redis(server.url)
 
         # when
         refused = list[str]()

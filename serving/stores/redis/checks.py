@@ -4,6 +4,7 @@ Looking needs INFO and CONFIG GET; where a user may not, or a hosted Redis has n
 """
 
 import json
+import stat
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -44,6 +45,8 @@ class Facts:
     """Commands that are needed and that this user may not run on the store's keys."""
     may_everything: bool
     has_password: bool
+    is_password_public: bool
+    """Whether everybody on this machine can read the file it stands in."""
     is_local: bool
     """Whether it is reached over a unix socket or loopback."""
     is_encrypted: bool
@@ -100,6 +103,9 @@ def _of_access(facts: Facts) -> Iterator[Finding]:
     if facts.refused:
         sentence = f"this user may not run {', '.join(sorted(set(facts.refused)))} on the keys of this prefix"
         yield Finding("redis.username", sentence, f"give it the commands and the keys it needs; {_REST}")
+    if facts.is_password_public:
+        sentence = "everybody on this machine can read the password's file"
+        yield Finding("redis.password_file", sentence, "chmod 600, and let it belong to who serves")
     if facts.is_local:
         return
     if not facts.has_password:
@@ -124,6 +130,7 @@ async def _facts(plan: RedisPlan, wire: Wire) -> Facts:
         refused=refused,
         may_everything=not refused and not await _refused(wire, [["FLUSHALL"]]),
         has_password=bool(address.password or plan.password_file),
+        is_password_public=plan.password_file is not None and bool(plan.password_file.stat().st_mode & stat.S_IROTH),
         is_local=_is_local(address),
         is_encrypted=address.tls,
     )

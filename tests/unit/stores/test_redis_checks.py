@@ -12,6 +12,7 @@ SOUND = Facts(
     refused=(),
     may_everything=False,
     has_password=True,
+    is_password_public=False,
     is_local=False,
     is_encrypted=True,
 )
@@ -39,6 +40,7 @@ def test_of_a_server_that_is_set_up_as_documented_there_is_nothing_to_tell() -> 
         (replace(SOUND, configuration={}), "appendonly", "does not tell how it is configured"),
         (replace(SOUND, refused=("XADD", "HSET", "XADD")), "redis.username", "may not run HSET, XADD"),
         (replace(SOUND, has_password=False), "redis.password_file", "no password is asked for"),
+        (replace(SOUND, is_password_public=True), "redis.password_file", "everybody on this machine can read"),
         (replace(SOUND, may_everything=True), "redis.username", "may do everything"),
         (replace(SOUND, is_encrypted=False), "store", "in the clear"),
     ],
