@@ -46,6 +46,13 @@ class _Life:
     started: float
     counts: Mapping[tuple[Target, Arm], Count]
 
+    def after(self, sighting: Sighting) -> "_Life":
+        """With what is newer in a sighting: a report that comes late must not turn a counter back, or its rise would count twice."""
+        known: Mapping[tuple[Target, Arm], Count] = self.counts if self.started == sighting.started else {}
+        new = {(count.target, count.arm): count for count in sighting.counts}
+        newer = {key: count for key, count in new.items() if key not in known or count.requests >= known[key].requests}
+        return _Life(sighting.started, {**known, **newer})
+
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
@@ -59,12 +66,11 @@ class Ledger:
         increments: list[Increment] = []
         for sighting in sightings:
             known = lives.get(sighting.gateway)
-            if known is not None:
+            if known is None:
+                lives[sighting.gateway] = _Life(sighting.started, {}).after(sighting)
+            elif known.started <= sighting.started:
                 increments += _increments(known, sighting)
-            counts = {(count.target, count.arm): count for count in sighting.counts}
-            if known is not None and known.started == sighting.started:
-                counts = {**known.counts, **counts}
-            lives[sighting.gateway] = _Life(sighting.started, counts)
+                lives[sighting.gateway] = known.after(sighting)
         return Ledger(lives), tuple(increments)
 
 

@@ -84,3 +84,9 @@ def test_increments_add_up_to_what_was_answered_however_reports_are_lost(steps: 
         counted += sum(new.requests for new in increments)
 
     assert counted == reported
+
+
+def test_a_report_that_comes_late_is_not_counted_twice() -> None:
+    increments = heard((sighting(0),), (sighting(100),), (sighting(90),), (sighting(5, started=0.5),), (sighting(110),))
+
+    assert [new.requests for new in increments] == [100, 10]
