@@ -1,0 +1,131 @@
+"""The decision log: one line for each look and each event, in canonical JSON (RFC 8785), with what came of it.
+
+A line holds what was seen and what was concluded. Numbers are rounded to nine digits after the point, so that a library's last bit on
+another machine changes no byte. Replaying a log gives the same bytes, or it was not written by this policy and this program.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from math import isfinite
+from typing import Any, cast
+
+import msgspec
+import rfc8785
+
+from serving.core.assessing import Assessment
+from serving.core.happenings import (
+    Advance,
+    Approve,
+    Checked,
+    Event,
+    Flipped,
+    Hold,
+    Kind,
+    Observed,
+    Resume,
+    Retry,
+    RollBack,
+    Start,
+    Supersede,
+)
+from serving.core.standing import Rollout
+from serving.core.totals import Report
+
+FORM = 1
+_DIGITS = 9
+
+_EVENTS: Mapping[Kind, type[Event]] = {
+    event.kind: event for event in (Start, Observed, Approve, Advance, Hold, Resume, RollBack, Flipped, Checked, Retry, Supersede)
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """The first line: which rollout, by which policy, and how many edges and classes were pinned."""
+
+    at: datetime
+    rollout: Rollout
+    slow: int
+    classes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """The reports of one look, and the sources that should have been heard of."""
+
+    at: datetime
+    reports: tuple[Report, ...]
+    expected: tuple[str, ...] = ()
+
+
+Entry = Opened | Look | Event
+
+
+class UnreadableLine(ValueError):
+    """A line that is no line of a decision log."""
+
+
+def line(entry: Entry, rollout: Rollout | None = None, assessment: Assessment | None = None) -> bytes:
+    """One line, without its end: what happened, and what came of it."""
+    document: dict[str, object] = {"form": FORM, "kind": _kind(entry), "seen": _seen(entry)}
+    if rollout is not None:
+        document["stands"] = _plain(rollout)
+    if assessment is not None:
+        document["verdicts"] = _plain(assessment)
+    return rfc8785.dumps(cast("dict[str, Any]", document))
+
+
+def entry_of(text: bytes) -> Entry:
+    """What happened, out of a line. Raises `UnreadableLine`."""
+    try:
+        document = msgspec.json.decode(text, type=dict[str, Any])
+        kind, seen = document["kind"], document["seen"]
+        if document["form"] != FORM:
+            msg = f"form {document['form']!r} is not {FORM}"
+            raise UnreadableLine(msg)
+        if kind == "opened":
+            return msgspec.convert(seen, Opened)
+        return msgspec.convert(seen, Look) if kind == "look" else msgspec.convert(seen, _EVENTS[Kind(kind)])
+    except (msgspec.MsgspecError, KeyError, ValueError) as error:
+        raise UnreadableLine(str(error)) from error
+
+
+def report_of(text: bytes) -> Report:
+    """A report as a gateway sends it. Raises `UnreadableLine`: a report with NaN, or one that contradicts itself, is none."""
+    try:
+        return msgspec.json.decode(text, type=Report)
+    except msgspec.MsgspecError as error:
+        raise UnreadableLine(str(error)) from error
+
+
+def _kind(entry: Entry) -> str:
+    match entry:
+        case Opened():
+            return "opened"
+        case Look():
+            return "look"
+        case _:
+            return entry.kind.value
+
+
+def _seen(entry: Entry) -> object:
+    plain = _plain(entry)
+    # What the guards said stands beside it already.
+    return {name: value for name, value in cast("dict[str, object]", plain).items() if name != "assessment"}
+
+
+def _plain(value: object) -> object:
+    return _rounded(msgspec.to_builtins(value))
+
+
+def _rounded(value: object) -> object:
+    match value:
+        case float():
+            return round(value, _DIGITS) if isfinite(value) else str(value)
+        case dict():
+            return {key: _rounded(inner) for key, inner in cast("dict[str, object]", value).items()}
+        case list() | tuple():
+            return [_rounded(inner) for inner in cast("list[object]", value)]
+        case _:
+            return value

@@ -1,0 +1,249 @@
+"""One gauge for each kind of rule: what it keeps of the ticks, and what it says of harm and of safety.
+
+A gauge belongs to one window; alpha and beta are that window's part of the guard's part of the risks.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from math import log
+
+from serving.core.rules import (
+    AssignmentRule,
+    CollapseRule,
+    DisagreementRule,
+    ErrorRule,
+    LatencyRule,
+    OutputRule,
+    RewardRule,
+    Rule,
+)
+from serving.core.statistics import (
+    Assignment,
+    BernsteinSequence,
+    ClassArms,
+    Direction,
+    Divergence,
+    ErrorRatio,
+    Outcomes,
+    TwoArms,
+    log_e_above,
+    log_e_below,
+)
+from serving.core.totals import Totals
+
+
+@dataclass(frozen=True, slots=True)
+class Chances:
+    """How often a gauge may be wrong: `alpha` with harm, `beta` with safe."""
+
+    alpha: float
+    beta: float
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a gauge says now. `trials`: how much it has seen of the candidate; without any it says nothing."""
+
+    is_harm: bool
+    is_safe: bool
+    trials: int
+    compared: str
+    numbers: Mapping[str, float]
+    is_doubtful: bool = False
+    """Whether what is seen here speaks against safe, though it proves nothing yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorGauge:
+    """Failures against production's (A2) and against a floor (A3); both must show harm. Safe by a budget (A3)."""
+
+    rule: ErrorRule
+    chances: Chances
+    ratio: ErrorRatio
+    canary: Outcomes = field(default_factory=Outcomes)
+    production: Outcomes = field(default_factory=Outcomes)
+
+    def after(self, new: Totals, *, share: float) -> "ErrorGauge":
+        """With one more tick."""
+        mine, others = new.canary.outcomes, new.production.outcomes
+        ratio = self.ratio.after(mine.failures, others.failures, share=share)
+        return replace(self, ratio=ratio, canary=self.canary + mine, production=self.production + others)
+
+    def read(self) -> Reading:
+        """Harmful means above the ratio AND above the floor: the smaller of two e-values is one for the union of their nulls."""
+        worse = min(self.ratio.log_e, log_e_above(self.canary, self.rule.floor))
+        safe = log_e_below(self.canary, self.rule.ok_below)
+        compared = f"failed {_of(self.canary)}, production {_of(self.production)}"
+        return _read(self.chances, worse, safe, self.canary, compared, production=self.production)
+
+
+@dataclass(frozen=True, slots=True)
+class LatencyGauge:
+    """The candidate over `ratio` times production's quantile against production over the quantile itself (A1), both ways round."""
+
+    rule: LatencyRule
+    chances: Chances
+    edge: int
+    """The first of the guard's two pinned edges."""
+    worse: TwoArms = TwoArms(direction=Direction.WORSE)  # noqa: RUF009 - frozen
+    better: TwoArms = TwoArms(direction=Direction.BETTER)  # noqa: RUF009 - frozen
+
+    def after(self, new: Totals, *, share: float) -> "LatencyGauge":
+        """With one more tick. A report without these edges has nothing to say here."""
+        if min(len(new.canary.slow), len(new.production.slow)) <= self.edge + 1:
+            return self
+        mine, others = new.canary.over(self.edge + 1), new.production.over(self.edge)
+        return replace(self, worse=self.worse.after(mine, others, share=share), better=self.better.after(mine, others, share=share))
+
+    def read(self) -> Reading:
+        """Harm and safe, by the same comparison."""
+        canary, production, rule = self.worse.canary, self.worse.production, self.rule
+        quantile = f"production's {rule.quantile:g} quantile"
+        compared = f"took over {rule.ratio:g} times {quantile} in {_of(canary)}, production over it in {_of(production)}"
+        return _read(self.chances, self.worse.log_e, self.better.log_e, canary, compared, production=production)
+
+
+@dataclass(frozen=True, slots=True)
+class OutputGauge:
+    """Harm: proof that the classes differ (A1, K classes) and an estimate above the limit. Safe: the divergence's bound is below it."""
+
+    rule: OutputRule
+    chances: Chances
+    arms: ClassArms | None = None
+
+    def after(self, new: Totals, *, share: float) -> "OutputGauge":
+        """With one more tick; how many classes there are shows in the first."""
+        mine, others = new.canary.classes, new.production.classes
+        if not mine and not others:
+            return self
+        classes = len(mine or others)
+        none = (0,) * classes
+        return replace(self, arms=(self.arms or ClassArms.of(classes)).after(mine or none, others or none, share=share))
+
+    def read(self) -> Reading:
+        """As above."""
+        arms = self.arms or ClassArms.of(1)
+        apart, trials = Divergence(arms.canary, arms.production), sum(arms.canary)
+        bound = apart.js_at_most(self.chances.beta)
+        how_far = f"JS {apart.js:.3f}, surely below {bound:.3f}; PSI {apart.psi:.3f}"
+        compared = f"answered {trials:,} times with classes apart from production's by {how_far}"
+        numbers = {"log_e_harm": arms.log_e, "js": apart.js, "psi": apart.psi, "js_at_most": bound, "trials": trials}
+        is_harm = arms.log_e >= -log(self.chances.alpha) and apart.js >= self.rule.js
+        return Reading(is_harm, bool(trials) and bound < self.rule.js, trials, compared, numbers, is_doubtful=apart.js >= self.rule.js)
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetGauge:
+    """A rate against what is allowed (A3): collapsed answers, or disagreeing pairs."""
+
+    rule: CollapseRule | DisagreementRule
+    chances: Chances
+    seen: Outcomes = field(default_factory=Outcomes)
+
+    def after(self, new: Totals, *, share: float) -> "BudgetGauge":
+        """With one more tick."""
+        del share
+        more: Outcomes
+        match self.rule:
+            case CollapseRule():
+                more = Outcomes(new.canary.odd, new.canary.trials)
+            case DisagreementRule():
+                more = Outcomes(new.pairs.disagreed, new.pairs.compared)
+        return replace(self, seen=self.seen + more)
+
+    def read(self) -> Reading:
+        """Above or below what is allowed."""
+        what = "gave a constant or invalid answer in" if isinstance(self.rule, CollapseRule) else "disagreed with production in"
+        harm, safe = log_e_above(self.seen, self.rule.rate), log_e_below(self.seen, self.rule.rate)
+        return _read(self.chances, harm, safe, self.seen, f"{what} {_of(self.seen)}")
+
+
+@dataclass(frozen=True, slots=True)
+class RewardGauge:
+    """Mean rewards by empirical Bernstein sequences: harm when the intervals are more than `drop` apart, safe when surely less."""
+
+    rule: RewardRule
+    chances: Chances
+    canary: tuple[BernsteinSequence, BernsteinSequence]
+    """One for harm, one for safe: they may be wrong with different chances."""
+    production: tuple[BernsteinSequence, BernsteinSequence]
+
+    @classmethod
+    def of(cls, rule: RewardRule, chances: Chances) -> "RewardGauge":
+        """Without rewards yet. Each arm gets half of a chance."""
+        both = BernsteinSequence(chances.alpha / 2), BernsteinSequence(chances.beta / 2)
+        return cls(rule, chances, both, both)
+
+    def after(self, new: Totals, *, share: float) -> "RewardGauge":
+        """With one more tick."""
+        del share
+        canary = self.canary[0].after(new.canary.rewards), self.canary[1].after(new.canary.rewards)
+        production = self.production[0].after(new.production.rewards), self.production[1].after(new.production.rewards)
+        return replace(self, canary=canary, production=production)
+
+    def read(self) -> Reading:
+        """By where the two means can be."""
+        width = self.rule.high - self.rule.low
+        drop = self.rule.drop / width
+        mine, others = self.canary[0].seen, self.production[0].seen
+        is_harm = self.canary[0].interval.high < self.production[0].interval.low - drop
+        is_safe = self.canary[1].interval.low > self.production[1].interval.high - drop
+        means = [self.rule.low + width * seen.mean for seen in (mine, others)]
+        compared = f"was rewarded {means[0]:.4g} on average of {mine.count:,}, production {means[1]:.4g} of {others.count:,}"
+        numbers = {"canary_mean": means[0], "production_mean": means[1], "trials": mine.count}
+        return Reading(is_harm, is_safe, mine.count, compared, numbers)
+
+
+@dataclass(frozen=True, slots=True)
+class AssignmentGauge:
+    """The sample-ratio test of the stage's split."""
+
+    rule: AssignmentRule
+    chances: Chances
+    seen: Assignment = Assignment()  # noqa: RUF009 - frozen
+
+    def after(self, new: Totals, *, share: float) -> "AssignmentGauge":
+        """With one more tick."""
+        return replace(self, seen=self.seen.after(new.canary.trials, new.production.trials, share=share))
+
+    def read(self) -> Reading:
+        """Harm when the split is not as planned, safe when it is close enough for sure."""
+        seen = self.seen
+        total = seen.canary + seen.production
+        compared = f"got {seen.canary:,} of {total:,} trials where {seen.share:.2%} were planned"
+        numbers = {"log_e_harm": seen.log_e, "canary": seen.canary, "trials": total}
+        is_safe = seen.is_within(self.rule.within, self.chances.beta)
+        return Reading(seen.log_e >= -log(self.chances.alpha), is_safe, seen.canary, compared, numbers)
+
+
+Gauge = ErrorGauge | LatencyGauge | OutputGauge | BudgetGauge | RewardGauge | AssignmentGauge
+
+
+def gauge(rule: Rule, chances: Chances, *, edge: int) -> Gauge:
+    """A gauge that has seen nothing. `edge`: where a latency guard's two edges begin among the pinned ones."""
+    made: Gauge
+    match rule:
+        case ErrorRule():
+            made = ErrorGauge(rule, chances, ErrorRatio(rule.ratio))
+        case LatencyRule():
+            made = LatencyGauge(rule, chances, edge)
+        case OutputRule():
+            made = OutputGauge(rule, chances)
+        case CollapseRule() | DisagreementRule():
+            made = BudgetGauge(rule, chances)
+        case RewardRule():
+            made = RewardGauge.of(rule, chances)
+        case AssignmentRule():
+            made = AssignmentGauge(rule, chances)
+    return made
+
+
+def _read(chances: Chances, harm: float, safe: float, seen: Outcomes, compared: str, production: Outcomes | None = None) -> Reading:
+    numbers: dict[str, float] = {"log_e_harm": harm, "log_e_safe": safe, "trials": seen.trials, "bad": seen.failures}
+    if production is not None:
+        numbers |= {"production_trials": production.trials, "production_bad": production.failures}
+    return Reading(harm >= -log(chances.alpha), safe >= -log(chances.beta), seen.trials, compared, numbers, is_doubtful=safe < 0)
+
+
+def _of(seen: Outcomes) -> str:
+    return f"{seen.failures:,} of {seen.trials:,} ({seen.rate:.2%})"

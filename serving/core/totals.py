@@ -1,0 +1,229 @@
+"""What gateways report of a rollout: cumulative counters, and the book that makes ticks of them, whatever is lost, late or wrong.
+
+Cumulative, so that a lost report costs nothing; numbered, so that a late or repeated one counts for nothing. A report that contradicts
+itself or goes back is refused whole. Nothing that a source did before it was first heard of counts.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from serving.core.statistics import Classes, Outcomes, Sums
+
+Counts = tuple[int, ...]
+
+_ROUNDING = 1e-6
+"""What differences of long sums of rewards may be off."""
+
+
+@dataclass(frozen=True, slots=True)
+class ArmTotals:
+    """One arm on one gateway. A trial is what the policy counts: a request, or the first answer to a unit in a window.
+
+    Only what could have been either arm's is a trial: a request without a key that always goes to production is none.
+    Failures are the version's own, a schema mismatch after post among them; what callers did wrong (4xx) is in `mistakes` and in no
+    trial. `slow`: trials over each pinned edge, two edges for each latency guard: production's quantile, and `ratio` times it; a trial
+    that timed out is over all of them. `classes`: trials by class or bin. `odd`: answers that are constant or invalid. `rewards` are
+    scaled to 0..1.
+    """
+
+    trials: int = 0
+    failures: int = 0
+    mistakes: int = 0
+    odd: int = 0
+    slow: Counts = ()
+    classes: Classes = ()
+    rewards: Sums = Sums()  # noqa: RUF009 - frozen
+
+    def __post_init__(self) -> None:
+        """Refuse counters that contradict each other."""
+        parts = (self.failures, self.odd, *self.slow)
+        is_possible = all(0 <= part <= self.trials for part in parts) and min((self.mistakes, *self.classes)) >= 0
+        is_scaled = -_ROUNDING <= self.rewards.squares <= self.rewards.total + _ROUNDING <= self.rewards.count + 2 * _ROUNDING
+        if not is_possible or not is_scaled or sum(self.classes) > self.trials:
+            msg = f"counters contradict each other: {self}"
+            raise ValueError(msg)
+
+    @property
+    def outcomes(self) -> Outcomes:
+        """The trials and how many failed."""
+        return Outcomes(self.failures, self.trials)
+
+    def over(self, edge: int) -> Outcomes:
+        """The trials and how many were slower than an edge."""
+        return Outcomes(self.slow[edge] if edge < len(self.slow) else 0, self.trials)
+
+
+@dataclass(frozen=True, slots=True)
+class PairTotals:
+    """Mirrored requests: every one offered was compared, shed, too large, timed out or failed. `slower`: of those with a clear winner."""
+
+    offered: int = 0
+    compared: int = 0
+    disagreed: int = 0
+    slower: int = 0
+    faster: int = 0
+    shed: int = 0
+    oversize: int = 0
+    timed_out: int = 0
+    failed: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse counters that do not add up."""
+        ended = self.compared + self.shed + self.oversize + self.timed_out + self.failed
+        parts = (self.disagreed, self.slower, self.faster, self.shed, self.oversize, self.timed_out, self.failed)
+        if min(parts) < 0 or ended > self.offered or max(self.disagreed, self.slower + self.faster) > self.compared:
+            msg = f"pairs do not add up: {self}"
+            raise ValueError(msg)
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Both arms and the pairs."""
+
+    canary: ArmTotals = ArmTotals()
+    production: ArmTotals = ArmTotals()
+    pairs: PairTotals = PairTotals()
+
+    def __add__(self, other: "Totals") -> "Totals":
+        return _combined(self, other, 1)
+
+    def since(self, before: "Totals") -> "Totals":
+        """What is new. Raises `ValueError` when a counter went back."""
+        return _combined(self, before, -1)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The counters of one source (a gateway) since it started. `life` tells two starts apart, `sequence` rises by every report.
+
+    `row`: failures of the candidate in a row, up to now.
+    """
+
+    source: str
+    life: float
+    sequence: int
+    totals: Totals
+    row: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """What happened since the last look. `rows`: the current row of failures by source; `refused`: sources whose report did not count."""
+
+    totals: Totals = Totals()
+    rows: Mapping[str, int] = field(default_factory=dict[str, int])
+    refused: tuple[tuple[str, str], ...] = ()
+    silent: tuple[str, ...] = ()
+    """Sources that should be heard and have not been for too long: the tick sees only a part."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Account:
+    report: Report
+    heard: datetime
+    warm_up: int
+    """Candidate's trials still to be left out."""
+    row_before: int
+    """How much of the row was there when the source was first heard of: a row left over from an earlier try is not this one's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """Who should be heard of, and for how long one may be silent."""
+
+    expected: frozenset[str] = frozenset()
+    patience: timedelta = timedelta(minutes=2)
+
+
+@dataclass(frozen=True, slots=True)
+class Book:
+    """The last believable report of every source. `slow` and `classes`: how many edges and classes were pinned before the rollout."""
+
+    warm_up: int = 0
+    slow: int = 0
+    classes: int = 0
+    accounts: Mapping[str, _Account] = field(default_factory=dict[str, _Account])
+    opened: datetime | None = None
+
+    def after(self, reports: Iterable[Report], *, at: datetime, listening: Listening | None = None) -> tuple["Book", Tick]:
+        """The book with these reports, and what is new in them."""
+        accounts, totals, rows = dict(self.accounts), Totals(), dict[str, int]()
+        refused: list[tuple[str, str]] = []
+        for report in reports:
+            account = accounts.get(report.source)
+            try:
+                entered, new = self._entered(account, report, at)
+                totals += new
+                accounts[report.source] = entered
+            except ValueError as error:
+                refused.append((report.source, str(error)))
+            else:
+                rows[report.source] = report.row - entered.row_before
+        book = replace(self, accounts=accounts, opened=self.opened or at)
+        return book, Tick(totals, rows, tuple(refused), book.silent(listening or Listening(), at=at))
+
+    def silent(self, listening: Listening, *, at: datetime) -> tuple[str, ...]:
+        """The sources that should be heard of and have not been for too long, or never since the book was opened."""
+        never = self.opened or at
+        heard = {source: account.heard for source, account in self.accounts.items()}
+        return tuple(source for source in sorted(listening.expected) if at - heard.get(source, never) > listening.patience)
+
+    def _entered(self, account: _Account | None, report: Report, at: datetime) -> tuple[_Account, Totals]:
+        self._refuse_other_shapes(report.totals)
+        if account is None:
+            # Its counters may reach back to before the rollout: they are where counting begins.
+            return _Account(report, at, self.warm_up, report.row), Totals()
+        before, warm_up = account.report, account.warm_up
+        if report.life < before.life or (report.life == before.life and report.sequence <= before.sequence):
+            msg = f"late or repeated: report {report.sequence} after {before.sequence}"
+            raise ValueError(msg)
+        is_reborn = report.life > before.life
+        new = report.totals if is_reborn else report.totals.since(before.totals)
+        warm_up = self.warm_up if is_reborn else warm_up
+        left = max(warm_up - new.canary.trials, 0)
+        if warm_up:
+            # Counters cannot be cut in two: the tick in which warming up ends is left out whole.
+            new = replace(new, canary=ArmTotals(), production=ArmTotals())
+        row_before = 0 if is_reborn or report.row < account.row_before else account.row_before
+        return _Account(report, at, left, row_before), new
+
+    def _refuse_other_shapes(self, totals: Totals) -> None:
+        for arm in (totals.canary, totals.production):
+            if len(arm.slow) not in {0, self.slow} or len(arm.classes) not in {0, self.classes}:
+                msg = f"{len(arm.slow)} edges and {len(arm.classes)} classes where {self.slow} and {self.classes} were pinned"
+                raise ValueError(msg)
+
+
+def _combined(one: Totals, other: Totals, sign: int) -> Totals:
+    return Totals(
+        _arms(one.canary, other.canary, sign),
+        _arms(one.production, other.production, sign),
+        PairTotals(*(getattr(one.pairs, name) + sign * getattr(other.pairs, name) for name in PairTotals.__slots__)),
+    )
+
+
+def _arms(one: ArmTotals, other: ArmTotals, sign: int) -> ArmTotals:
+    rewards = Sums(
+        one.rewards.count + sign * other.rewards.count,
+        one.rewards.total + sign * other.rewards.total,
+        one.rewards.squares + sign * other.rewards.squares,
+    )
+    return ArmTotals(
+        trials=one.trials + sign * other.trials,
+        failures=one.failures + sign * other.failures,
+        mistakes=one.mistakes + sign * other.mistakes,
+        odd=one.odd + sign * other.odd,
+        slow=_vectors(one.slow, other.slow, sign),
+        classes=_vectors(one.classes, other.classes, sign),
+        rewards=rewards,
+    )
+
+
+def _vectors(one: Counts, other: Counts, sign: int) -> Counts:
+    if not one or not other:
+        return one or (other if sign > 0 else ())
+    if len(one) != len(other):
+        msg = f"{len(one)} counters where there were {len(other)}"
+        raise ValueError(msg)
+    return tuple(mine + sign * theirs for mine, theirs in zip(one, other, strict=True))

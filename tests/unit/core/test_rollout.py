@@ -1,0 +1,370 @@
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from serving.control.policies.parsing import parse_policy
+from serving.core.assessing import Assessment, GuardVerdict
+from serving.core.effects import FlipBack, KeepWarm, Page, Promote, ReleaseWarm, SetMirror, SetWeight, TakeOff, Tell, Verify
+from serving.core.happenings import (
+    Actor,
+    Advance,
+    Approve,
+    Checked,
+    Event,
+    Flipped,
+    Hold,
+    Kind,
+    Observed,
+    Resume,
+    Retry,
+    RollBack,
+    Start,
+    Supersede,
+)
+from serving.core.policy import Policy
+from serving.core.rollout import TABLE, EventRefused, due, step, weight
+from serving.core.standing import Rollout, State
+from serving.core.traffic import WHOLE
+from serving.core.verdicts import Finding
+from tests.fakes.rollout_world import BEGIN, OTHER, OWNER, track
+from tests.unit.control.policies.examples import FULL
+
+PINNED = parse_policy(FULL.replace("on: {harm: hold}}   #", "on: {harm: hold, no_data: rollback}}   #").encode())
+POLICY: Policy = PINNED.policy
+DRAFT = Rollout("digits", "1.1.0", "c" * 64, PINNED.digest, author="ada")
+NOBODY = Actor("eve")
+DAY = timedelta(days=1)
+
+
+def verdicts(stage: str, finding: Finding = Finding.SAFE, *, units: int = 10_000, has_data: bool = True, **others: Finding) -> Assessment:
+    """What the guards of a stage say: the same, but for those named."""
+    [where] = [one for one in POLICY.stages if one.name == stage]
+    said = tuple(
+        GuardVerdict(guard.id, others.get(guard.id, finding), has_data, f"{guard.id} says so")
+        for guard in POLICY.guards
+        if guard.watches(where)
+    )
+    return Assessment(said, units, pairs=units)
+
+
+def after(rollout: Rollout, *events: Event) -> Rollout:
+    for event in events:
+        rollout, _ = step(PINNED, rollout, event)
+    return rollout
+
+
+def at_stage(name: str) -> Rollout:
+    """A rollout that has just entered a stage, in good time."""
+    rollout, now = after(DRAFT, Start(BEGIN, OWNER)), BEGIN
+    while POLICY.stages[rollout.stage].name != name:
+        if POLICY.stages[rollout.stage].approve:
+            rollout = after(rollout, Approve(now, OTHER))
+        now += timedelta(hours=2)
+        rollout = after(rollout, Observed(now, verdicts(POLICY.stages[rollout.stage].name)))
+    assert rollout.entered is not None
+    return rollout
+
+
+def later(rollout: Rollout, span: timedelta) -> Observed:
+    assert rollout.entered is not None
+    return Observed(rollout.entered + span, verdicts(POLICY.stages[rollout.stage].name))
+
+
+def test_a_rollout_starts_with_its_first_stage() -> None:
+    rollout, effects = step(PINNED, DRAFT, Start(BEGIN, OWNER))
+
+    assert (rollout.state, rollout.stage, weight(POLICY, rollout)) == (State.SHADOWING, 0, 0)
+    assert effects[:2] == (SetMirror(WHOLE), SetWeight(0))
+
+
+@pytest.mark.parametrize(
+    ("event", "why"),
+    [
+        (Start(BEGIN, OWNER, obstacles=("the drill is stale",)), "drill is stale"),
+        (Start(BEGIN, OWNER, quarantined="it failed"), "quarantined: it failed"),
+        (Start(BEGIN, NOBODY, quarantined="it failed", override="I know"), "none of the roles release"),
+    ],
+)
+def test_what_stands_in_the_way_forbids_the_start(event: Start, why: str) -> None:
+    with pytest.raises(EventRefused, match=why) as caught:
+        step(PINNED, DRAFT, event)
+
+    assert caught.value.hint
+
+
+def test_a_quarantined_digest_starts_by_an_override_with_a_reason() -> None:
+    rollout = after(DRAFT, Start(BEGIN, OWNER, quarantined="it failed", override="it was the database"))
+
+    assert rollout.state is State.SHADOWING
+
+
+def test_another_policy_is_refused() -> None:
+    with pytest.raises(EventRefused, match="another policy"):
+        step(track("fast"), DRAFT, Start(BEGIN, OWNER))
+
+
+def test_a_stage_advances_by_one_when_everything_it_needs_is_there() -> None:
+    shadow = at_stage("shadow")
+
+    rollout, effects = step(PINNED, shadow, later(shadow, timedelta(minutes=10)))
+
+    assert (rollout.state, weight(POLICY, rollout)) == (State.RAMPING, 100)
+    assert effects[:2] == (SetMirror(0), SetWeight(100))
+
+
+@pytest.mark.parametrize(
+    "observed",
+    [
+        Observed(BEGIN + timedelta(hours=4), verdicts("canary5", p99=Finding.UNDECIDED)),
+        Observed(BEGIN + timedelta(hours=4), verdicts("canary5", units=999)),
+        Observed(BEGIN + timedelta(hours=4), Assessment(units=10_000)),
+        Observed(BEGIN + timedelta(hours=2, minutes=1), verdicts("canary5")),
+    ],
+    ids=["a guard is undecided", "too few units", "no verdicts", "too early"],
+)
+def test_a_stage_does_not_advance_while_anything_is_missing(observed: Observed) -> None:
+    before = replace(at_stage("canary5"), entered=BEGIN + timedelta(hours=2))
+
+    rollout, effects = step(PINNED, before, observed)
+
+    assert (rollout.state, rollout.stage, effects) == (State.RAMPING, before.stage, ())
+
+
+def test_a_stage_with_an_approval_waits_for_the_word_of_somebody_else() -> None:
+    before = at_stage("quarter")
+    waiting = after(before, later(before, timedelta(hours=2)))
+
+    with pytest.raises(EventRefused, match="ada is its author"):
+        step(PINNED, waiting, Approve(BEGIN, OWNER))
+    with pytest.raises(EventRefused, match="none of the roles"):
+        step(PINNED, waiting, Approve(BEGIN, NOBODY))
+    approved = after(waiting, Approve(BEGIN, OTHER))
+
+    assert waiting.stage == approved.stage == before.stage
+    assert after(approved, later(before, timedelta(hours=2))).state is State.SOAKING
+
+
+def test_an_approval_holds_for_one_stage_only() -> None:
+    assert at_stage("full").approvals == ()
+
+
+def test_after_the_soak_it_is_live_and_the_old_production_stays_warm_for_a_while() -> None:
+    soaking = at_stage("full")
+
+    early = after(soaking, later(soaking, timedelta(hours=23)))
+    live, effects = step(PINNED, soaking, later(soaking, DAY))
+
+    assert early.state is State.SOAKING
+    assert live.state is State.LIVE
+    assert effects[0] == Promote()
+    assert isinstance(effects[1], KeepWarm)
+    cold, released = step(PINNED, live, later(live, timedelta(hours=73)))
+    assert (cold.warm_until, released) == (None, (ReleaseWarm(),))
+    assert after(cold, later(live, timedelta(hours=74))) == cold
+
+
+@pytest.mark.parametrize("stage", ["shadow", "canary1", "canary5", "quarter", "full"])
+def test_harm_of_a_guard_that_rolls_back_pre_empts_everything(stage: str) -> None:
+    before = at_stage(stage)
+
+    rollout, effects = step(PINNED, before, Observed(BEGIN + DAY, verdicts(stage, p50=Finding.HARM, errors=Finding.HARM)))
+
+    assert (rollout.state, weight(POLICY, rollout)) == (State.ROLLING_BACK, 0)
+    assert effects == (FlipBack("c" * 64, "errors says so", "errors"),)
+    assert rollout.receipt is not None
+    assert rollout.receipt.detected == BEGIN + DAY
+
+
+def test_harm_of_a_guard_that_holds_keeps_the_weight() -> None:
+    before = at_stage("canary5")
+
+    held, effects = step(PINNED, before, Observed(BEGIN + DAY, verdicts("canary5", p50=Finding.HARM)))
+
+    assert (held.state, weight(POLICY, held)) == (State.HELD, 500)
+    assert effects == (Tell("harm", "digits@1.1.0 is held: p50 says so"),)
+    assert after(held, Observed(BEGIN + 2 * DAY, verdicts("canary5"))).state is State.HELD
+    assert after(held, Observed(BEGIN + DAY, verdicts("canary5", errors=Finding.HARM))).state is State.ROLLING_BACK
+
+
+def test_the_tripwire_rolls_back_from_a_hold_too() -> None:
+    held = after(at_stage("canary1"), Hold(BEGIN, OWNER, "lunch"))
+
+    rollout = after(held, Observed(BEGIN + DAY, Assessment(trip="failed 8 times in a row")))
+
+    assert rollout.receipt is not None
+    assert rollout.receipt.signal == "tripwire"
+
+
+def test_no_data_holds_until_data_come_back_or_rolls_back_where_a_guard_says_so() -> None:
+    shadow, canary = at_stage("shadow"), at_stage("canary1")
+
+    held = after(shadow, Observed(BEGIN + DAY, verdicts("shadow", Finding.UNDECIDED, has_data=False)))
+    back = after(held, Observed(BEGIN + DAY, verdicts("shadow")))
+
+    assert (held.state, back.state, back.stage, back.entered) == (State.HELD, State.SHADOWING, 0, BEGIN + DAY)
+    assert after(canary, Observed(BEGIN + DAY, verdicts("canary1", Finding.UNDECIDED, has_data=False))).state is State.ROLLING_BACK
+
+
+def test_the_deadline_holds_and_never_promotes() -> None:
+    before = at_stage("canary5")
+    observed = verdicts("canary5", p99=Finding.UNDECIDED)
+
+    held, effects = step(PINNED, before, Observed(BEGIN + 3 * DAY, observed))
+
+    assert held.state is State.HELD
+    assert "deadline passed: p99 is undecided" in str(effects[0])
+
+
+@pytest.mark.parametrize(("old", "new"), [("then: hold", "then: rollback"), ("ok: {below: 0.01}", "ok: {below: 0.01}")])
+def test_the_deadline_rolls_back_where_the_policy_or_a_guard_says_so(old: str, new: str) -> None:
+    pinned = parse_policy(FULL.replace(old, new).replace("undecided: hold", "undecided: rollback").encode())
+    before = replace(at_stage("canary5"), policy_digest=pinned.digest)
+
+    rollout, _ = step(pinned, before, Observed(BEGIN + 3 * DAY, verdicts("canary5", errors=Finding.UNDECIDED)))
+
+    assert rollout.receipt is not None
+    assert rollout.receipt.signal == "deadline"
+
+
+def test_who_resumes_or_advances_must_be_entitled_and_say_why_a_guard_is_not_listened_to() -> None:
+    held = after(at_stage("canary5"), Observed(BEGIN + DAY, verdicts("canary5", p50=Finding.HARM)))
+    harm = verdicts("canary5", p50=Finding.HARM)
+    now = BEGIN + 2 * DAY
+
+    with pytest.raises(EventRefused, match="none of the roles"):
+        step(PINNED, held, Resume(now, NOBODY))
+    with pytest.raises(EventRefused, match="p50 is harm"):
+        step(PINNED, held, Advance(now, OWNER, assessment=harm))
+    with pytest.raises(EventRefused, match="needs a reason"):
+        step(PINNED, held, Advance(now, OWNER, override=("p50",), assessment=harm))
+    assert after(held, Resume(now, OWNER)).state is State.RAMPING
+    advanced = after(held, Advance(now, OWNER, override=("p50",), reason="it is the new hardware", assessment=harm))
+    assert (weight(POLICY, advanced), advanced.overridden) == (2500, ("p50",))
+    assert after(advanced, Observed(now, verdicts("quarter", p50=Finding.HARM))).state is State.RAMPING
+
+
+def test_the_override_of_a_guard_lifts_nothing_else() -> None:
+    before = at_stage("canary5")
+
+    with pytest.raises(EventRefused, match="less than"):
+        step(PINNED, before, Advance(BEGIN, OWNER, override=("p99",), reason="x", assessment=verdicts("canary5")))
+
+
+def test_anybody_entitled_rolls_back_from_anywhere_without_an_assessment() -> None:
+    for stage in ("shadow", "canary1", "full"):
+        assert after(at_stage(stage), RollBack(BEGIN, OWNER, "INC-1")).state is State.ROLLING_BACK
+    with pytest.raises(EventRefused, match="none of the roles"):
+        step(PINNED, at_stage("full"), RollBack(BEGIN, NOBODY, "INC-1"))
+
+
+def rolling_back() -> Rollout:
+    return after(at_stage("canary5"), RollBack(BEGIN, OWNER, "INC-1"))
+
+
+def good(seconds: float, **changes: object) -> Checked:
+    return replace(Checked(BEGIN + timedelta(seconds=seconds), is_acked=True, strays=0, is_probed=True, is_recovered=True), **changes)  # type: ignore[arg-type] # fields of their own types
+
+
+def test_a_rollback_is_over_only_when_it_is_verified() -> None:
+    flipped = after(rolling_back(), Flipped(BEGIN + timedelta(seconds=1), 77))
+
+    for unfinished in (good(5), good(60, is_acked=False), good(60, strays=1), good(60, is_probed=False), good(60, is_recovered=False)):
+        assert after(flipped, unfinished).state is State.ROLLING_BACK
+    over, effects = step(PINNED, flipped, good(12, last_stray=BEGIN + timedelta(seconds=1.5)))
+
+    assert over.state is State.ROLLED_BACK
+    assert effects == (Tell("verified", "digits@1.1.0: the rollback is verified"),)
+    receipt = over.receipt
+    assert receipt is not None
+    assert None not in {receipt.detected, receipt.decided, receipt.flipped, receipt.last_stray, receipt.verified}
+    assert (receipt.epoch, receipt.actor, receipt.reason) == (77, "ada", "INC-1")
+
+
+def test_an_unconfirmed_flip_is_asked_for_again() -> None:
+    rollout, effects = step(PINNED, rolling_back(), good(5))
+
+    assert (rollout.state, effects) == (State.ROLLING_BACK, (FlipBack("c" * 64, "INC-1", ""),))
+
+
+def test_who_is_told_of_a_rollback_is_told_after_the_flip() -> None:
+    _, effects = step(PINNED, rolling_back(), Flipped(BEGIN, 77))
+
+    assert [type(effect) for effect in effects] == [Verify, Tell]
+    assert step(PINNED, after(rolling_back(), Flipped(BEGIN, 77)), Flipped(BEGIN + DAY, 78))[1] == ()
+
+
+def test_what_is_not_verified_in_time_is_escalated_once_and_can_still_be_verified() -> None:
+    flipped = after(rolling_back(), Flipped(BEGIN, 77))
+
+    late, effects = step(PINNED, flipped, good(400, is_recovered=False, strays=3))
+    again, quiet = step(PINNED, late, good(500, is_recovered=False))
+
+    assert effects == (Page("digits@1.1.0: the rollback is not verified: 3 stray answers, errors have not recovered"),)
+    assert (quiet, again.state) == ((), State.ROLLING_BACK)
+    over = after(again, good(600))
+    assert over.receipt is not None
+    assert (over.state, over.receipt.is_escalated) == (State.ROLLED_BACK, True)
+
+
+def test_a_retry_flips_and_verifies_once_more() -> None:
+    _, effects = step(PINNED, rolling_back(), Retry(BEGIN + DAY, OWNER))
+
+    assert [type(effect) for effect in effects] == [FlipBack, Verify]
+
+
+def test_a_second_rollback_and_what_is_observed_meanwhile_change_nothing() -> None:
+    rollout = rolling_back()
+
+    assert step(PINNED, rollout, RollBack(BEGIN + DAY, OWNER, "INC-2")) == (rollout, ())
+    assert step(PINNED, rollout, Observed(BEGIN + DAY, verdicts("canary5"))) == (rollout, ())
+
+
+def test_what_is_live_is_rolled_back_while_the_old_production_is_warm() -> None:
+    soaking = at_stage("full")
+    live = after(soaking, later(soaking, DAY))
+
+    assert after(live, Observed(BEGIN + 3 * DAY, verdicts("full", errors=Finding.HARM))).state is State.ROLLING_BACK
+    assert after(live, Observed(BEGIN + 3 * DAY, verdicts("full", p50=Finding.HARM))).state is State.LIVE
+
+
+def test_a_superseded_rollout_leaves_without_blame() -> None:
+    superseded, effects = step(PINNED, at_stage("canary5"), Supersede(BEGIN, OWNER, "1.2.0"))
+
+    assert (superseded.state, effects[0]) == (State.SUPERSEDED, TakeOff())
+
+
+@pytest.mark.parametrize("state", list(State))
+def test_events_that_the_table_does_not_know_are_refused_with_what_there_can_be(state: State) -> None:
+    rollout = replace(at_stage("canary5"), state=state)
+    events: dict[Kind, Event] = {
+        Kind.START: Start(BEGIN, OWNER),
+        Kind.APPROVE: Approve(BEGIN, OTHER),
+        Kind.ADVANCE: Advance(BEGIN, OWNER),
+        Kind.HOLD: Hold(BEGIN, OWNER, "x"),
+        Kind.RESUME: Resume(BEGIN, OWNER),
+        Kind.FLIPPED: Flipped(BEGIN, 1),
+        Kind.CHECKED: good(1),
+        Kind.RETRY: Retry(BEGIN, OWNER),
+        Kind.OBSERVED: Observed(BEGIN, Assessment()),
+        Kind.ROLL_BACK: RollBack(BEGIN, OWNER, "x"),
+        Kind.SUPERSEDE: Supersede(BEGIN, OWNER, "x"),
+    }
+
+    for kind in set(events) - set(TABLE[state]):
+        with pytest.raises(EventRefused, match=f"{kind} is refused while the rollout is {state}") as caught:
+            step(PINNED, rollout, events[kind])
+        assert caught.value.hint
+
+
+def test_what_is_due_says_what_should_be_in_every_state() -> None:
+    canary, back = at_stage("canary5"), rolling_back()
+
+    assert due(POLICY, DRAFT) == ()
+    assert due(POLICY, canary) == (SetMirror(0), SetWeight(500))
+    assert due(POLICY, after(canary, Hold(BEGIN, OWNER, "x"))) == (SetMirror(0), SetWeight(500))
+    assert due(POLICY, back) == (FlipBack("c" * 64, "INC-1", ""),)
+    assert isinstance(due(POLICY, after(back, Flipped(BEGIN, 1)))[0], Verify)
+    assert due(POLICY, after(canary, Supersede(BEGIN, OWNER, "1.2.0"))) == (TakeOff(),)
+    soaking = at_stage("full")
+    assert due(POLICY, after(soaking, later(soaking, DAY))) == (Promote(),)
