@@ -48,7 +48,7 @@ class Failpoint(StrEnum):
     COMMIT_BEGUN = "commit.begun"
     """A store's transaction is about to begin."""
     COMMIT_WRITTEN = "commit.written"
-    """Record, audit entry and epoch are written inside the transaction, which is not committed."""
+    """Record, audit entry and epoch are written inside the transaction, which is not committed. In Redis this is no step of ours."""
     COMMIT_DONE = "commit.done"
     """The transaction is committed; nobody has been told."""
 

@@ -89,6 +89,8 @@ class Settings(BaseSettings):
     admin_host: str = "127.0.0.1"
     admin_port: Port = 8081
     gateways: Annotated[int, Field(ge=1, le=64)] = 2
+    controllers: Annotated[int, Field(ge=1, le=8)] = 1
+    leader_lease: Annotated[float, Field(ge=0.5, le=60)] = 3.0
     unload_grace: Seconds = 30.0
     log_json: bool = False
     spin_us: Annotated[int, Field(ge=0, le=1000)] = 400

@@ -1,5 +1,7 @@
 """Putting the controller together: the store, the fleet on Ray Serve, the gateways' reports and the policies it goes by."""
 
+import os
+import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -12,6 +14,7 @@ from serving.bootstrap.registry import PublishedVersions
 from serving.bootstrap.version import VersionPlan, open_version
 from serving.control.cold import ColdLoads
 from serving.control.controller import Controller, Policies, Surroundings
+from serving.control.leading import Lead, Leading
 from serving.control.operations import Operations
 from serving.control.reconciler import aspired
 from serving.control.seen import SeenStore
@@ -42,48 +45,62 @@ class ControllerPlan:
     policies: Policies
     log_json: bool
     failpoints: str
+    lease: float
+    """Seconds that a leader leads without renewing."""
     body_bytes: int
     spin: float
 
 
 class ControllerService:
-    """The control loop, from start to stop."""
+    """A controller that leads or stands by, from start to stop."""
 
     def __init__(self, plan: ControllerPlan) -> None:
         self._plan = plan
         self._background = Background()
 
     async def start(self) -> Mapping[str, str]:
-        """Take over what runs already, then begin to look."""
+        """Stand for election."""
         plan, clock = self._plan, SystemClock()
         configure_logs(json=plan.log_json, file=plan.layout.log)
         arm_failpoints(plan.failpoints, plan.layout)
         start_multiprocess(plan.layout.metrics)
-        self._store = store = await open_store(plan.store, clock)
-        self._observations = DatagramObservations(plan.layout.observations, clock)
-        await self._observations.start()
-        seen = SeenStore(store, SnapshotFile(plan.layout.snapshot))
-        fleet = ServeFleet(self._opener)
-        fleet.adopt([*aspired(await seen.last_seen()), *await self._posted()])
-        around = Surroundings(
-            store=seen,
-            fleet=fleet,
-            board=store,
-            observations=self._observations,
-            operations=Operations(seen, store, store, PublishedVersions(plan.layout), clock),
-            recorder=PrometheusRecorder("controller"),
-            clock=clock,
-        )
-        self._background.start("controller", Controller(around, plan.policies).run)
-        self._background.step("cold", COLD_S, ColdLoads(seen, fleet).step)
-        self._background.step("overrides", RECONCILE_S, reconciliation_of(plan.layout, store).step)
+        self._store = await open_store(plan.store, clock)
+        self._clock, self._recorder = clock, PrometheusRecorder("controller")
+        self._seen = SeenStore(self._store, SnapshotFile(plan.layout.snapshot))
+        self._fleet = ServeFleet(self._opener)
+        self._fleet.adopt([*aspired(await self._seen.last_seen()), *await self._posted()])
+        self._lead = Lead(self._store, f"{socket.gethostname()}-{os.getpid()}", clock, plan.lease)
+        self._background.start("leading", Leading(self._lead, self._recorder, self._act).run)
+        # Without the store nobody leads, and an override is a person's decision: these two wait for no leader.
+        self._background.step("cold", COLD_S, ColdLoads(self._seen, self._fleet).step)
+        self._background.step("overrides", RECONCILE_S, reconciliation_of(plan.layout, self._store).step)
         return {}
 
     async def stop(self) -> None:
-        """Stop looking; what runs goes on running."""
+        """Let another lead; what runs goes on running."""
         await self._background.stop()
-        await self._observations.stop()
         await self._store.close()
+
+    async def _act(self) -> None:
+        """One term: take over what runs, hear the gateways, and act until it ends."""
+        plan, store, clock = self._plan, self._store, self._clock
+        self._fleet.adopt(await self._posted())
+        observations = DatagramObservations(plan.layout.observations, clock)
+        around = Surroundings(
+            store=self._seen,
+            fleet=self._fleet,
+            board=store,
+            observations=observations,
+            operations=Operations(self._seen, store, store, PublishedVersions(plan.layout), clock, self._lead.token),
+            recorder=self._recorder,
+            clock=clock,
+            lead=self._lead,
+        )
+        await observations.start()
+        try:
+            await Controller(around, plan.policies).run()
+        finally:
+            await observations.stop()
 
     async def _posted(self) -> list[Target]:
         """What ran when the board was last written, if it can be read."""

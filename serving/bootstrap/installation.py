@@ -60,7 +60,7 @@ def start_applications(settings: Settings, layout: Layout) -> None:
     """Hand the gateways, the admin API and the controller to Serve; returns before they are up."""
     _run("gateway", settings.gateways, partial(open_gateway, _gateway_plan(settings, layout)))
     _run("admin", 1, partial(open_admin, _admin_plan(settings, layout)))
-    _run("controller", 1, partial(open_controller, _controller_plan(settings, layout)))
+    _run("controller", settings.controllers, partial(open_controller, _controller_plan(settings, layout)))
 
 
 def _run(name: str, replicas: int, open_service: Callable[[], Service]) -> None:
@@ -130,6 +130,7 @@ def _controller_plan(settings: Settings, layout: Layout) -> ControllerPlan:
         policies=Policies(guards, LoadPolicy(grace=settings.unload_grace)),
         log_json=settings.log_json,
         failpoints=settings.failpoints,
+        lease=settings.leader_lease,
         body_bytes=settings.limits.body_bytes,
         spin=settings.spin_us / 1e6,
     )

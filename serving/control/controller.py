@@ -1,4 +1,7 @@
-"""The control loop: one task keeps the versions loaded that should be, another watches the canaries; neither waits for the other."""
+"""What a leader does: one task keeps the versions loaded that should be, another watches the canaries; neither waits for the other.
+
+One `Controller` is made for each term, so that nothing it remembers is from before another led.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -8,6 +11,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from serving.control.guards import Guards, Levers, RollsBack
+from serving.control.leading import Standing
 from serving.control.leases import Leases
 from serving.control.loads import Loads, Yard
 from serving.control.reconciler import LoadPolicy
@@ -30,6 +34,7 @@ class Surroundings:
     operations: RollsBack
     recorder: ControlRecorder
     clock: Clock
+    lead: Standing
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,15 +47,19 @@ class Policies:
 
 
 class Controller:
-    """Runs until cancelled. Each loop steps once a tick and at once when woken; what wakes it while it steps counts as one."""
+    """Runs until cancelled, and acts while the lease is held.
+
+    Each loop steps once a tick and at once when woken; what wakes it while it steps counts as one.
+    """
 
     def __init__(self, around: Surroundings, policies: Policies) -> None:
         records = Records(around.store)
-        yard = Yard(around.fleet, around.board, around.recorder)
+        yard = Yard(around.fleet, around.board, around.recorder, around.lead)
         levers = Levers(around.operations, around.recorder)
         self.loads = Loads(records, yard, around.clock, policies.loads)
         self.guards = Guards(records, around.observations, levers, around.clock, policies.guards)
-        self.leases = Leases(records, around.store, around.observations, around.clock, policies.guards)
+        self.leases = Leases(records, around.store, around.observations, around.lead, around.clock, policies.guards)
+        self._lead = around.lead
         self._tick = policies.tick
         self._reports = asyncio.Event()
         self._changes = asyncio.Event()
@@ -71,12 +80,16 @@ class Controller:
         await self.guards.step()
         await self.leases.step(self.guards.harmful)
 
+    async def _as_leader(self, step: Callable[[], Awaitable[None]]) -> None:
+        if self._lead.is_held:
+            await step()
+
     async def _repeat(self, loop: str, step: Callable[[], Awaitable[None]], wake: asyncio.Event) -> None:
         trouble = ""
         while True:
             wake.clear()
             try:
-                await step()
+                await self._as_leader(step)
             except StoreUnavailable as error:  # its sentence says it all
                 if trouble != repr(error):
                     log.warning("controller_step_failed", loop=loop, why=str(error))

@@ -12,13 +12,14 @@ import structlog
 
 from serving.control.operations import Author
 from serving.control.records import Records
-from serving.core.errors import PointsmanError, StaleRevision, StoreUnavailable
+from serving.core.errors import NotLeader, PointsmanError, StaleRevision, StoreUnavailable
 from serving.core.lifecycle import Canary, FamilyRecord
 from serving.core.observations import Count, Increment, Ledger, Sighting
 from serving.core.policy import GuardPolicy
 from serving.core.routing import Target
 from serving.core.traffic import WHOLE
 from serving.core.verdicts import Evidence, Finding, Signal, Verdict, judge
+from serving.failpoints import Failpoint, reach
 from serving.ports import ArmCounts, Clock, ControlRecorder, Failure, GatewayReport, Observations, Snapshot
 
 ACTOR = "auto"
@@ -82,6 +83,7 @@ class Guards:
         for case in cases:
             verdict = self.verdicts[case.target]
             if verdict.signal is not None:
+                reach(Failpoint.AUTO_JUDGED)
                 await self._roll_back(case, verdict, verdict.signal, detected)
 
     @property
@@ -105,10 +107,11 @@ class Guards:
             return
         decided = self._clock.now()
         event = log.bind(family=family, version=str(case.target.version), signal=str(signal), reason=verdict.sentence, **verdict.numbers)
+        reach(Failpoint.AUTO_DECIDED)
         try:
             await self._levers.operations.rollback(family, Author(ACTOR, verdict.sentence, operation_id, signal), expected=revision)
-        except StaleRevision:
-            event.info("rollback_overtaken")
+        except (StaleRevision, NotLeader) as error:
+            event.info("rollback_overtaken", why=str(error))
         except StoreUnavailable:
             raise
         except PointsmanError as error:
@@ -116,10 +119,12 @@ class Guards:
             self._refused[operation_id] = self._clock.monotonic() + PATIENCE
             event.exception("rollback_refused", why=str(error))
         else:
+            reach(Failpoint.AUTO_COMMITTED)
             self._levers.recorder.rolled_back(family, signal)
             del self._evidence[case.target]
             flipped = self._clock.now()
             event.warning("canary_rolled_back", **_times(detected, decided, flipped))
+            reach(Failpoint.AUTO_RECORDED)
 
 
 def _times(detected: datetime, decided: datetime, flipped: datetime) -> dict[str, object]:

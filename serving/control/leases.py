@@ -2,8 +2,10 @@
 
 from collections.abc import Collection
 
+from serving.control.leading import Standing
 from serving.control.records import Records
 from serving.core.policy import GuardPolicy
+from serving.failpoints import Failpoint, reach
 from serving.ports import Clock, Observations, StateStore
 
 _RENEWALS = 3
@@ -13,11 +15,14 @@ _RENEWALS = 3
 class Leases:
     """Renews the lease of every family with a canary in force. Run it after a look at store and reports that succeeded."""
 
-    def __init__(self, records: Records, store: StateStore, observations: Observations, clock: Clock, policy: GuardPolicy) -> None:
+    def __init__(
+        self, records: Records, store: StateStore, observations: Observations, lead: Standing, clock: Clock, policy: GuardPolicy
+    ) -> None:
         self._records = records
         self._store = store
         self._observations = observations
         self._clock = clock
+        self._lead = lead
         self._every = policy.lease_seconds / _RENEWALS
         self._renewed: dict[str, float] = {}
 
@@ -29,6 +34,8 @@ class Leases:
             return
         now = self._clock.monotonic()
         for family in sorted(wanted.difference(harmful)):
-            if now - self._renewed.get(family, float("-inf")) >= self._every:
+            if self._lead.is_held and now - self._renewed.get(family, float("-inf")) >= self._every:
+                reach(Failpoint.LEASE_RENEWING)
                 await self._store.beat(family)
+                reach(Failpoint.LEASE_RENEWED)
                 self._renewed[family] = now

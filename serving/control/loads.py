@@ -4,15 +4,17 @@ Every load and unload is a task of its own, so one that hangs holds up nothing e
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 import structlog
 
+from serving.control.leading import Standing
 from serving.control.reconciler import Action, Load, LoadPolicy, Look, Memory, Unload, aspired, plan
 from serving.control.records import Records
 from serving.core.routing import Target
+from serving.failpoints import Failpoint, reach
 from serving.ports import Clock, ControlRecorder, Fleet, FleetBoard, LoadState, LoadStatus
 
 log = structlog.get_logger()
@@ -25,6 +27,7 @@ class Yard:
     fleet: Fleet
     board: FleetBoard
     recorder: ControlRecorder
+    lead: Standing
 
 
 class Loads:
@@ -49,13 +52,18 @@ class Loads:
         under_way = under_way.union(self._under_way)
         look = Look(aspired(snapshot), states, self._clock.monotonic(), under_way, frozenset(snapshot.invalid))
         decided = plan(self._policy, look, self._memory)
+        # Posted before anything is started: a controller that takes over knows only what the board says is there to be stopped.
+        shown = (*states, *_begun(decided.actions, states))
+        reach(Failpoint.BOARD_POSTING)
+        await self._yard.board.post(shown)
+        if not self._yard.lead.is_held:
+            return
         self._memory = decided.memory
         self._refused = {target: status for target, status in self._refused.items() if target in look.aspired}
         for action in decided.actions:
             self._start(action)
-        self._tell(states)
-        self._yard.recorder.loaded(states)
-        await self._yard.board.post(states)
+        self._tell(shown)
+        self._yard.recorder.loaded(shown)
 
     async def close(self) -> None:
         """Give up on the work that is still under way; what runs goes on running."""
@@ -94,11 +102,22 @@ class Loads:
             match action:
                 case Load():
                     self._refused.pop(target, None)
+                    reach(Failpoint.LOAD_DECIDED)
                     await self._yard.fleet.load(target)
+                    reach(Failpoint.LOAD_STARTED)
                 case Unload():
+                    reach(Failpoint.UNLOAD_DECIDED)
                     await self._yard.fleet.unload(target)
+                    reach(Failpoint.UNLOAD_STARTED)
         except Exception as error:  # noqa: BLE001 - the top of a task, whose failure is a state to show and to retry
             event.exception("fleet_action_failed")
             self._memory = self._memory.patient_with(target)
             if isinstance(action, Load):
                 self._refused[target] = LoadStatus(target, LoadState.FAILED, f"{type(error).__name__}: {error}", since=self._clock.now())
+
+
+def _begun(actions: Sequence[Action], states: Sequence[LoadStatus]) -> Iterator[LoadStatus]:
+    known = {status.target for status in states}
+    for action in actions:
+        if isinstance(action, Load) and action.target not in known:
+            yield LoadStatus(action.target, LoadState.LOADING)

@@ -4,16 +4,20 @@ Whoever repeats an operation id learns its first outcome. A rollback asks neithe
 """
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from registry_client.references import Tag
 from registry_client.versions import ModelVersion
 from serving.control.plans import RollbackPlan, plan_of, statuses_of
+from serving.control.steps import steps_of
 from serving.core.changes import Change, ChangeFacts, ClearTag, Promote, Release, RollBack, SetCanary, SetShadow, SetTag, apply, way_back
 from serving.core.errors import InvalidRecord, StaleRevision, StoreUnavailable, UnknownFamilyRecord
 from serving.core.lifecycle import Decided, FamilyRecord, differences
 from serving.core.refusals import OperationReused, ReasonMissing
+from serving.failpoints import reach
 from serving.ports import Acks, Clock, Commit, FleetBoard, GatewayAck, LoadState, Mark, Registry, Snapshot, StateStore, Transition
 
 ATTEMPTS = 100
@@ -31,8 +35,6 @@ class Author:
     reason: str
     operation_id: str
     signal: str = ""
-    leader: int | None = None
-    """The fencing token of a controller that leads; None for people."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,12 @@ class Changed:
     record: FamilyRecord
     commit: Commit
     action: str
+    committed_at: datetime | None = None
+    """When the store had it; None after a replay."""
+
+
+Term = Callable[[], int]
+"""Gives the fencing token of the term that this process leads in. Raises `NotLeader`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +71,20 @@ class Settled:
 
 
 class Operations:
-    """One method per change. Each raises `ChangeRefused`, `StaleRevision`, `UnknownFamilyRecord`, `InvalidRecord` or `StoreUnavailable`."""
+    """One method per change. Each raises `ChangeRefused`, `StaleRevision`, `UnknownFamilyRecord`, `InvalidRecord` or `StoreUnavailable`.
 
-    def __init__(self, store: StateStore, acks: Acks, board: FleetBoard, registry: Registry, clock: Clock) -> None:
+    A controller's have a `term`: they commit under its fencing token and raise `NotLeader` when it is over. People need none.
+    """
+
+    def __init__(
+        self, store: StateStore, acks: Acks, board: FleetBoard, registry: Registry, clock: Clock, term: Term | None = None
+    ) -> None:
         self._store = store
         self._acks = acks
         self._board = board
         self._registry = registry
         self._clock = clock
+        self._term = term
         self._seen = Snapshot()
         """The newest that was read: a store that does not continue it is changed by nobody."""
 
@@ -170,6 +184,8 @@ class Operations:
         record = begun.record
         changed = apply(record, change, facts)
         before, after = differences(record, changed)
+        steps = steps_of(change)
+        reach(steps.decided)
         commit = await self._store.commit(
             Transition(
                 record=changed,
@@ -183,13 +199,14 @@ class Operations:
                 at=facts.decided.at,
                 seen=begun.seen,
                 signal=author.signal,
-                leader=author.leader,
+                leader=None if self._term is None else self._term(),
             )
         )
+        reach(steps.committed)
         with suppress(StoreUnavailable):  # the change is made, whatever became of the store since
             await self._look()
         replayed = await self._replayed(record.family, change, author) if commit.replayed else None
-        return replayed or Changed(changed, commit, str(change))
+        return replayed or Changed(changed, commit, str(change), self._clock.now())
 
     async def _look(self) -> None:
         """Note how far the store has come. Raises `StoreWentBack`."""

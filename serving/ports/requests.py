@@ -68,6 +68,26 @@ class ControlRecorder(Protocol):
 
     def loaded(self, states: Sequence[LoadStatus]) -> None: ...
     def rolled_back(self, family: str, signal: str) -> None: ...
+    def leads(self, controller: str, *, leads: bool) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class PublicAnswer:
+    """What a caller got: its status (0 when there was no answer), who gave it by which routes, and its JSON, or what went wrong."""
+
+    status: int = 0
+    version: str = ""
+    epoch: int | None = None
+    document: object = None
+    trouble: str = ""
+
+
+class PublicSide(Protocol):
+    """The public listener as any caller sees it."""
+
+    async def predict(self, family: str, request: Mapping[str, object], seconds: float) -> PublicAnswer:
+        """Ask for a prediction of whatever version the routes give. Never raises for an answer that is missing or bad."""
+        ...
 
 
 class CallKind(IntEnum):

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from serving.core.audit import GENESIS, AuditEntry, Mark
 from serving.core.lifecycle import FamilyRecord
+from serving.core.routing import Target
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,8 +145,17 @@ class StateStore(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Leader:
+    """The controller that holds the lease, under which fencing token, and until when unless it renews it."""
+
+    holder: str
+    token: int
+    until: datetime
+
+
 class Leadership(Protocol):
-    """The lease that makes one of several controllers the leader. Both methods raise `StoreUnavailable`."""
+    """The lease that makes one of several controllers the leader. Every method raises `StoreUnavailable`."""
 
     async def lead(self, holder: str, seconds: float) -> int | None:
         """Take or renew the lease for `seconds`; None while another holds it.
@@ -157,6 +167,24 @@ class Leadership(Protocol):
     async def resign(self, holder: str) -> None:
         """Let another lead at once, if this holder does."""
         ...
+
+    async def leader(self) -> Leader | None:
+        """Who holds the lease now; None while nobody does."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Departed:
+    """A version that a flip took out of a gateway's routes, and what became of the requests that were on their way to it."""
+
+    target: Target
+    epoch: int
+    """Of the table that it has no part in any more."""
+    in_flight: int
+    """Requests that were sent to it before, and are not answered yet."""
+    strays: int
+    """Answers that it gave since."""
+    last_stray: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +198,10 @@ class GatewayAck:
     node: str = ""
     lapsed: bool = False
     """Whether its lease ran out: it has not been heard of, nor did it say that it leaves."""
+    since: datetime | None = None
+    """When it began to serve that epoch; None where an earlier program did not say."""
+    departed: tuple[Departed, ...] = ()
+    """The versions that left its routes of late."""
 
 
 class Acks(Protocol):

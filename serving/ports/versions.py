@@ -6,6 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
+from registry_client.golden import GoldenExample
 from registry_client.manifest import Manifest
 from serving.core.routing import Target
 
@@ -43,6 +44,14 @@ class FleetBoard(Protocol):
 
     async def post(self, states: Sequence[LoadStatus]) -> None: ...
     async def read(self) -> Sequence[LoadStatus]: ...
+
+
+class Examples(Protocol):
+    """The golden examples that a version was published with."""
+
+    async def golden(self, target: Target) -> Sequence[GoldenExample]:
+        """All of them. Raises a `RegistryError` or `OSError` when they cannot be had."""
+        ...
 
 
 class Registry(Protocol):

@@ -1,11 +1,13 @@
 """Signs of life in the SQLite store: which gateway serves what, which controller leads."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import timedelta
 
 import apsw
 
-from serving.ports import GatewayAck
+from serving.core.errors import StoreUnavailable
+from serving.ports import Clock, GatewayAck, Leader
+from serving.stores.acks import ack_from_document, ack_to_document
 from serving.stores.lane import transaction
 from serving.stores.rows import rows
 
@@ -15,8 +17,8 @@ LEASE_SECONDS = 5.0
 FORGOTTEN_SECONDS = 600.0
 """Gateways gone for so long are swept away."""
 
-_ACK = "INSERT OR REPLACE INTO gateways (gateway, fence, epoch, node, seen_at) VALUES (?, ?, ?, ?, ?)"
-_ACKS = "SELECT gateway, fence, epoch, node, seen_at FROM gateways ORDER BY gateway"
+_ACK = "INSERT OR REPLACE INTO gateways (gateway, seen_at, document) VALUES (?, ?, ?)"
+_ACKS = "SELECT seen_at, document FROM gateways ORDER BY gateway"
 _LEAD = "INSERT OR REPLACE INTO leader (id, holder, token, until, seconds) VALUES (1, ?, ?, ?, ?)"
 
 
@@ -24,19 +26,27 @@ def note_ack(connection: apsw.Connection, ack: GatewayAck) -> None:
     """Note what a gateway serves, and forget those long gone."""
     seen_at = ack.seen_at.timestamp()
     with transaction(connection, "IMMEDIATE"):
-        rows(connection, _ACK, ack.gateway, ack.fence, ack.epoch, ack.node, seen_at)
+        rows(connection, _ACK, ack.gateway, seen_at, ack_to_document(ack))
         rows(connection, "DELETE FROM gateways WHERE seen_at < ?", seen_at - FORGOTTEN_SECONDS)
 
 
 def acks(connection: apsw.Connection, now: float, *, lapsed: bool) -> Sequence[GatewayAck]:
     """The gateways heard of within their lease, or those whose lease ran out not long ago; `now` in seconds since 1970."""
     found: list[GatewayAck] = []
-    for gateway, fence, epoch, node, seen_at in rows(connection, _ACKS):
+    for seen_at, document in rows(connection, _ACKS):
         # A clock that was set back leaves acks from the future: those are no sign of life either.
         silent = abs(now - seen_at)
         if silent <= FORGOTTEN_SECONDS and (silent > LEASE_SECONDS) == lapsed:
-            found.append(GatewayAck(gateway, epoch, datetime.fromtimestamp(seen_at, UTC), fence, node, lapsed))
+            found.append(_believed(document, lapsed=lapsed))
     return found
+
+
+def _believed(document: bytes, *, lapsed: bool) -> GatewayAck:
+    try:
+        return ack_from_document(document, lapsed=lapsed)
+    except ValueError as error:
+        msg = f"what a gateway said of itself cannot be read: {error}"
+        raise StoreUnavailable(msg) from error
 
 
 def forget(connection: apsw.Connection, gateway: str) -> None:
@@ -61,6 +71,14 @@ def lead(connection: apsw.Connection, holder: str, now: float, seconds: float) -
 def resign(connection: apsw.Connection, holder: str) -> None:
     """End the lease of a holder, keeping its token from ever being given again."""
     rows(connection, "UPDATE leader SET until = 0, holder = '' WHERE holder = ?", holder)
+
+
+def leader(connection: apsw.Connection, clock: Clock) -> Leader | None:
+    """Who holds the lease."""
+    held = rows(connection, "SELECT holder, token, until, seconds FROM leader")
+    holder, token, until, length = held[0] if held else ("", 0, 0.0, 0.0)
+    left = until - clock.monotonic()
+    return Leader(holder, token, clock.now() + timedelta(seconds=left)) if holder and 0 < left <= length + 1 else None
 
 
 def newest_token(connection: apsw.Connection) -> int:

@@ -17,7 +17,8 @@ import apsw
 from serving.core.audit import RESEED, AuditEntry, Mark
 from serving.core.errors import InvalidRecord, NotLeader, StaleRevision, StoreUnavailable
 from serving.core.lifecycle import FamilyRecord
-from serving.ports import Clock, Commit, GatewayAck, LoadStatus, PastRecord, Reseed, Snapshot, Transition
+from serving.failpoints import Failpoint, reach
+from serving.ports import Clock, Commit, GatewayAck, Leader, LoadStatus, PastRecord, Reseed, Snapshot, Transition
 from serving.stores import signs
 from serving.stores.chain import entry_of, past_record, refuse_other_history, reseeded
 from serving.stores.encoding import board_from_document, board_to_document, record_from_document, record_to_document
@@ -145,6 +146,10 @@ class SqliteStore:
         """Let another lead at once, if this holder does."""
         await self._signs.run(lambda connection: signs.resign(connection, holder))
 
+    async def leader(self) -> Leader | None:
+        """Who holds the lease now."""
+        return await self._reads.run(lambda connection: signs.leader(connection, self._clock))
+
     # --- Acks
 
     async def ack(self, ack: GatewayAck) -> None:
@@ -238,6 +243,7 @@ def _believed(family: str, revision: int, document: bytes) -> FamilyRecord:
 
 def _commit(connection: apsw.Connection, transition: Transition) -> Commit:
     record = transition.record
+    reach(Failpoint.COMMIT_BEGUN)
     with transaction(connection, "IMMEDIATE"):
         first = _first_outcome(connection, transition.operation_id)
         if first is not None:
@@ -253,6 +259,8 @@ def _commit(connection: apsw.Connection, transition: Transition) -> Commit:
         entry = entry_of(transition, store)
         rows(connection, _FAMILY, record.family, record.revision, entry.record)
         write_entry(connection, entry)
+        reach(Failpoint.COMMIT_WRITTEN)
+    reach(Failpoint.COMMIT_DONE)
     return Commit(entry.epoch, record.revision)
 
 

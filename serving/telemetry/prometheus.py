@@ -128,6 +128,7 @@ class PrometheusRecorder:
         self._weights = gauge("route_weight_ratio", "Share of traffic that a version is meant to get.", "livemostrecent", *arm)
         self._epochs = gauge("route_epoch", "The epoch of the routes that a gateway serves.", "livemostrecent", "gateway")
         self._states = gauge("version_state", "1 for the state that a version is in.", "livemostrecent", *version, "state")
+        self._leads = gauge("leader", "1 for the controller that leads, 0 for one that stands by.", "livemostrecent", "controller")
         self._info = gauge("gateway_info", "1 for every gateway that is up.", "livemostrecent", "gateway", "release")
         self._reachable = gauge("store_reachable", "1 while a gateway's state store answers.", "livemostrecent", "gateway")
         self._went_back = gauge(
@@ -217,6 +218,10 @@ class PrometheusRecorder:
     def rolled_back(self, family: str, signal: str) -> None:
         """Count an automatic rollback."""
         self._rollbacks.labels(family, signal).inc()
+
+    def leads(self, controller: str, *, leads: bool) -> None:
+        """Show whether this controller leads."""
+        self._leads.labels(controller).set(leads)
 
 
 def _labels(target: Target, arm: Arm) -> tuple[str, str, str]:

@@ -16,7 +16,7 @@ from serving.core.errors import InvalidRecord, NotLeader, StaleRevision, StoreWe
 from serving.core.lifecycle import Canary, Decided, FamilyRecord, Shadow
 from serving.core.routing import Target
 from serving.core.traffic import End, Slice
-from serving.ports import Commit, GatewayAck, LoadState, LoadStatus, Reseed, Snapshot, Transition
+from serving.ports import Commit, Departed, GatewayAck, LoadState, LoadStatus, Reseed, Snapshot, Transition
 from serving.stores.redis.store import RedisStore
 from serving.stores.sqlite import SqliteStore
 from tests.fakes.clock import FakeClock
@@ -359,6 +359,17 @@ async def test_a_gateway_that_acks_again_is_heard_of_with_its_newest_epoch(home:
     home.clock.advance(4)
 
     assert [(ack.gateway, ack.epoch) for ack in await store.acks()] == [("one", 4)]
+
+
+async def test_an_ack_tells_since_when_and_what_became_of_versions_that_have_left(home: Home) -> None:
+    store, now = await home.open(), home.clock.now()
+    target = Target("digits", ModelVersion.parse("1.1.0"), "0f" * 32)
+    departed = (Departed(target, epoch=4, in_flight=2, strays=1, last_stray=now), Departed(target, epoch=4, in_flight=0, strays=0))
+
+    await store.ack(GatewayAck("one", 4, now, fence=2, node="node-1", since=now, departed=departed))
+
+    (ack,) = await store.acks()
+    assert (ack.since, ack.departed, ack.fence, ack.node) == (now, departed, 2, "node-1")
 
 
 async def test_a_gateway_that_leaves_is_waited_for_no_more(home: Home) -> None:
@@ -737,6 +748,27 @@ async def test_one_leads_at_a_time_and_every_new_leader_has_a_larger_token(home:
     assert second is not None
     assert (refused, back) == (None, None)
     assert second > first
+
+
+async def test_everybody_can_see_who_leads_and_until_when(home: Home) -> None:
+    store, other = await home.open(), await home.open()
+    nobody = await other.leader()
+
+    token = await store.lead("one", 15)
+    leader = await other.leader()
+    home.clock.advance(5)
+    await store.lead("one", 15)
+    renewed = await other.leader()
+    home.clock.advance(15.1)
+    lapsed = await other.leader()
+    await store.lead("one", 15)
+    await store.resign("one")
+
+    assert leader is not None
+    assert renewed is not None
+    assert (nobody, lapsed, await other.leader()) == (None, None, None)
+    assert (leader.holder, leader.token) == (renewed.holder, renewed.token) == ("one", token)
+    assert 4 < (renewed.until - leader.until).total_seconds() < 9
 
 
 async def test_a_leader_that_renews_in_time_keeps_the_lease_and_its_token(home: Home) -> None:

@@ -46,9 +46,13 @@ class MemoryControlRecorder:
 
     states: Sequence[LoadStatus] = ()
     rollbacks: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
+    leading: dict[str, bool] = field(default_factory=dict[str, bool])
 
     def loaded(self, states: Sequence[LoadStatus]) -> None:
         self.states = tuple(states)
 
     def rolled_back(self, family: str, signal: str) -> None:
         self.rollbacks.append((family, signal))
+
+    def leads(self, controller: str, *, leads: bool) -> None:
+        self.leading[controller] = leads

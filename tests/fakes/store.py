@@ -4,13 +4,13 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from serving.core.audit import BEGINNING, RESEED, AuditEntry, Mark
 from serving.core.errors import InvalidRecord, NotLeader, StaleRevision, StoreUnavailable
 from serving.core.lifecycle import FamilyRecord
-from serving.ports import Clock, Commit, GatewayAck, LoadStatus, PastRecord, Reseed, Snapshot, Transition
+from serving.ports import Clock, Commit, GatewayAck, Leader, LoadStatus, PastRecord, Reseed, Snapshot, Transition
 from serving.stores.chain import entry_of, past_record, refuse_other_history, reseeded
 from serving.stores.encoding import record_from_document, record_to_document
 
@@ -158,6 +158,12 @@ class FakeStore:
         leader, token, _ = self.state.leader
         if leader == holder:
             self.state.leader = ("", token, float("-inf"))
+
+    async def leader(self) -> Leader | None:
+        self._refuse_when_down()
+        holder, token, until = self.state.leader
+        left = until - self._clock.monotonic()
+        return Leader(holder, token, self._clock.now() + timedelta(seconds=left)) if holder and left > 0 else None
 
     async def ack(self, ack: GatewayAck) -> None:
         self._refuse_when_down()

@@ -1,12 +1,12 @@
 """Signs of life in Redis: who serves which epoch, who leads, what runs. Every lease goes by the server's own clock."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
-import msgspec
-
 from serving.core.errors import StoreUnavailable
-from serving.ports import GatewayAck, LoadStatus
+from serving.ports import GatewayAck, Leader, LoadStatus
+from serving.stores.acks import ack_from_document, ack_to_document
 from serving.stores.encoding import board_from_document, board_to_document
 from serving.stores.redis import scripts
 from serving.stores.redis.connection import Wire
@@ -19,14 +19,6 @@ FORGOTTEN_SECONDS = 600.0
 """Gateways gone for so long are swept away."""
 
 MILLISECONDS = 1000
-
-
-class _Served(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a gateway said of itself."""
-
-    epoch: int
-    fence: int
-    node: str
 
 
 class RedisSigns:
@@ -47,13 +39,19 @@ class RedisSigns:
         """Let another lead at once, if this holder does."""
         await self._wire.script(scripts.RESIGN, [self._keys.leader], holder)
 
+    async def leader(self) -> Leader | None:
+        """Who holds the lease now."""
+        now, (holder, token, until, length) = await self._wire.script(scripts.LEADER, [self._keys.leader])
+        if not holder or not 0 < int(until) - now <= int(length):
+            return None
+        return Leader(holder.decode(), int(token), datetime.fromtimestamp(int(until) / MILLISECONDS, UTC))
+
     # --- Acks
 
     async def ack(self, ack: GatewayAck) -> None:
         """Note what a gateway serves, and that it was heard of now: the server's now, not the gateway's."""
-        document = msgspec.json.encode(_Served(epoch=ack.epoch, fence=ack.fence, node=ack.node))
         forgotten = round(FORGOTTEN_SECONDS * MILLISECONDS)
-        await self._wire.script(scripts.ACK, [self._keys.gateways], ack.gateway, document, forgotten)
+        await self._wire.script(scripts.ACK, [self._keys.gateways], ack.gateway, ack_to_document(ack), forgotten)
 
     async def acks(self) -> Sequence[GatewayAck]:
         """The gateways heard of within their lease, by name."""
@@ -96,8 +94,8 @@ class RedisSigns:
 
 def _ack(gateway: str, heard: int, document: bytes, *, lapsed: bool) -> GatewayAck:
     try:
-        served = msgspec.json.decode(document, type=_Served)
+        ack = ack_from_document(document, lapsed=lapsed)
     except ValueError as error:
         msg = f"what gateway {gateway!r} serves cannot be read: {error}"
         raise StoreUnavailable(msg) from error
-    return GatewayAck(gateway, served.epoch, datetime.fromtimestamp(heard / MILLISECONDS, UTC), served.fence, served.node, lapsed)
+    return replace(ack, seen_at=datetime.fromtimestamp(heard / MILLISECONDS, UTC))

@@ -12,6 +12,7 @@ from typing import Any, Self
 from serving.core.audit import BEGINNING, AuditEntry, Mark
 from serving.core.errors import InvalidRecord, NotLeader, StaleRevision, StoreUnavailable, StoreWentBack
 from serving.core.lifecycle import FamilyRecord
+from serving.failpoints import Failpoint, reach
 from serving.ports import Commit, PastRecord, Reseed, Snapshot, Transition
 from serving.stores.chain import entry_of, past_record, reseeded
 from serving.stores.encoding import record_from_document, record_to_document
@@ -102,6 +103,7 @@ class RedisStore(RedisSigns):
         own = [keys.head, keys.audit, keys.families, keys.revisions, keys.operations, keys.entries_of(record.family), keys.leader]
         for _ in range(MOST_TRIES):
             base, (entry, refusal) = self._head, _entry_or_refusal(transition, self._head)
+            reach(Failpoint.COMMIT_BEGUN)
             word, *values = await self._wire.script(
                 scripts.COMMIT,
                 own,
@@ -120,6 +122,7 @@ class RedisStore(RedisSigns):
                 case b"moved":
                     self._head = _mark(values)
                 case _:
+                    reach(Failpoint.COMMIT_DONE)
                     return self._outcome(transition, word, values, entry)
         raise StoreUnavailable(self._contended())
 

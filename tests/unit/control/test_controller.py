@@ -44,6 +44,13 @@ class Traffic:
         return GatewayReport("g1", 1.0, tuple(self.counts.values()))
 
 
+@dataclass
+class Standing:
+    """Whether the controller leads, as a test says."""
+
+    is_held: bool = True
+
+
 class MoodyOperations(Operations):
     """The real operations, which may be told to refuse."""
 
@@ -67,7 +74,8 @@ class World:
         self.traffic = Traffic()
         registry = FakeRegistry(digits=["1.1.0", "1.2.0"])
         self.operations = MoodyOperations(self.store, self.store, self.store, registry, self.clock)
-        around = Surroundings(self.store, self.fleet, self.store, self.observations, self.operations, self.recorder, self.clock)
+        self.lead = Standing()
+        around = Surroundings(self.store, self.fleet, self.store, self.observations, self.operations, self.recorder, self.clock, self.lead)
         self.controller = Controller(around, Policies(tick=60.0))
         self._ids = count()
 

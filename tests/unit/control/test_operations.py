@@ -1,7 +1,6 @@
 """The changes as people and the controller make them, over the fake store, registry, board and clock."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -39,6 +38,10 @@ class Site:
 
     def with_acks(self, acks: Acks) -> Operations:
         return Operations(self.store, acks, self.store, self.registry, self.clock)
+
+    def of_term(self, token: int) -> Operations:
+        """What a controller changes that leads under a token."""
+        return Operations(self.store, self.store, self.store, self.registry, self.clock, lambda: token)
 
     def author(self, reason: str = "better recall", operation_id: str = "", actor: str = "ada") -> Author:
         self._operation += 1
@@ -256,10 +259,26 @@ async def test_what_a_controller_that_no_longer_leads_decides_is_refused(site: S
     former = await site.store.lead("one", 15)
     await site.store.resign("one")
     leader = await site.store.lead("two", 15)
+    assert former is not None
+    assert leader is not None
 
     with pytest.raises(NotLeader):
-        await site.operations.promote("digits", V2, replace(site.author(), leader=former))
-    await site.operations.promote("digits", V2, replace(site.author(), leader=leader))
+        await site.of_term(former).promote("digits", V2, site.author())
+    await site.of_term(leader).promote("digits", V2, site.author())
+
+    assert (await site.record()).production == V2
+
+
+async def test_a_controller_whose_lease_may_be_over_does_not_even_ask_the_store(site: Site) -> None:
+    await site.promoted(V1)
+
+    def over() -> int:
+        raise NotLeader(1)
+
+    with pytest.raises(NotLeader):
+        await Operations(site.store, site.store, site.store, site.registry, site.clock, over).promote("digits", V2, site.author())
+
+    assert len(site.store.state.audit) == 1
 
 
 # --- operation ids

@@ -1,0 +1,31 @@
+"""The failpoints of a change, by the kind that it is: promotions and rollbacks have steps of their own, all else is a flip."""
+
+from dataclasses import dataclass
+
+from serving.core.changes import Change, ClearTag, Promote, Release, RollBack, SetCanary, SetShadow, SetTag
+from serving.failpoints import Failpoint
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """What is reached on the way of one change, in this order."""
+
+    decided: Failpoint
+    committed: Failpoint
+    settled: Failpoint
+
+
+FLIP = Steps(Failpoint.FLIP_DECIDED, Failpoint.FLIP_COMMITTED, Failpoint.FLIP_SETTLED)
+PROMOTION = Steps(Failpoint.PROMOTION_DECIDED, Failpoint.PROMOTION_COMMITTED, Failpoint.PROMOTION_SETTLED)
+ROLLBACK = Steps(Failpoint.ROLLBACK_DECIDED, Failpoint.ROLLBACK_COMMITTED, Failpoint.ROLLBACK_SETTLED)
+
+
+def steps_of(change: Change) -> Steps:
+    """The steps of a change."""
+    match change:
+        case Promote():
+            return PROMOTION
+        case RollBack():
+            return ROLLBACK
+        case SetTag() | ClearTag() | SetCanary() | SetShadow() | Release():
+            return FLIP
