@@ -10,6 +10,7 @@ from serving.api.openapi import DESCRIPTION, TAGS
 from serving.api.reading import FamilyRoutes
 from serving.api.services import AdminServices, AdminSurface
 from serving.api.storing import StoreRoutes
+from serving.api.verifying import VerifyRoutes
 from serving.api.watching import HealthRoutes, WatchRoutes
 
 
@@ -29,6 +30,7 @@ def create_app(services: AdminServices, surface: AdminSurface) -> FastAPI:
     app.include_router(CompareRoutes(services.views, services.manifests).router(), prefix="/v1")
     app.include_router(ChangeRoutes(services.operations).router(), prefix="/v1")
     app.include_router(StoreRoutes(services.reseeding).router(), prefix="/v1")
+    app.include_router(VerifyRoutes(services.verification).router(), prefix="/v1")
     app.include_router(WatchRoutes(services, surface).router(), prefix="/v1")
     app.include_router(HealthRoutes(services).router())
     problems.install(app)

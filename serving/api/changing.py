@@ -23,6 +23,8 @@ from serving.api.schemas import (
     Wait,
 )
 from serving.control.operations import Changed, Operations
+from serving.control.steps import FLIP, PROMOTION, ROLLBACK, Steps
+from serving.failpoints import reach
 
 Family = Annotated[str, Path(pattern=r"^[a-z0-9-]{1,63}$", description="The model family.", examples=["digits"])]
 Asking = Annotated[Caller, Depends(caller)]
@@ -107,7 +109,7 @@ class ChangeRoutes:
         """The version must be READY. The one before stays loaded as the way back."""
         author = asking.author(body.reason)
         changed = await self._operations.promote(family, body.version, author, expected=expected, override=body.override)
-        return await self._outcome(changed, body.wait, response)
+        return await self._outcome(changed, body.wait, response, PROMOTION)
 
     async def release(self, family: Family, body: Release, asking: Asking, expected: Expected, response: Response) -> ChangedOut:
         """It takes no traffic by that; it only may again. Needs a reason."""
@@ -121,7 +123,7 @@ class ChangeRoutes:
         if body.dry_run:
             return plan_document(await self._operations.plan_rollback(family, to=body.to))
         changed = await self._operations.rollback(family, asking.author(body.reason), to=body.to, expected=expected)
-        return await self._outcome(changed, body.wait, response)
+        return await self._outcome(changed, body.wait, response, ROLLBACK)
 
     async def settle(
         self,
@@ -132,8 +134,9 @@ class ChangeRoutes:
         """Answers as soon as all have acked, or at the timeout with those that have not."""
         return settled_document(await self._operations.settle(epoch, timeout=timeout))
 
-    async def _outcome(self, changed: Changed, wait: float, response: Response) -> ChangedOut:
+    async def _outcome(self, changed: Changed, wait: float, response: Response, steps: Steps = FLIP) -> ChangedOut:
         commit = changed.commit
         response.headers["ETag"] = f'"{commit.revision}"'
         settled = await self._operations.settle(commit.epoch, timeout=wait) if wait > 0 else None
+        reach(steps.settled)
         return changed_document(changed, settled)

@@ -100,6 +100,7 @@ def changed_document(changed: Changed, settled: Settled | None) -> ChangedOut:
         action=changed.action,
         production=None if changed.record.production is None else str(changed.record.production),
         replayed=changed.commit.replayed,
+        committed_at=changed.committed_at,
         settled=None if settled is None else settled_document(settled),
     )
 

@@ -17,6 +17,7 @@ from serving.core.errors import (
     StaleRevision,
     StoreUnavailable,
     StoreWentBack,
+    UnknownChange,
     UnknownFamilyRecord,
 )
 
@@ -46,6 +47,7 @@ STATUS: Mapping[type[Exception], int] = {
     UnknownFamily: 404,
     UnknownVersion: 404,
     UnknownFamilyRecord: 404,
+    UnknownChange: 404,
     FamilyNotServed: 404,
     Refusal: 404,
     ChangeRefused: 409,

@@ -160,6 +160,7 @@ class ChangedOut(Document):
     action: str = Field(examples=["promote 1.1.0"])
     production: str | None = Field(description="The version in production now.", examples=["1.1.0"])
     replayed: bool = Field(description="The idempotency key had been used: this is the first outcome.", examples=[False])
+    committed_at: datetime | None = Field(default=None, description="When it was on the disk; null when replayed.")
     settled: SettledOut | None = Field(default=None, description="Only when the change was asked to wait.")
 
 
@@ -214,6 +215,14 @@ class GatewaysOut(Document):
 
     epoch: int = Field(examples=[41])
     gateways: list[GatewayOut]
+
+
+class LeaderOut(Document):
+    """The controller that leads; all null while none does."""
+
+    holder: str | None = Field(default=None, examples=["node-1-4711"])
+    token: int | None = Field(default=None, description="The fencing token of its term.", examples=[3])
+    until: datetime | None = Field(default=None, description="When its lease ends unless it renews it.")
 
 
 class InfoOut(Document):

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 from serving.control.operations import Operations
 from serving.control.reseeding import Reseeding
+from serving.control.verification import Verification
 from serving.control.views import Views
-from serving.ports import Acks, FleetBoard, Manifests, StateStore
+from serving.ports import Acks, FleetBoard, Leadership, Manifests, StateStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,8 +18,10 @@ class AdminServices:
     views: Views
     manifests: Manifests
     reseeding: Reseeding
+    verification: Verification
     store: StateStore
     acks: Acks
+    leadership: Leadership
     board: FleetBoard
     metrics: Callable[[], bytes]
 

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Response
 
 from serving.api.documents import load_document
 from serving.api.openapi import WATCH_ERRORS
-from serving.api.schemas import FleetOut, GatewayOut, GatewaysOut, InfoOut, LiveOut, ReadyOut
+from serving.api.schemas import FleetOut, GatewayOut, GatewaysOut, InfoOut, LeaderOut, LiveOut, ReadyOut
 from serving.api.services import AdminServices, AdminSurface
 
 PROMETHEUS_TEXT = "text/plain; version=0.0.4; charset=utf-8"
@@ -26,6 +26,7 @@ class WatchRoutes:
         add = router.add_api_route
         add("/fleet", self.fleet, operation_id="getFleet", summary="What is loaded")
         add("/gateways", self.gateways, operation_id="listGateways", summary="Who serves which epoch")
+        add("/leader", self.leader, operation_id="getLeader", summary="Which controller leads")
         add("/info", self.info, operation_id="getInfo", summary="What answers here")
         return router
 
@@ -40,6 +41,11 @@ class WatchRoutes:
         acks = sorted(await self._services.acks.acks(), key=lambda ack: ack.gateway)
         gateways = [GatewayOut(gateway=a.gateway, epoch=a.epoch, seen_at=a.seen_at, behind=max(0, epoch - a.epoch)) for a in acks]
         return GatewaysOut(epoch=epoch, gateways=gateways)
+
+    async def leader(self) -> LeaderOut:
+        """Who loads versions, judges canaries and renews their leases. Serving and changes by people depend on no leader."""
+        leader = await self._services.leadership.leader()
+        return LeaderOut() if leader is None else LeaderOut.model_validate(leader)
 
     async def info(self) -> InfoOut:
         """The program, its version, and where predictions are asked for."""

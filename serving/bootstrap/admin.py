@@ -7,6 +7,7 @@ from functools import partial
 import uvicorn
 
 from serving.api.admin import create_app
+from serving.api.probing import PublicListener
 from serving.api.services import AdminServices, AdminSurface
 from serving.bootstrap.arming import arm_failpoints
 from serving.bootstrap.layout import Layout
@@ -15,6 +16,7 @@ from serving.bootstrap.registry import PublishedVersions
 from serving.control.operations import Operations
 from serving.control.reseeding import Reseeding
 from serving.control.seen import SeenStore
+from serving.control.verification import Verification
 from serving.control.views import Views
 from serving.stores.opening import StorePlan, open_store
 from serving.stores.snapshot_file import SnapshotFile
@@ -57,8 +59,10 @@ class AdminService:
             views=Views(seen, store, registry, seen.last_kept),
             manifests=registry,
             reseeding=Reseeding(seen, store, clock, kind=plan.store.kind),
+            verification=Verification(seen, store, registry, PublicListener(plan.public_url), clock),
             store=seen,
             acks=store,
+            leadership=store,
             board=store,
             metrics=partial(scrape, plan.layout.metrics),
         )

@@ -24,6 +24,7 @@ from serving.dataplane import nodes
 from serving.dataplane.link_pool import LinkPool
 from serving.dataplane.membership import Membership
 from serving.gateway.catalogue import Catalogue
+from serving.gateway.departures import Departures
 from serving.gateway.predict import Gateway, GatewayLimits
 from serving.gateway.request_ids import RequestIds
 from serving.gateway.routes import RouteKeeper, RouteTimes
@@ -91,6 +92,7 @@ class GatewayService:
         self._pool = LinkPool(loop, self._clock.monotonic, plan.spin)
         self._membership = Membership(self._pool, loop, nodes.here().ident)
         self._gateway = self._build_gateway()
+        self._departures = Departures(self._gateway.tallies, self._clock)
         self._report()  # what was before the first report never counts, so it comes before the first request
         await self._keep_routes()
         await self._listen()
@@ -134,6 +136,7 @@ class GatewayService:
             on_table=self._take_table,
             times=self._plan.times,
             footing=footing,
+            departures=self._departures,
         )
         await keeper.begin(FIRST_LOOK_S)
         dial_kept(self._pool, self._gateway.table, kept)
@@ -147,6 +150,7 @@ class GatewayService:
         targets = [target for route in table.families.values() for target in route.served.values()]
         self._membership.watch(targets)
         self._gateway.swap(table)
+        self._departures.swapped(table)
         self._recorder.routed(table)
 
     def _tick(self) -> None:

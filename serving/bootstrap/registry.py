@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from registry_client.backends.files import FilesBackend
 from registry_client.cache import Cache
 from registry_client.client import RegistryClient
-from registry_client.manifest import Manifest
+from registry_client.golden import GoldenExample, parse_golden
+from registry_client.manifest import Manifest, Role
 from serving.bootstrap.layout import Layout
+from serving.core.routing import Target
 
 
 class PublishedVersions:
-    """The `Registry` and `Manifests` ports on a registry client; its file reads stay off the event loop."""
+    """The `Registry`, `Manifests` and `Examples` ports on a registry client; its file reads stay off the event loop."""
 
     def __init__(self, layout: Layout) -> None:
         self._client = RegistryClient(FilesBackend(layout.registry), Cache(layout.cache))
@@ -27,6 +29,15 @@ class PublishedVersions:
     async def versions(self, family: str) -> Sequence[str]:
         """The published versions, oldest first. Raises `UnknownFamily`."""
         return [str(version) for version in await asyncio.to_thread(self._client.versions, family)]
+
+    async def golden(self, target: Target) -> Sequence[GoldenExample]:
+        """The golden examples of exactly these bytes, from this machine's cache where they are. Raises `RegistryError`."""
+        return await asyncio.to_thread(self._golden, target)
+
+    def _golden(self, target: Target) -> Sequence[GoldenExample]:
+        fetched = self._client.fetch(target.family, str(target.version), expected_digest=target.digest)
+        files = [fetched.path(artifact.path) for artifact in fetched.manifest.of_role(Role.GOLDEN)]
+        return [example for file in files for example in parse_golden(file.read_bytes())]
 
     async def families(self) -> Sequence[str]:
         """The families that have a published version."""

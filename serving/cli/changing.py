@@ -8,8 +8,10 @@ from serving.cli.client import Json
 from serving.cli.commands import FamilyName, Session, VersionName, add_command
 from serving.cli.failures import NotSettled
 from serving.cli.loading import ensure_loaded
+from serving.cli.output import stack
 from serving.cli.percent import parse_percent
 from serving.cli.rendering import render_changed, render_plan
+from serving.cli.verifying import VERIFY_SECONDS, ask_for_proof, refuse_unproven, render_proof
 
 SETTLE_SECONDS = 5.0
 
@@ -104,7 +106,7 @@ def rollback(
     wait: WaitFlag = True,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would happen.", show_default=False)] = False,
 ) -> None:
-    """End the canaries; where there are none, put the previous production back. At once, and whatever else is wrong."""
+    """End the canaries; where there are none, put the previous production back. At once, and whatever else is wrong; then prove it."""
     body: Json = {"reason": reason, "dry_run": dry_run, "wait": SETTLE_SECONDS if wait and not dry_run else 0}
     if to is not None:
         body["to"] = to
@@ -112,8 +114,16 @@ def rollback(
         answer = client.roll_back(family, body)
     if dry_run:
         session.output.data(answer, lambda: render_plan(answer))
-    else:
-        _report(session, f"{family}: rolled back, {answer['production']} is in production", answer)
+        return
+    said = f"{family}: rolled back, {answer['production']} is in production"
+    if not wait or not answer["settled"]["done"]:
+        _report(session, said, answer)
+        return
+    with session.client() as client:
+        proof = ask_for_proof(client, family, int(answer["epoch"]), VERIFY_SECONDS)
+    proof["moments"]["committed"] = answer["committed_at"]
+    session.output.data({**answer, "verified": proof}, lambda: stack(render_changed(said, answer), render_proof(proof)))
+    refuse_unproven(proof)
 
 
 def release(session: Session, family: FamilyName, version: VersionName, reason: ReasonOption = "") -> None:

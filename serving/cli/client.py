@@ -73,7 +73,8 @@ class AdminClient:
         headers = {"Idempotency-Key": str(uuid4())}
         if revision is not None:
             headers["If-Match"] = f'"{revision}"'
-        wait = float((body or query or {}).get("wait", 0.0))
+        asked = body or query or {}
+        wait = float(asked.get("wait") or asked.get("timeout") or 0.0)
         timeout = httpx.Timeout(_ANSWER_SECONDS, read=_ANSWER_SECONDS + wait)
         request = {"json": body, "params": query, "headers": headers, "timeout": timeout}
         try:

@@ -1,7 +1,7 @@
 """Why a command did not do what was asked, and the exit code that says so.
 
 CommandFailed           1   failed, or refused by the server
-├── NotSettled, NotLoaded, BundleRefused, PolicyRefused, NotCarriedOut
+├── NotSettled, NotVerified, NotLoaded, BundleRefused, PolicyRefused, NotCarriedOut
 ├── BadSettings         2   options, environment or configuration that cannot be used
 ├── WrongUse            2   options that do not go together, or lack one another
 ├── NotReachable        3   nobody answers there, or not a Pointsman
@@ -52,6 +52,14 @@ class NotSettled(CommandFailed):
         who = ", ".join(waiting) or "no live gateway"
         hint = "look again with `pointsman gateways`; a gateway that hangs is replaced"
         super().__init__(f"the change is made (epoch {epoch}), but not every gateway serves it yet: {who}", hint)
+
+
+class NotVerified(CommandFailed):
+    """A change that stands, though it is not proven that everybody is served by it."""
+
+    def __init__(self, family: str, epoch: int, missing: Sequence[str]) -> None:
+        hint = f"the change stands; look again with `pointsman verify {family}`, and at `pointsman gateways`"
+        super().__init__(f"epoch {epoch} of {family} is not verified: {'; '.join(missing)}", hint)
 
 
 class NotLoaded(CommandFailed):

@@ -5,12 +5,12 @@ from typing import Annotated
 import typer
 
 from serving.cli.commands import FamilyName, Session, add_command
-from serving.cli.rendering import render_families, render_family, render_gateways, render_history, render_versions
+from serving.cli.rendering import render_families, render_family, render_gateways, render_history, render_leader, render_versions
 
 
 def register(app: typer.Typer) -> None:
     """Add these commands."""
-    for function in (families, show, versions, history, gateways):
+    for function in (families, show, versions, history, gateways, leader):
         add_command(app, function, panel="Look")
 
 
@@ -53,3 +53,10 @@ def gateways(session: Session) -> None:
     with session.client() as client:
         document = client.get("gateways")
     session.output.data(document, lambda: render_gateways(document))
+
+
+def leader(session: Session) -> None:
+    """Tell which controller leads."""
+    with session.client() as client:
+        document = client.get("leader")
+    session.output.data(document, lambda: render_leader(document))

@@ -133,6 +133,13 @@ def _mark(mark: Json | None) -> str:
     return f"epoch {mark['epoch']} (fence {mark['fence']}{head})"
 
 
+def render_leader(document: Json) -> RenderableType:
+    """Who leads."""
+    if document["holder"] is None:
+        return "no controller leads"
+    return facts([("leader", document["holder"]), ("token", document["token"]), ("until", moment(document["until"]))])
+
+
 def render_plan(plan: Json) -> RenderableType:
     """What a rollback would do."""
     seconds = plan["estimated_seconds"]

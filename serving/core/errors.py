@@ -7,6 +7,7 @@ PointsmanError
 ├── StaleRevision           the record moved on since it was read
 ├── UnknownFamilyRecord     nothing is recorded of that family
 ├── InvalidRecord           what the store holds of a family cannot be believed
+├── UnknownChange           no change of that family made that epoch
 ├── NotLeader               another controller leads; what this one decided is void
 └── StoreUnavailable        the state store cannot answer; nothing was changed
     └── StoreWentBack       the store is older than, or another than, what was seen of it
@@ -84,6 +85,16 @@ class UnknownFamilyRecord(PointsmanError):
     def __init__(self, family: str) -> None:
         self.family = family
         super().__init__(f"no family {family[:80]!r} is known here")
+
+
+class UnknownChange(PointsmanError):
+    """No change of the family made that epoch."""
+
+    hint = "pointsman history FAMILY lists its changes with their epochs"
+
+    def __init__(self, family: str, epoch: int) -> None:
+        self.family, self.epoch = family, epoch
+        super().__init__(f"no change of family {family[:80]!r} made epoch {epoch}")
 
 
 class InvalidRecord(PointsmanError):

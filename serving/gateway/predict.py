@@ -170,8 +170,9 @@ class Exchange:
     def _settle(self, reply: Reply) -> None:
         failure = reply.failure
         lane, gateway = self.lane, self.gateway
-        lane.tally.answered(failure)
-        gateway.recorder.answered(lane.target, lane.arm, gateway.monotonic() - self.sent, failure)
+        now = gateway.monotonic()
+        lane.tally.answered(failure, now)
+        gateway.recorder.answered(lane.target, lane.arm, now - self.sent, failure)
         if failure is not None and failure is not Failure.CLIENT:
             if lane.arm is Arm.CANARY and lane.tally.failures_in_a_row >= TRIPPING_ROW:
                 gateway.on_failing()

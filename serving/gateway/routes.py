@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 
 from serving.core.errors import StoreUnavailable, StoreWentBack
 from serving.core.routing import RouteTable
@@ -16,7 +17,7 @@ from serving.gateway.keeping import SnapshotKeeping
 from serving.gateway.leases import CanaryLeases
 from serving.gateway.overriding import POLL_S, OverridesInForce
 from serving.gateway.standing import StoreStanding
-from serving.ports import Acks, Clock, GatewayAck, Snapshot, StateStore
+from serving.ports import Acks, Clock, Departed, GatewayAck, Snapshot, StateStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,8 @@ class RouteTimes:
     poll: float = 1.0
     ack: float = 1.0
     lease: float = 15.0
+    drain: float = 0.05
+    """Between two looks at what versions that have left still have under way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,7 @@ class RouteKeeper:
         on_table: Callable[[RouteTable], None],
         times: RouteTimes,
         footing: Footing,
+        departures: Callable[[], tuple[Departed, ...]] = tuple,
     ) -> None:
         self._store = store
         self._acks = acks
@@ -59,11 +63,16 @@ class RouteKeeper:
         self._on_table = on_table
         self._times = times
         self._footing = footing
+        self._departures = departures
         self._leases = CanaryLeases(clock.monotonic, times.lease)
         self._snapshot = footing.kept
         self._is_due = footing.kept.epoch >= 0
         """Whether a table is to be given that nobody has taken yet."""
         self._acked_at = float("-inf")
+        self._since: datetime | None = None
+        """When the routes of the newest epoch were taken."""
+        self._is_draining = False
+        """Whether the last ack told of requests that versions which have left still had under way."""
 
     @property
     def epoch(self) -> int:
@@ -82,7 +91,8 @@ class RouteKeeper:
         """Keep the table until cancelled."""
         while True:
             await self.tick()
-            await self._store.changed(self._snapshot, self._times.poll)
+            is_draining = any(one.in_flight for one in self._departures())
+            await self._store.changed(self._snapshot, self._times.drain if is_draining else self._times.poll)
 
     async def watch_overrides(self) -> None:
         """Carry out overrides as they come and go, and let leases lapse, however long the store keeps others waiting; until cancelled."""
@@ -118,20 +128,26 @@ class RouteKeeper:
             enforced = self._footing.overrides.carry_out(self._snapshot.families.values(), self._snapshot.mark)
             self._on_table(table_of(self.epoch, enforced.records.values(), self._leases.lapsed, enforced.in_force))
             self._is_due = False
+            self._since = self._since or self._clock.now()
 
     def _take(self, snapshot: Snapshot) -> bool:
         """Hold a newer snapshot; say whether its epoch is new."""
         changed = snapshot.mark != self._snapshot.mark
         self._snapshot = snapshot
         self._leases.see(snapshot)
+        self._since = None if changed else self._since
         if changed:
             self._footing.keeping.offer(snapshot)
         return changed
 
     async def _ack(self, *, at_once: bool) -> bool:
-        now = self._clock.monotonic()
-        due = at_once or now - self._acked_at >= self._times.ack
+        now, departed = self._clock.monotonic(), self._departures()
+        was_draining, self._is_draining = self._is_draining, any(one.in_flight for one in departed)
+        is_drained = was_draining and not self._is_draining
+        due = at_once or is_drained or now - self._acked_at >= self._times.ack
         if due:
             self._acked_at = now
-            await self._acks.ack(GatewayAck(self._gateway, self._snapshot.epoch, self._clock.now(), self._snapshot.fence))
+            seen = self._snapshot
+            ack = GatewayAck(self._gateway, seen.epoch, self._clock.now(), seen.fence, since=self._since, departed=departed)
+            await self._acks.ack(ack)
         return due

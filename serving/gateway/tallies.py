@@ -17,10 +17,13 @@ class Tally:
     failures: dict[Failure, int] = field(default_factory=dict)
     failures_in_a_row: int = 0
     in_flight: int = 0
+    answered_at: float = 0.0
+    """When the latest answer was given, in monotonic seconds."""
 
-    def answered(self, failure: Failure | None) -> None:
+    def answered(self, failure: Failure | None, now: float) -> None:
         """Count one answer; the caller's own mistakes neither continue nor break a row of failures."""
         self.requests += 1
+        self.answered_at = now
         if failure is None:
             self.failures_in_a_row = 0
             return
@@ -46,6 +49,10 @@ class Tallies:
         if tally is None:
             tally = self._tallies[key] = Tally(target, arm)
         return tally
+
+    def find(self, digest: str, arm: Arm) -> Tally | None:
+        """The tally of a version in an arm, if it ever played that part here."""
+        return self._tallies.get((digest, arm))
 
     def requests(self) -> int:
         """All requests answered so far."""

@@ -768,7 +768,7 @@ async def test_everybody_can_see_who_leads_and_until_when(home: Home) -> None:
     assert renewed is not None
     assert (nobody, lapsed, await other.leader()) == (None, None, None)
     assert (leader.holder, leader.token) == (renewed.holder, renewed.token) == ("one", token)
-    assert 4 < (renewed.until - leader.until).total_seconds() < 9
+    assert renewed.until > leader.until
 
 
 async def test_a_leader_that_renews_in_time_keeps_the_lease_and_its_token(home: Home) -> None:

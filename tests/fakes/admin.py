@@ -11,11 +11,13 @@ from serving.api.services import AdminServices, AdminSurface
 from serving.control.operations import Operations
 from serving.control.reseeding import Reseeding
 from serving.control.seen import SeenStore
+from serving.control.verification import Verification
 from serving.control.views import Views
 from serving.core.routing import Target
 from serving.ports import Clock, GatewayAck, LoadState, LoadStatus
 from tests.fakes.clock import FakeClock
 from tests.fakes.node import MemorySnapshots
+from tests.fakes.public_side import FakePublicSide
 from tests.fakes.registry import FakeRegistry, digest_of
 from tests.fakes.store import FakeState, FakeStore
 
@@ -40,6 +42,7 @@ class AdminWorld:
         self.registry = FakeRegistry(digits=("1.0.0", "1.1.0", "1.2.0"), customer_intent=("2.4.0",))
         self.public_url = public_url
         self.kept = MemorySnapshots()
+        self.public = FakePublicSide(self.store, self.registry)
 
     def app(self, hosts: frozenset[str] = frozenset()) -> FastAPI:
         store = self.store
@@ -49,8 +52,10 @@ class AdminWorld:
             views=Views(seen, store, self.registry, seen.last_kept),
             manifests=self.registry,
             reseeding=Reseeding(seen, store, self.clock, kind="fake"),
+            verification=Verification(seen, store, self.registry, self.public, self.clock),
             store=seen,
             acks=store,
+            leadership=store,
             board=store,
             metrics=lambda: b"pointsman_epoch 1\n",
         )

@@ -1,12 +1,14 @@
 """A registry of made-up versions."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 
 import msgspec
 
-from registry_client.errors import UnknownFamily, UnknownVersion
+from registry_client.errors import DigestMismatch, UnknownFamily, UnknownVersion
+from registry_client.golden import GoldenExample
 from registry_client.manifest import Artifact, Change, Datatype, Interface, Manifest, Predecessor, Role, Task, TensorSpec
+from serving.core.routing import Target
 
 
 def digest_of(family: str, version: str) -> str:
@@ -30,6 +32,11 @@ def manifest_of(family: str, version: str, *behaviour_diff: str, after: str = ""
         behaviour_sha256=digest_of(family, version),
     )
     return msgspec.structs.replace(manifest, **fields)
+
+
+def answer_of(target: Target, request: Mapping[str, object]) -> dict[str, object]:
+    """What a made-up version answers to a request."""
+    return {"label": f"{target.version}: {request['x']}", "score": 0.5}
 
 
 class FakeRegistry:
@@ -68,6 +75,11 @@ class FakeRegistry:
 
     async def families(self) -> Sequence[str]:
         return tuple(self._published)
+
+    async def golden(self, target: Target) -> Sequence[GoldenExample]:
+        if await self.digest(target.family, str(target.version)) != target.digest:
+            raise DigestMismatch(what=f"{target.family}@{target.version}", expected=target.digest, actual="another")
+        return [GoldenExample(f"example-{number}", {"x": number}, answer_of(target, {"x": number}), 1e-4, 1e-3) for number in range(3)]
 
     async def _versions(self, family: str) -> dict[str, str]:
         if family not in self._published:

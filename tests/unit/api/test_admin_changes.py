@@ -1,4 +1,5 @@
 from collections.abc import AsyncIterator, Mapping
+from datetime import datetime
 from typing import Any
 
 import httpx
@@ -52,7 +53,9 @@ async def test_a_promotion_answers_with_the_new_revision_and_epoch(world: AdminW
 
     assert response.status_code == 200
     assert response.headers["etag"] == '"1"'
-    assert response.json() == {
+    document = response.json()
+    assert datetime.fromisoformat(document.pop("committed_at")) <= world.clock.now()
+    assert document == {
         "family": "digits",
         "revision": 1,
         "epoch": 1,
@@ -311,7 +314,7 @@ async def test_the_same_idempotency_key_again_changes_nothing(world: AdminWorld,
     first = await admin.post(PROMOTE, json={"version": "1.0.0"}, headers=headers)
     again = await admin.post(PROMOTE, json={"version": "1.0.0"}, headers=headers)
 
-    assert again.json() == {**first.json(), "replayed": True}
+    assert again.json() == {**first.json(), "replayed": True, "committed_at": None}
     assert len(world.actions) == 1
 
 

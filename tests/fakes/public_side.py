@@ -1,0 +1,35 @@
+"""A public listener without HTTP: answers by the store's newest routes, unless a test says otherwise."""
+
+from collections.abc import Mapping
+
+from serving.core.routing import Target
+from serving.ports import PublicAnswer
+from tests.fakes.registry import FakeRegistry, answer_of
+from tests.fakes.store import FakeStore
+
+
+class FakePublicSide:
+    """Serves every family as its record says, and remembers how often it was asked. `instead` are answers to give first."""
+
+    def __init__(self, store: FakeStore, registry: FakeRegistry) -> None:
+        self._store = store
+        self._registry = registry
+        self.instead: list[PublicAnswer] = []
+        self.asked = 0
+
+    async def predict(self, family: str, request: Mapping[str, object], seconds: float) -> PublicAnswer:
+        del seconds
+        self.asked += 1
+        good = await self.good_answer(family, request)
+        if not self.instead:
+            return good
+        return self.instead.pop(0)
+
+    async def good_answer(self, family: str, request: Mapping[str, object]) -> PublicAnswer:
+        """What production answers."""
+        snapshot = await self._store.snapshot()
+        record = snapshot.families[family]
+        if record.production is None:
+            return PublicAnswer(404, trouble="nothing is in production")
+        target = Target(family, record.production, record.digests[record.production])
+        return PublicAnswer(200, str(record.production), snapshot.epoch, answer_of(target, request))
