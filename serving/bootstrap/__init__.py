@@ -34,6 +34,7 @@ def _cluster(layout: Layout) -> Iterator[threading.Event]:
 
     for leftover in layout.sockets.iterdir():
         shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
+    layout.forget_gateways()
     prepare_directory(layout.metrics)
     cluster.make_token(layout.ray_token)
     cluster.prepare_environment(layout.ray_token)

@@ -1,6 +1,7 @@
 """What a process of this node stands on when the state store is gone: the kept routes, and the overrides of whoever broke the glass."""
 
 import asyncio
+from contextlib import suppress
 
 from serving.bootstrap.layout import Layout
 from serving.control.overriding import Reconciliation
@@ -43,8 +44,9 @@ def dial_kept(pool: LinkPool, table: RouteTable, kept: Kept) -> None:
     for route in table.families.values():
         for target in route.served.values():
             if target.digest in kept.endpoints and target.digest not in known:
-                addresses = [parse_address(each) for each in kept.endpoints[target.digest]]
-                pool.set_replicas(target.digest, f"{target.family}@{target.version}", addresses)
+                with suppress(ValueError):  # kept by another release: Serve will say where they are
+                    addresses = [parse_address(each) for each in kept.endpoints[target.digest]]
+                    pool.set_replicas(target.digest, f"{target.family}@{target.version}", addresses)
 
 
 def reconciliation_of(layout: Layout, store: StateStore) -> Reconciliation:

@@ -155,10 +155,13 @@ class Layout:
             self.log.parent,
         ):
             directory.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
-        shutil.rmtree(self.home.overrides / APPLIED, ignore_errors=True)  # what gateways of an earlier run have said
         self.registry.mkdir(parents=True, exist_ok=True)
         for directory in (self.sockets, self.memory):
             directory.mkdir(mode=PRIVATE, exist_ok=True)
+
+    def forget_gateways(self) -> None:
+        """Drop what gateways of an earlier run have said of overrides. For whoever holds the lock: those of this run say it once."""
+        shutil.rmtree(self.home.overrides / APPLIED, ignore_errors=True)
 
     def read_request_id_key(self) -> bytes:
         """The secret that signs request ids, made at first use."""

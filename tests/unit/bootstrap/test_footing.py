@@ -52,6 +52,12 @@ async def test_what_is_known_of_a_replica_is_better_than_what_was_kept(pool: Lin
     assert pool.endpoints() == {ONE.digest: ("/nowhere/new",)}
 
 
+async def test_an_address_that_nobody_understands_is_left_to_serve(pool: LinkPool) -> None:
+    dial_kept(pool, TABLE, Kept(Snapshot(epoch=3), {ONE.digest: ("carrier pigeon",)}))
+
+    assert pool.endpoints() == {}
+
+
 async def test_a_gateway_that_starts_stands_on_what_was_kept(layout: Layout, pool: LinkPool) -> None:
     SnapshotFile(layout.snapshot).keep(Kept(Snapshot(epoch=3, head="e" * 64), {ONE.digest: ("/nowhere/1",)}))
 

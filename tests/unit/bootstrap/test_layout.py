@@ -29,14 +29,16 @@ def test_the_glass_can_be_broken_from_the_first_start_on(layout: Layout) -> None
     assert layout.home.break_glass_key.read_bytes() == issued
 
 
-def test_what_gateways_of_an_earlier_run_have_confirmed_is_forgotten(layout: Layout) -> None:
+def test_what_gateways_have_confirmed_is_forgotten_by_the_next_run_and_not_by_a_start_that_is_refused(layout: Layout) -> None:
     layout.create()
-    (layout.home.overrides / "applied").mkdir()
-    (layout.home.overrides / "applied" / "here-1").touch()
+    applied = layout.home.overrides / "applied"
+    applied.mkdir()
 
     layout.create()
+    kept = applied.exists()
+    layout.forget_gateways()
 
-    assert not (layout.home.overrides / "applied").exists()
+    assert (kept, applied.exists()) == (True, False)
 
 
 def test_metrics_are_in_memory_and_not_on_the_disk_that_may_be_full(tmp_path: Path) -> None:
