@@ -2,7 +2,7 @@
 
 import os
 import pwd
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
@@ -13,9 +13,10 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import SchemaError
 
 from registry_client import golden, model_yaml
-from registry_client.errors import InvalidBundle
-from registry_client.files import Measured, measure, open_regular, read_regular, refuse_pickle
+from registry_client.errors import InvalidBundle, UnsafeGraph
+from registry_client.files import Measured, measure, open_regular, read_regular, refuse_foreign
 from registry_client.golden import GoldenExample, parse_golden
+from registry_client.graph_safety import refuse_unsafe
 from registry_client.graphs import NotAGraph, read_graph
 from registry_client.manifest import (
     Artifact,
@@ -70,7 +71,10 @@ def load_bundle(directory: Path, *, now: datetime | None = None) -> Bundle:
     """
     authored = parse_model_yaml(read_regular(directory, model_yaml.FILE_NAME, most=LARGEST))
     roles = _roles(authored)
-    measured = {path: _measured(directory, path) for path in roles}
+    graphs = _graphs(authored)
+    measured = {path: _measured(directory, path, is_graph=path in graphs) for path in roles}
+    for path in graphs:
+        _check_graph(directory, path, roles)
     _check_contents(directory, authored)
     try:
         described = _manifest(authored, roles, measured, now)
@@ -97,10 +101,25 @@ def _roles(authored: ModelYaml) -> dict[str, Role]:
     return roles
 
 
-def _measured(directory: Path, path: str) -> Measured:
+def _graphs(authored: ModelYaml) -> frozenset[str]:
+    """The files that onnxruntime is given."""
+    components = [component for _, component in authored.pipeline.components if component.kind is ComponentKind.ONNX]
+    return frozenset({authored.model, *(component.entry for component in components if component.entry is not None)})
+
+
+def _measured(directory: Path, path: str, *, is_graph: bool) -> Measured:
     with open_regular(directory, path) as file:
-        refuse_pickle(file, path)
+        refuse_foreign(file, path, is_graph=is_graph)
         return measure(file)
+
+
+def _check_graph(directory: Path, path: str, listed: Collection[str]) -> None:
+    try:
+        refuse_unsafe(path, read_graph(directory / path), listed)
+    except NotAGraph as error:
+        raise InvalidBundle(path, str(error), "export the model to ONNX") from error
+    except UnsafeGraph as error:
+        raise InvalidBundle(error.path, error.reason, error.hint) from error
 
 
 def _check_contents(directory: Path, authored: ModelYaml) -> None:

@@ -3,6 +3,7 @@
 RegistryError
 ├── InvalidVersion, InvalidReference      a text that does not parse
 ├── InvalidManifest, InvalidBundle        a description that contradicts itself or its files
+├── UnsafeGraph                           a graph that must not be loaded
 ├── UnknownFamily, UnknownVersion         nothing of that name
 ├── VersionExists                         other bytes are already published under that version
 ├── BumpTooSmall                          more changed than the version number says
@@ -57,6 +58,14 @@ class InvalidBundle(RegistryError, ValueError):
         self.field = field
         self.hint = hint
         super().__init__(f"{field}: {reason}")
+
+
+class UnsafeGraph(RegistryError, ValueError):
+    """A graph that must not be loaded, whoever vouches for its bytes."""
+
+    def __init__(self, path: str, reason: str, hint: str) -> None:
+        self.path, self.reason, self.hint = path, reason, hint
+        super().__init__(f"{path}: {reason}")
 
 
 class UnknownFamily(RegistryError, LookupError):

@@ -16,16 +16,17 @@ from pathlib import Path
 from typing import BinaryIO
 
 from registry_client.errors import DigestMismatch, InvalidBundle
+from registry_client.formats import HEAD, foreign_format
 
 CHUNK = 2**20
 
 _TAKEN = frozenset({errno.ENOTEMPTY, errno.EEXIST})
 
-_PICKLE_SUFFIXES = frozenset({".pkl", ".pickle", ".joblib", ".dill", ".cloudpickle", ".pt", ".pth", ".ckpt"})
 _BINARY_PICKLE = re.compile(rb"\x80[\x02-\x05]")
 _TEXT_PICKLE = re.compile(rb"\(*c[A-Za-z_][\w.]*\n[A-Za-z_][\w.]*\n[(p-q)]")
 _PICKLE_END = b"."
 _ONNX_HINT = "export the model to ONNX: unpickling runs whatever code the file holds"
+_PICKLED = frozenset({".pkl", ".pickle", ".joblib", ".dill"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +49,13 @@ def open_regular(directory: Path, path: str) -> BinaryIO:
         raise InvalidBundle(path, "there is no such file in the bundle") from error
     except OSError as error:
         raise InvalidBundle(path, f"cannot be read: {error.strerror}") from error
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+    found = os.fstat(descriptor)
+    if not stat.S_ISREG(found.st_mode):
         os.close(descriptor)
         raise InvalidBundle(path, "is not a regular file")
+    if found.st_nlink > 1:
+        os.close(descriptor)
+        raise InvalidBundle(path, "has a second name (a hard link), under which it could be changed", "put a copy into the bundle")
     return os.fdopen(descriptor, "rb")
 
 
@@ -137,22 +142,26 @@ def sync_directory(directory: Path) -> None:
         os.close(descriptor)
 
 
-def refuse_pickle(file: BinaryIO, path: str) -> None:
-    """Raise `InvalidBundle` for pickles and what wraps them, by name and by content. Leaves the file at its start."""
-    if Path(path).suffix.lower() in _PICKLE_SUFFIXES:
-        raise InvalidBundle(path, "pickles (and joblib and torch files, which hold them) are never loaded", _ONNX_HINT)
+def refuse_foreign(file: BinaryIO, path: str, *, is_graph: bool) -> None:
+    """Raise `InvalidBundle` for what would run code when it is loaded, and, where a graph belongs, for any other format.
+
+    By name and by content. Leaves the file at its start.
+    """
     head = file.read(CHUNK)
+    found = foreign_format(path, head[:HEAD])
     if head.startswith(b"PK") and _holds_pickles(file):
         raise InvalidBundle(path, "it is an archive that holds pickles", _ONNX_HINT)
     if (_BINARY_PICKLE.match(head) or _TEXT_PICKLE.match(head)) and _last_byte(file) == _PICKLE_END:
         raise InvalidBundle(path, "its content is a pickle, whatever its name says", _ONNX_HINT)
+    if found is not None and (found.is_code or is_graph):
+        raise InvalidBundle(path, f"it is {found.name}, which is never loaded", found.hint)
     file.seek(0)
 
 
 def _holds_pickles(file: BinaryIO) -> bool:
     try:
-        with zipfile.ZipFile(file) as archive:
-            return any(Path(name).suffix in _PICKLE_SUFFIXES for name in archive.namelist())
+        with zipfile.ZipFile(file) as archive:  # reads the table of contents, unpacks nothing
+            return any(Path(name).suffix in _PICKLED for name in archive.namelist())
     except (zipfile.BadZipFile, ValueError, NotImplementedError):
         return False
 

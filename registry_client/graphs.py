@@ -76,6 +76,8 @@ class GraphFacts:
     domains: frozenset[str] = frozenset()
     """The operator domains that it imports or uses; the ONNX standard's own is the empty text."""
     operators: frozenset[str] = frozenset()
+    functions: frozenset[str] = frozenset()
+    """The domains of the functions that the graph itself defines."""
     precision: int = UNKNOWN_PRECISION
     """Bits of its narrowest weights."""
 
@@ -85,6 +87,7 @@ class _Seen:
     external: set[str] = field(default_factory=set[str])
     domains: set[str] = field(default_factory=set[str])
     operators: set[str] = field(default_factory=set[str])
+    functions: set[str] = field(default_factory=set[str])
     bits: set[int] = field(default_factory=set[int])
 
 
@@ -110,6 +113,7 @@ def inspect_graph(content: memoryview) -> GraphFacts:
         external=frozenset(seen.external),
         domains=frozenset(seen.domains),
         operators=frozenset(seen.operators),
+        functions=frozenset(seen.functions),
         precision=min(seen.bits, default=UNKNOWN_PRECISION),
     )
 
@@ -145,6 +149,10 @@ def _note_opset(found: list[Field], seen: _Seen) -> None:
     seen.domains.add(_text_of(found, 1))
 
 
+def _note_function(found: list[Field], seen: _Seen) -> None:
+    seen.functions.add(_text_of(found, 10))
+
+
 def _note_entry(found: list[Field], seen: _Seen) -> None:
     if _text_of(found, 1) == "location":
         seen.external.add(_text_of(found, 2))
@@ -157,7 +165,13 @@ def _note_tensor(found: list[Field], seen: _Seen) -> None:
         seen.bits.add(_BITS[kinds[-1]])
 
 
-_NOTICE: Final = {"Node": _note_node, "Opset": _note_opset, "Entry": _note_entry, "Tensor": _note_tensor}
+_NOTICE: Final = {
+    "Node": _note_node,
+    "Opset": _note_opset,
+    "Function": _note_function,
+    "Entry": _note_entry,
+    "Tensor": _note_tensor,
+}
 
 
 def _text_of(found: list[Field], number: int) -> str:

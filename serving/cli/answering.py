@@ -11,6 +11,7 @@ from registry_client.manifest import Serving
 from registry_client.observing import Answer, Json, Readable
 from serving.dataplane.engine import open_engine
 from serving.dataplane.faults import LoadFailed
+from serving.dataplane.memory import load_allowance, memory_limit
 from serving.ports import Call, CallKind, Engine
 
 _OK = 200
@@ -21,7 +22,8 @@ def run_version(version: Readable, serving: Serving, requests: Sequence[Json]) -
     manifest = msgspec.structs.replace(version.manifest, serving=serving)
     name = f"{manifest.family}@{manifest.version}"
     # stdout is for the verdict; what the engine logs and what a component prints is not.
-    with redirect_stdout(sys.stderr):
+    # Its golden requests run under the limit too: a small request can ask for all the memory there is.
+    with redirect_stdout(sys.stderr), memory_limit(load_allowance(manifest)):
         try:
             engine = open_engine(manifest, version.path)
         except LoadFailed as error:

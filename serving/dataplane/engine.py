@@ -14,13 +14,16 @@ from serving.dataplane.components.transform import Tensors
 from serving.dataplane.compression import inflate
 from serving.dataplane.contract import Contract
 from serving.dataplane.fault_log import FaultLog
-from serving.dataplane.faults import BadInput, CallRefused, ModelFault, NotSupported, TooLarge
+from serving.dataplane.faults import BadInput, CallRefused, LoadFailed, ModelFault, NotSupported, TooLarge
+from serving.dataplane.memory import MIB, load_allowance, memory_limit
 from serving.dataplane.pipeline import Pipeline, open_pipeline
 from serving.dataplane.plain import PlainCodec
 from serving.dataplane.work import Work
 from serving.ports import Call, CallKind, Encoding, Failure, Reply
 
 INFLATE_CAP = 64 * 1024 * 1024
+OUT_OF_MEMORY = "bad_alloc"
+"""How onnxruntime says that there is no more memory."""
 BATCH_BYTES = 16 * 1024 * 1024
 """Bytes of inputs joined into one run."""
 
@@ -141,9 +144,26 @@ class VersionEngine:
 
 
 def open_engine(manifest: Manifest, path_of: Callable[[str], Path], *, inflate_cap: int = INFLATE_CAP) -> VersionEngine:
-    """Load a version whose digests are verified. `path_of`: where a bundle path lies on this machine. Raises `LoadFailed`."""
-    contract, pipeline = open_pipeline(manifest, path_of)
+    """Load a version whose digests are verified. `path_of`: where a bundle path lies on this machine. Raises `LoadFailed`.
+
+    What it takes in memory meanwhile is limited, by `serving.mem_mb` where the manifest says it.
+    """
+    allowance = load_allowance(manifest)
+    try:
+        with memory_limit(allowance):
+            contract, pipeline = open_pipeline(manifest, path_of)
+    except LoadFailed as error:
+        if OUT_OF_MEMORY not in str(error):
+            raise
+        raise LoadFailed(_too_large(manifest, allowance)) from error
+    except MemoryError as error:
+        raise LoadFailed(_too_large(manifest, allowance)) from error
     return VersionEngine(manifest, contract, pipeline, inflate_cap=inflate_cap)
+
+
+def _too_large(manifest: Manifest, allowance: int) -> str:
+    stated = "serving.mem_mb says" if manifest.serving.mem_mb is not None else "serving.mem_mb says nothing, which means"
+    return f"{manifest.family}@{manifest.version} takes more memory than it may while it loads: {stated} {allowance // MIB} MiB in all"
 
 
 def _finished(call: Call, reply: Reply | None) -> Reply:

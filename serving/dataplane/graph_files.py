@@ -4,7 +4,9 @@ import posixpath
 from collections.abc import Callable
 from pathlib import Path
 
-from registry_client.graphs import NotAGraph, read_graph
+from registry_client.errors import UnsafeGraph
+from registry_client.graph_safety import refuse_unsafe
+from registry_client.graphs import GraphFacts, NotAGraph, read_graph
 from registry_client.manifest import Manifest
 from serving.dataplane.faults import LoadFailed
 from serving.dataplane.session import GraphSession, open_graph
@@ -17,20 +19,25 @@ def open_verified_graph(manifest: Manifest, path: str, path_of: Callable[[str], 
         reason = f"{label}: the manifest's artifacts do not list its graph {path!r}"
         raise LoadFailed(reason)
     file = path_of(path)
-    for location in _locations(file, label):
+    facts = _facts(file, label)
+    try:
+        refuse_unsafe(path, facts, listed)
+    except UnsafeGraph as error:
+        reason = f"{label}: {error.reason}"
+        raise LoadFailed(reason) from error
+    for location in facts.external:
+        # The manifest lists it, but onnxruntime would look where the graph says.
         inside = posixpath.normpath(posixpath.join(posixpath.dirname(path), location))
-        if inside not in listed:
-            reason = f"{label} keeps tensors in {location!r}, which the manifest's artifacts do not list: publish it with the bundle"
-            raise LoadFailed(reason)
-        if not (file.parent / location).is_file() or not (file.parent / location).samefile(path_of(inside)):
+        place = file.parent / location
+        if not place.is_file() or place.stat().st_nlink > 1 or not place.samefile(path_of(inside)):
             reason = f"{label} keeps tensors in {location!r}, which is not where the bundle has it"
             raise LoadFailed(reason)
     return open_graph(file, manifest.serving, label=label)
 
 
-def _locations(file: Path, label: str) -> frozenset[str]:
+def _facts(file: Path, label: str) -> GraphFacts:
     try:
-        return read_graph(file).external
+        return read_graph(file)
     except FileNotFoundError as error:
         reason = f"{label}: its file is not there"
         raise LoadFailed(reason) from error

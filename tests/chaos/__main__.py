@@ -13,6 +13,7 @@ from random import SystemRandom
 from benchmarks.chaos import CHAOS, Figure, Result, merged, read_chaos, table, write_chaos
 from benchmarks.machine import look_around
 from benchmarks.progress import say
+from tests.chaos.mutating import MUTATING
 from tests.chaos.outages import OUTAGES
 from tests.chaos.redis_outages import REDIS_OUTAGES
 from tests.chaos.redis_storms import REDIS_STORMS
@@ -22,7 +23,7 @@ from tests.chaos.streams import STREAMS
 from tests.chaos.tampering import TAMPERING
 
 RESULTS = Path(__file__).parents[2] / "benchmarks" / "results" / CHAOS
-SCENARIOS = (*STORMS, *REDIS_STORMS, *STREAMS, *OUTAGES, *REDIS_OUTAGES, *TAMPERING)
+SCENARIOS = (*STORMS, *REDIS_STORMS, *STREAMS, *OUTAGES, *REDIS_OUTAGES, *TAMPERING, *MUTATING)
 BITS = 32
 
 

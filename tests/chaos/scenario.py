@@ -26,6 +26,7 @@ class Full(IntEnum):
     """Of each kind."""
     ROLLBACKS = 100
     TAMPERINGS = 1_000
+    MUTATIONS = 10_000
 
 
 Site = TypeVar("Site")

@@ -1,8 +1,18 @@
-"""A small bundle directory with every kind of file in it; its model is no real graph."""
+"""A small bundle directory with every kind of file in it; its model is a graph, but not one that fits the interface."""
 
 from pathlib import Path
 
-MODEL = b"\x08\x09graph"
+from onnx import helper
+
+
+def model_of(word: str) -> bytes:
+    """A graph that passes its input on; another word, another graph."""
+    graph = helper.make_graph([helper.make_node("Identity", ["pixels"], [word])], "graph", [], [])
+    return bytes(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9).SerializeToString())
+
+
+MODEL = model_of("same")
+DAMAGED = MODEL.replace(b"same", b"sane")
 MODEL_YAML = """\
 family: digits
 version: {version}

@@ -11,6 +11,7 @@ import pytest
 from registry_client.bundle import load_bundle
 from registry_client.errors import InvalidBundle
 from registry_client.manifest import Role
+from tests.fakes.bundles import DAMAGED, MODEL
 
 WriteBundle = Callable[..., Path]
 
@@ -55,7 +56,7 @@ def test_the_same_bundle_elsewhere_has_the_same_digest(write_bundle: WriteBundle
 
 
 def test_one_other_byte_gives_another_digest(write_bundle: WriteBundle) -> None:
-    one, other = write_bundle("one", model=b"\x08\x09graph"), write_bundle("other", model=b"\x08\x09grapi")
+    one, other = write_bundle("one", model=MODEL), write_bundle("other", model=DAMAGED)
     assert load_bundle(one).manifest.digest != load_bundle(other).manifest.digest
 
 
@@ -207,4 +208,12 @@ def test_an_archive_with_a_pickle_in_it_is_refused(write_bundle: WriteBundle) ->
 
 
 def test_weights_that_only_start_like_a_pickle_are_no_pickle(write_bundle: WriteBundle) -> None:
-    assert load_bundle(write_bundle(model=b"\x80\x04 raw floats")).manifest.model.size == 13
+    # given
+    directory = write_bundle()
+    (directory / "weights" / "model.onnx.data").write_bytes(b"\x80\x04 raw floats")
+
+    # when
+    [weights] = load_bundle(directory).manifest.of_role(Role.WEIGHTS)
+
+    # then
+    assert weights.size == 13

@@ -11,6 +11,7 @@ from registry_client.cache import Cache
 from registry_client.client import RegistryClient
 from registry_client.errors import DigestMismatch
 from registry_client.manifest import Manifest
+from tests.fakes.bundles import DAMAGED, MODEL
 
 WriteBundle = Callable[..., Path]
 
@@ -47,7 +48,7 @@ def test_a_bundle_shares_no_file_with_the_cached_blobs(cache: Cache, backend: Fi
     assert [(directory / artifact.path).stat().st_nlink for artifact in manifest.artifacts] == [1] * len(manifest.artifacts)
 
 
-@pytest.mark.parametrize("content", [b"\x08\x09grapi", b"", b"\x08\x09graph and more"])
+@pytest.mark.parametrize("content", [DAMAGED, b"", MODEL + b" and more"])
 def test_a_damaged_bundle_file_is_put_right_and_reported(
     cache: Cache, backend: FilesBackend, manifest: Manifest, repairs: list[str], content: bytes
 ) -> None:
@@ -59,7 +60,7 @@ def test_a_damaged_bundle_file_is_put_right_and_reported(
     cache.bundle(manifest, backend.open_blob)
 
     # then
-    assert (directory / "model.onnx").read_bytes() == b"\x08\x09graph"
+    assert (directory / "model.onnx").read_bytes() == MODEL
     assert repairs == [str(directory / "model.onnx")]
 
 
@@ -68,14 +69,14 @@ def test_a_damaged_blob_is_fetched_again_and_reported(
 ) -> None:
     # given
     directory = cache.bundle(manifest, backend.open_blob)
-    overwrite(cached_blob(tmp_path, manifest), b"\x08\x09grapi")
+    overwrite(cached_blob(tmp_path, manifest), DAMAGED)
     (directory / "model.onnx").unlink()
 
     # when
     cache.bundle(manifest, backend.open_blob)
 
     # then
-    assert (directory / "model.onnx").read_bytes() == b"\x08\x09graph"
+    assert (directory / "model.onnx").read_bytes() == MODEL
     assert repairs == [str(directory / "model.onnx"), str(cached_blob(tmp_path, manifest))]
 
 
@@ -90,7 +91,7 @@ def test_what_cannot_be_put_right_is_not_handed_out(cache: Cache, backend: Files
 
     # then
     assert not cached_blob(tmp_path, manifest).exists()
-    assert (cache.bundle(manifest, backend.open_blob) / "model.onnx").read_bytes() == b"\x08\x09graph"
+    assert (cache.bundle(manifest, backend.open_blob) / "model.onnx").read_bytes() == MODEL
 
 
 def test_what_the_manifest_does_not_name_is_removed(
@@ -126,7 +127,7 @@ def test_another_kind_of_entry_in_a_files_place_is_replaced(
 ) -> None:
     # given
     directory = cache.bundle(manifest, backend.open_blob)
-    (tmp_path / "same").write_bytes(b"\x08\x09graph")
+    (tmp_path / "same").write_bytes(MODEL)
     (directory / "model.onnx").unlink()
     match foreign:
         case "link":
@@ -142,7 +143,7 @@ def test_another_kind_of_entry_in_a_files_place_is_replaced(
     cache.bundle(manifest, backend.open_blob)
 
     # then
-    assert (directory / "model.onnx").read_bytes() == b"\x08\x09graph"
+    assert (directory / "model.onnx").read_bytes() == MODEL
     assert not (directory / "model.onnx").is_symlink()
     assert (directory / "weights" / "model.onnx.data").read_bytes() == b"weights"
 
@@ -179,7 +180,7 @@ def test_what_a_killed_fetch_left_counts_for_nothing(cache: Cache, backend: File
     directory = cache.bundle(manifest, backend.open_blob)
 
     # then
-    assert (directory / "model.onnx").read_bytes() == b"\x08\x09graph"
+    assert (directory / "model.onnx").read_bytes() == MODEL
 
 
 def test_several_who_fetch_at_once_all_get_it(backend: FilesBackend, manifest: Manifest, tmp_path: Path, repairs: list[str]) -> None:
@@ -200,5 +201,5 @@ def test_several_who_fetch_at_once_all_get_it(backend: FilesBackend, manifest: M
         thread.join()
 
     # then
-    assert seen == [b"\x08\x09graph"] * 4
+    assert seen == [MODEL] * 4
     assert repairs == []

@@ -13,6 +13,7 @@ from registry_client.backends.files import FilesBackend
 from registry_client.bundle import load_bundle
 from registry_client.errors import DigestMismatch, MissingBlob, UnknownFamily, UnknownVersion
 from registry_client.manifest import Manifest
+from tests.fakes.bundles import MODEL
 
 WriteBundle = Callable[..., Path]
 CONTENT = b"content"
@@ -85,7 +86,7 @@ def test_the_tree_may_be_moved(backend: FilesBackend, root: Path, manifest: Mani
     root.rename(root.parent / "moved")
 
     # then
-    assert (root.parent / "moved/families/digits/1.0.0/bundle/model.onnx").read_bytes() == b"\x08\x09graph"
+    assert (root.parent / "moved/families/digits/1.0.0/bundle/model.onnx").read_bytes() == MODEL
     assert FilesBackend(root.parent / "moved").versions("digits") == ["1.0.0"]
 
 

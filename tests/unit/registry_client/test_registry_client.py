@@ -25,7 +25,7 @@ from registry_client.errors import (
 from registry_client.gate import Gate
 from registry_client.manifest import Predecessor
 from registry_client.references import parse_reference
-from tests.fakes.bundles import MODEL_YAML
+from tests.fakes.bundles import DAMAGED, MODEL, MODEL_YAML, model_of
 
 WriteBundle = Callable[..., Path]
 
@@ -50,7 +50,7 @@ def test_what_was_published_is_what_is_fetched(client: RegistryClient, write_bun
     assert published.created
     assert fetched.digest == published.manifest_digest == client.digest("digits", "1.0.0")
     assert fetched.path("weights/model.onnx.data").read_bytes() == b"weights"
-    assert fetched.path("model.onnx").read_bytes() == b"\x08\x09graph"
+    assert fetched.path("model.onnx").read_bytes() == MODEL
 
 
 def test_only_files_of_the_manifest_have_a_path(client: RegistryClient, write_bundle: WriteBundle) -> None:
@@ -79,7 +79,7 @@ def test_other_content_under_the_same_version_is_refused(client: RegistryClient,
 
     # when
     with pytest.raises(VersionExists):
-        publish(client, write_bundle("second", model=b"\x08\x09other"))
+        publish(client, write_bundle("second", model=model_of("other")))
 
     # then
     assert client.digest("digits", "1.0.0") == first.manifest_digest
@@ -87,7 +87,7 @@ def test_other_content_under_the_same_version_is_refused(client: RegistryClient,
 
 def test_of_two_who_publish_the_same_version_one_wins(backend: FilesBackend, tmp_path: Path, write_bundle: WriteBundle) -> None:
     # given
-    bundles = [load_bundle(write_bundle(f"b{number}", model=b"\x08\x09" + bytes([number]))) for number in range(4)]
+    bundles = [load_bundle(write_bundle(f"b{number}", model=model_of(f"model-{number}"))) for number in range(4)]
     together = threading.Barrier(len(bundles))
     outcomes: list[Published | VersionExists] = []
 
@@ -116,7 +116,7 @@ def test_a_file_that_changes_after_loading_is_not_published(client: RegistryClie
     # given
     directory = write_bundle()
     bundle = load_bundle(directory)
-    (directory / "model.onnx").write_bytes(b"\x08\x09later")
+    (directory / "model.onnx").write_bytes(model_of("later"))
 
     # when
     with pytest.raises(DigestMismatch):
@@ -185,7 +185,7 @@ def test_a_flipped_bit_in_a_stored_manifest_is_noticed(client: RegistryClient, r
 def test_a_flipped_bit_in_a_stored_file_is_noticed(client: RegistryClient, root: Path, write_bundle: WriteBundle) -> None:
     # given
     model = publish(client, write_bundle()).manifest.model
-    overwrite(root / "blobs/sha256" / model.sha256[:2] / model.sha256, b"\x08\x09grapi")
+    overwrite(root / "blobs/sha256" / model.sha256[:2] / model.sha256, DAMAGED)
 
     # when / then
     with pytest.raises(DigestMismatch):
@@ -200,7 +200,7 @@ def test_a_version_replaced_with_all_its_digests_is_a_violation(
     client.fetch("digits", "1.0.0")
     (root / "families").rename(root / "gone")
     stranger = RegistryClient(backend, Cache(tmp_path / "stranger"))
-    publish(stranger, write_bundle("second", model=b"\x08\x09other"))
+    publish(stranger, write_bundle("second", model=model_of("other")))
 
     # when
     with pytest.raises(ImmutabilityViolation) as violation:

@@ -1,0 +1,37 @@
+"""Which graphs may be loaded at all: of known operators, leaning on no file that the manifest does not list.
+
+Asked when a bundle is read, and again before onnxruntime sees the graph: who published it need not have asked.
+"""
+
+import posixpath
+from collections.abc import Collection
+from typing import Final
+
+from registry_client.errors import UnsafeGraph
+from registry_client.graphs import GraphFacts
+
+ALLOWED_DOMAINS: Final = frozenset({"", "ai.onnx", "ai.onnx.ml", "com.microsoft", "ai.onnx.contrib"})
+"""The standard's, onnxruntime's own, and those of onnxruntime-extensions. Others are code from elsewhere."""
+
+FORBIDDEN_OPERATORS: Final = frozenset({"com.microsoft:EPContext"})
+"""It names a compiled program in a file of its own, which nobody has digested."""
+
+
+def refuse_unsafe(path: str, facts: GraphFacts, listed: Collection[str]) -> None:
+    """Raise `UnsafeGraph` for a graph that must not be loaded. `listed`: the paths of the manifest's artifacts."""
+    if not facts.operators:
+        raise UnsafeGraph(path, "it holds no operator, so it computes nothing", "export the model to ONNX")
+    strange = sorted(facts.domains - ALLOWED_DOMAINS - facts.functions)
+    if strange:
+        known = ", ".join(sorted(domain for domain in ALLOWED_DOMAINS if domain))
+        hint = f"operators of {known} are loaded, and functions that the graph itself defines"
+        raise UnsafeGraph(path, f"it uses operators of {', '.join(strange)}, which come from elsewhere", hint)
+    forbidden = sorted(facts.operators & FORBIDDEN_OPERATORS)
+    if forbidden:
+        hint = "publish the graph that it was compiled from"
+        raise UnsafeGraph(path, f"it uses {', '.join(forbidden)}, which loads a file that has no digest", hint)
+    for location in sorted(facts.external):
+        inside = posixpath.normpath(posixpath.join(posixpath.dirname(path), location))
+        if posixpath.isabs(location) or inside not in listed:
+            hint = "list it in model.yaml under weights, and keep it beside the graph"
+            raise UnsafeGraph(path, f"it keeps tensors in {location[:200]!r}, which the manifest's artifacts do not list", hint)
