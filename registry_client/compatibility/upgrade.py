@@ -105,6 +105,8 @@ def previous_step(manifest: Manifest, published: Sequence[ModelVersion]) -> Mode
 
 def _behaviour(old: Manifest, new: Manifest, steps: Sequence[Manifest]) -> tuple[BehaviourStep, ...]:
     low, high = sorted((old, new), key=lambda manifest: manifest.model_version)
+    if low.version == high.version:
+        return ()
     at_once = tuple(behaviour_changes(low, high, None, None))
     if at_once:  # nothing, or nothing that answers, lies between them, whatever was tried on the way
         return (BehaviourStep(high.version, at_once, recorded=True),)

@@ -18,8 +18,10 @@ _ASKS = {
 
 def render_upgrade(document: Json) -> RenderableType:
     """What an upgrade asks of a consuming team."""
+    is_there = document["from_version"] == document["to_version"]
+    step = "which is the same" if is_there else f"a {document['declared']} step"
     pairs: list[tuple[str, object]] = [
-        ("upgrade", f"{document['family']} {document['from_version']} to {document['to_version']}, a {document['declared']} step"),
+        ("upgrade", f"{document['family']} {document['from_version']} to {document['to_version']}, {step}"),
         ("risk", _ASKS[document["risk"]]),
         *(("because", reason) for reason in document["reasons"] or ["nothing differs"]),
     ]

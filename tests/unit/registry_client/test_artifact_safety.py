@@ -165,7 +165,7 @@ def test_a_name_that_promises_code_is_enough(write: Write, suffix: str) -> None:
 def test_words_and_tables_are_no_models_and_may_be_in_a_bundle(write: Write, name: str) -> None:
     directory = write(description={"doc_files": [name]}, **{name: b'{"a": 1}\n'})
 
-    assert load_bundle(directory).manifest
+    assert load_bundle(directory).manifest.artifacts
 
 
 def test_a_refusal_names_the_format_and_what_to_do(write: Write) -> None:

@@ -93,7 +93,9 @@ def test_the_way_back_is_weighed_too() -> None:
 
 
 def test_a_version_beside_itself_asks_nothing() -> None:
-    assert (weighed(OLD).risk, weighed(OLD).declared) == (Risk.LOW, Bump.NONE)
+    found = weighed(OLD)
+
+    assert (found.risk, found.declared, found.reasons) == (Risk.LOW, Bump.NONE, ())
 
 
 def figure(
