@@ -3,6 +3,7 @@
 from fastapi import FastAPI
 
 from serving.api import problems
+from serving.api.auditing import AuditRoutes
 from serving.api.changing import ChangeRoutes
 from serving.api.comparing import CompareRoutes
 from serving.api.guards import AdminGuard
@@ -26,12 +27,13 @@ def create_app(services: AdminServices, surface: AdminSurface) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
     )
-    app.include_router(FamilyRoutes(services.views).router(), prefix="/v1")
+    app.include_router(FamilyRoutes(services.views, services.clock).router(), prefix="/v1")
     app.include_router(CompareRoutes(services.views, services.manifests).router(), prefix="/v1")
     app.include_router(ChangeRoutes(services.operations).router(), prefix="/v1")
     app.include_router(StoreRoutes(services.reseeding).router(), prefix="/v1")
     app.include_router(VerifyRoutes(services.verification).router(), prefix="/v1")
     app.include_router(WatchRoutes(services, surface).router(), prefix="/v1")
+    app.include_router(AuditRoutes(services.auditing).router(), prefix="/v1")
     app.include_router(HealthRoutes(services).router())
     problems.install(app)
     app.add_middleware(AdminGuard, hosts=surface.hosts)

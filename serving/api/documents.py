@@ -1,27 +1,35 @@
 """The views of the control plane as documents of the admin API: versions as text, weights as percent."""
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 
 from serving.api.schemas import (
     AckOut,
+    AuditOut,
+    AuditRecord,
     ChangedOut,
     FamiliesOut,
     FamilyOut,
+    HeadsOut,
     HistoryEntry,
     HistoryOut,
     LoadOut,
+    PastFamilyOut,
+    PastProductionOut,
+    PastShareOut,
     ProductionOut,
     RollbackPlanOut,
     SettledOut,
     ShareOut,
+    SignedHeadOut,
     VersionOut,
     VersionsOut,
     percent,
 )
 from serving.control.operations import Changed, Settled
 from serving.control.plans import RollbackPlan
-from serving.control.views import FamilyView, ProductionView, ShareView, VersionView
-from serving.ports import AuditEntry, LoadStatus
+from serving.control.views import FamilyView, PastView, ProductionView, ShareView, VersionView
+from serving.ports import AuditEntry, LoadStatus, SignedHead
 
 
 def families_document(families: Iterable[FamilyView]) -> FamiliesOut:
@@ -45,6 +53,57 @@ def family_document(view: FamilyView) -> FamilyOut:
         problem=view.problem,
         stale=view.stale,
     )
+
+
+def past_document(view: PastView, at: datetime) -> PastFamilyOut:
+    """One family as it was."""
+    record, production = view.record, view.production
+    return PastFamilyOut(
+        family=record.family,
+        at=at,
+        revision=record.revision,
+        epoch=view.change.epoch,
+        production=None
+        if production is None
+        else PastProductionOut(
+            version=str(production.version),
+            digest=production.digest,
+            weight=percent(production.weight),
+            since=production.since,
+            by=production.by,
+            reason=production.reason,
+        ),
+        previous=_texts(record.previous),
+        canaries=[_past_share(canary) for canary in view.canaries],
+        shadows=[_past_share(shadow) for shadow in view.shadows],
+        tags={tag.value: _texts(versions) for tag, versions in view.tags.items()},
+        quarantined={str(version): why for version, why in record.quarantined.items()},
+        change=HistoryEntry.model_validate(view.change),
+    )
+
+
+def audit_document(entries: Sequence[AuditEntry], limit: int) -> AuditOut:
+    """A page of the audit."""
+    records = [AuditRecord.model_validate(entry) for entry in entries]
+    return AuditOut(entries=records, next=entries[-1].epoch if len(entries) == limit else None)
+
+
+def head_document(head: SignedHead) -> SignedHeadOut:
+    """A signed head."""
+    mark = head.mark
+    return SignedHeadOut(
+        fence=mark.fence,
+        epoch=mark.epoch,
+        head=mark.head,
+        signed_at=head.signed_at,
+        public_key=head.public_key,
+        signature=head.signature,
+    )
+
+
+def heads_document(heads: Iterable[SignedHead]) -> HeadsOut:
+    """Published heads."""
+    return HeadsOut(heads=[head_document(head) for head in heads])
 
 
 def plan_document(plan: RollbackPlan) -> RollbackPlanOut:
@@ -119,6 +178,10 @@ def _production(view: ProductionView) -> ProductionOut:
 
 def _share(view: ShareView) -> ShareOut:
     return ShareOut(version=str(view.version), digest=view.digest, weight=percent(view.weight), state=view.state)
+
+
+def _past_share(view: ShareView) -> PastShareOut:
+    return PastShareOut(version=str(view.version), digest=view.digest, weight=percent(view.weight))
 
 
 def _version(view: VersionView) -> VersionOut:

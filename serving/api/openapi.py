@@ -18,6 +18,7 @@ TAGS: Final = [
     {"name": "families", "description": "How things stand."},
     {"name": "changes", "description": "Who answers from now on."},
     {"name": "store", "description": "Where all of it is written down."},
+    {"name": "audit", "description": "All that was ever changed, in a chain that shows whether it was tampered with."},
     {"name": "watching", "description": "What runs, and whether it is well."},
 ]
 

@@ -9,9 +9,12 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from registry_client.errors import InvalidReference, InvalidVersion, RegistryError, UnknownFamily, UnknownVersion
+from serving.api.times import MalformedTime
 from serving.core.errors import (
     ChangeRefused,
     FamilyNotServed,
+    HeadLogBroken,
+    NothingRecorded,
     PointsmanError,
     Refusal,
     StaleRevision,
@@ -42,12 +45,14 @@ class MalformedPrecondition(PointsmanError):
 
 STATUS: Mapping[type[Exception], int] = {
     MalformedPrecondition: 400,
+    MalformedTime: 400,
     InvalidVersion: 400,
     InvalidReference: 400,
     UnknownFamily: 404,
     UnknownVersion: 404,
     UnknownFamilyRecord: 404,
     UnknownChange: 404,
+    NothingRecorded: 404,
     FamilyNotServed: 404,
     Refusal: 404,
     ChangeRefused: 409,
@@ -55,6 +60,7 @@ STATUS: Mapping[type[Exception], int] = {
     StaleRevision: 412,
     MissingPrecondition: 428,
     PointsmanError: 500,
+    HeadLogBroken: 503,
     StoreUnavailable: 503,
 }
 """The most special class wins: a refused change, and a registry whose version cannot be used, is a conflict with how things are."""

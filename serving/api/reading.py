@@ -4,20 +4,26 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Response
 
-from serving.api.documents import families_document, family_document, history_document, versions_document
+from serving.api.documents import families_document, family_document, history_document, past_document, versions_document
 from serving.api.openapi import READ_ERRORS, WATCH_ERRORS
-from serving.api.schemas import FamiliesOut, FamilyOut, HistoryOut, VersionsOut
+from serving.api.schemas import FamiliesOut, FamilyOut, HistoryOut, PastFamilyOut, VersionsOut
+from serving.api.times import moment_of
 from serving.control.views import Views
+from serving.ports import Clock
 
 Family = Annotated[str, Path(pattern=r"^[a-z0-9-]{1,63}$", description="The model family.", examples=["digits"])]
 Limit = Annotated[int, Query(ge=1, le=1000, description="How many changes, the newest first.", examples=[20])]
 
 
+At = Annotated[str | None, Query(description="RFC 3339, with the zone.", examples=["2030-01-02T03:04:05Z"])]
+
+
 class FamilyRoutes:
     """One method per route; each answers from the views."""
 
-    def __init__(self, views: Views) -> None:
+    def __init__(self, views: Views, clock: Clock) -> None:
         self._views = views
+        self._clock = clock
 
     def router(self) -> APIRouter:
         """The routes, to be mounted under /v1."""
@@ -34,8 +40,14 @@ class FamilyRoutes:
         """Every family that was published or deployed here."""
         return families_document(await self._views.families())
 
-    async def family(self, family: Family, response: Response) -> FamilyOut:
-        """What is in production, since when, by whom and why; canaries, shadows, tags; what a rollback would do."""
+    async def family(self, family: Family, response: Response, at: At = None) -> FamilyOut | PastFamilyOut:
+        """What is in production, since when, by whom and why; canaries, shadows, tags; what a rollback would do.
+
+        With `at`, the family as it was then, and the change that had made it so.
+        """
+        if at is not None:
+            moment = moment_of(at, self._clock.now())
+            return past_document(await self._views.family_at(family, moment), moment)
         document = family_document(await self._views.family(family))
         if not document.stale:  # nothing can be changed on the strength of what is only remembered
             response.headers["ETag"] = f'"{document.revision}"'

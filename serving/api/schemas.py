@@ -186,6 +186,39 @@ class HistoryOut(Document):
     entries: list[HistoryEntry]
 
 
+class AuditRecord(HistoryEntry):
+    """One change as it is chained. Its hash covers everything but itself; `record` goes in by its own SHA-256."""
+
+    fence: int = Field(examples=[1])
+    record: str = Field(description="The family's whole document afterwards, exactly as stored.", examples=['{"schema":1}'])
+    previous: str = Field(description="The hash of the entry before.", examples=["0" * 64])
+    hash: str = Field(examples=["0f4c" * 16])
+
+
+class AuditOut(Document):
+    """A page of the audit, oldest first."""
+
+    entries: list[AuditRecord]
+    next: int | None = Field(description="The `after` of the next page; null when there is none yet.", examples=[500])
+
+
+class SignedHeadOut(Document):
+    """How far the audit had come, signed with Ed25519 over the canonical JSON of fence, epoch, head and signed_at."""
+
+    fence: int = Field(examples=[1])
+    epoch: int = Field(examples=[41])
+    head: str = Field(description="The hash of the newest entry.", examples=["0f4c" * 16])
+    signed_at: datetime
+    public_key: str = Field(examples=["d75a" * 16])
+    signature: str = Field(examples=["e5564300" * 16])
+
+
+class HeadsOut(Document):
+    """Heads that were published, oldest first."""
+
+    heads: list[SignedHeadOut]
+
+
 class LoadOut(Document):
     """How far one version is on its way to answering."""
 
@@ -300,6 +333,38 @@ class FamiliesOut(Document):
     """All families, by name."""
 
     families: list[FamilyOut]
+
+
+class PastShareOut(Document):
+    """A canary or a shadow as it was."""
+
+    version: str = Field(examples=["1.1.0"])
+    digest: str = Field(examples=["0f4c" * 16])
+    weight: float = Field(description="Percent of the requests.", examples=[10.0])
+
+
+class PastProductionOut(PastShareOut):
+    """What was in production: since when, by whom and why."""
+
+    since: datetime | None = None
+    by: str = Field(examples=["ada@example.org"])
+    reason: str = Field(examples=["better recall on returns"])
+
+
+class PastFamilyOut(Document):
+    """A family as it was at a time, and the change that had made it so."""
+
+    family: str = Field(examples=["digits"])
+    at: datetime
+    revision: int = Field(examples=[7])
+    epoch: int = Field(examples=[41])
+    production: PastProductionOut | None
+    previous: list[str] = Field(examples=[["1.0.0"]])
+    canaries: list[PastShareOut]
+    shadows: list[PastShareOut]
+    tags: dict[str, list[str]] = Field(examples=[{"production": ["1.0.0"], "candidate": ["1.1.0"]}])
+    quarantined: dict[str, str] = Field(examples=[{"1.2.0": "8 errors in a row"}])
+    change: HistoryEntry
 
 
 class VersionOut(Document):

@@ -3,11 +3,12 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from serving.control.auditing import Auditing
 from serving.control.operations import Operations
 from serving.control.reseeding import Reseeding
 from serving.control.verification import Verification
 from serving.control.views import Views
-from serving.ports import Acks, FleetBoard, Leadership, Manifests, StateStore
+from serving.ports import Acks, Clock, FleetBoard, Leadership, Manifests, StateStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,8 @@ class AdminServices:
     leadership: Leadership
     board: FleetBoard
     metrics: Callable[[], bytes]
+    auditing: Auditing
+    clock: Clock
 
 
 @dataclass(frozen=True, slots=True)

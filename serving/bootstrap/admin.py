@@ -10,19 +10,23 @@ from serving.api.admin import create_app
 from serving.api.probing import PublicListener
 from serving.api.services import AdminServices, AdminSurface
 from serving.bootstrap.arming import arm_failpoints
+from serving.bootstrap.background import Background
 from serving.bootstrap.layout import Layout
 from serving.bootstrap.listening import Listening, bound_socket
 from serving.bootstrap.registry import PublishedVersions
+from serving.control.auditing import Auditing, Publishing
 from serving.control.operations import Operations
 from serving.control.reseeding import Reseeding
 from serving.control.seen import SeenStore
 from serving.control.verification import Verification
 from serving.control.views import Views
+from serving.stores.head_log import HeadFile
 from serving.stores.opening import StorePlan, open_store
+from serving.stores.signing import Ed25519Signer
 from serving.stores.snapshot_file import SnapshotFile
 from serving.telemetry.clock import SystemClock
 from serving.telemetry.logs import configure_logs
-from serving.telemetry.prometheus import scrape
+from serving.telemetry.prometheus import PrometheusRecorder, scrape, start_multiprocess
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,16 +48,20 @@ class AdminService:
 
     def __init__(self, plan: AdminPlan) -> None:
         self._plan = plan
+        self._background = Background()
 
     async def start(self) -> Mapping[str, str]:
         """Open the store, then the port."""
         plan = self._plan
         configure_logs(json=plan.log_json, file=plan.layout.log)
         arm_failpoints(plan.failpoints, plan.layout)
+        start_multiprocess(plan.layout.metrics)
         clock = SystemClock()
         registry = PublishedVersions(plan.layout)
         self._store = store = await open_store(plan.store, clock)
         seen = SeenStore(store, SnapshotFile(plan.layout.snapshot))
+        publishing = Publishing(Ed25519Signer(plan.layout.read_audit_key()), HeadFile(plan.layout.heads), PrometheusRecorder("admin"))
+        auditing = Auditing(seen, publishing, clock)
         services = AdminServices(
             operations=Operations(seen, store, store, registry, clock),
             views=Views(seen, store, registry, seen.last_kept),
@@ -65,6 +73,8 @@ class AdminService:
             leadership=store,
             board=store,
             metrics=partial(scrape, plan.layout.metrics),
+            auditing=auditing,
+            clock=clock,
         )
         app = create_app(services, AdminSurface(plan.public_url, plan.release))
         config = uvicorn.Config(
@@ -72,11 +82,13 @@ class AdminService:
         )
         self._listening = Listening(config)
         await self._listening.start(bound_socket(plan.host, plan.port, shared=False))
+        self._background.start("audit", auditing.run)
         return {}
 
     async def stop(self) -> None:
         """Finish what is under way and close the port."""
         await self._listening.stop()
+        await self._background.stop()
         await self._store.close()
 
 

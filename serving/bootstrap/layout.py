@@ -6,7 +6,7 @@ DATA/state/routes.snapshot   the newest routes this node has seen
 DATA/override/          rollbacks decided on this node while the store cannot be changed
 DATA/cache/             verified copies of what is loaded; may be deleted while nothing runs
 DATA/secrets/           keys, mode 0600
-DATA/log/               what happened in this run, and in the one before
+DATA/log/               what happened in this run and in the one before; the published heads of the audit
 DATA/run/               the lock
 """
 
@@ -131,6 +131,16 @@ class Layout:
         return self.sockets / "token"
 
     @property
+    def heads(self) -> Path:
+        """The heads of the audit that were published."""
+        return self.data / "log" / "audit-heads.jsonl"
+
+    @property
+    def audit_key(self) -> Path:
+        """The secret that signs the heads of the audit."""
+        return self.data / "secrets" / "audit.key"
+
+    @property
     def request_id_key(self) -> Path:
         """The secret that signs request ids."""
         return self.data / "secrets" / "request-ids.key"
@@ -165,18 +175,25 @@ class Layout:
 
     def read_request_id_key(self) -> bytes:
         """The secret that signs request ids, made at first use."""
-        path = self.request_id_key
-        if not path.exists():
-            # Made aside and linked into place: gateways start together, and none may take half a key for the whole.
-            descriptor, aside = tempfile.mkstemp(dir=path.parent)
-            try:
-                with os.fdopen(descriptor, "wb") as file:
-                    file.write(secrets.token_bytes(KEY_BYTES))
-                with suppress(FileExistsError):
-                    os.link(aside, path)
-            finally:
-                os.unlink(aside)  # noqa: PTH108 - mkstemp gives a name, not a path
-        return path.read_bytes()
+        return _secret(self.request_id_key)
+
+    def read_audit_key(self) -> bytes:
+        """The secret that signs the heads of the audit, made at first use."""
+        return _secret(self.audit_key)
+
+
+def _secret(path: Path) -> bytes:
+    if not path.exists():
+        # Made aside and linked into place: gateways start together, and none may take half a key for the whole.
+        descriptor, aside = tempfile.mkstemp(dir=path.parent)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(secrets.token_bytes(KEY_BYTES))
+            with suppress(FileExistsError):
+                os.link(aside, path)
+        finally:
+            os.unlink(aside)  # noqa: PTH108 - mkstemp gives a name, not a path
+    return path.read_bytes()
 
 
 def _refuse_unsafe(directory: Path) -> None:

@@ -9,7 +9,20 @@ from typing import Annotated, Any, Protocol, runtime_checkable
 import typer
 from typer.core import TyperGroup
 
-from serving.cli import bundles, changing, comparing, looking, overriding, policies, predicting, registries, running, storing, verifying
+from serving.cli import (
+    bundles,
+    changing,
+    comparing,
+    looking,
+    overriding,
+    policies,
+    predicting,
+    proving,
+    registries,
+    running,
+    storing,
+    verifying,
+)
 from serving.cli.commands import DEFAULT_ADMIN, Globals, user_name
 from serving.cli.failures import EXIT_CODES, CommandFailed, ExitCode
 
@@ -117,6 +130,19 @@ def build() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback(help=HELP, epilog=EXIT_CODES)(main_options)
-    for commands in (running, bundles, policies, comparing, registries, looking, changing, verifying, overriding, storing, predicting):
+    for commands in (
+        running,
+        bundles,
+        policies,
+        comparing,
+        registries,
+        looking,
+        proving,
+        changing,
+        verifying,
+        overriding,
+        storing,
+        predicting,
+    ):
         commands.register(app)
     return app

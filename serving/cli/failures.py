@@ -1,12 +1,14 @@
 """Why a command did not do what was asked, and the exit code that says so.
 
 CommandFailed           1   failed, or refused by the server
-├── NotSettled, NotVerified, NotLoaded, BundleRefused, PolicyRefused, NotCarriedOut
+├── NotSettled, NotVerified, NotLoaded, BundleRefused, PolicyRefused, NotCarriedOut, AuditBroken
 ├── BadSettings         2   options, environment or configuration that cannot be used
+├── BadEvidence         2   a file that is no export of the audit, or no list of its heads
 ├── WrongUse            2   options that do not go together, or lack one another
 ├── NotReachable        3   nobody answers there, or not a Pointsman
 │   └── NobodyAnswers, LostAnswer, NotAPointsman
 ├── NotFound            4   no such family, version or file
+│   └── NoSuchFile
 ├── Conflict            5   somebody else changed the family first
 └── WentBack            6   the state store is older than what was seen of it: nothing is changed before it is re-seeded
 """
@@ -92,6 +94,26 @@ class PolicyRefused(CommandFailed):
         super().__init__(f"{file} cannot be used: {why}", hint)
 
 
+class AuditBroken(CommandFailed):
+    """An audit that does not hold: somebody changed what was written, or took some of it away."""
+
+    def __init__(self, sentence: str) -> None:
+        hint = "keep the store, DATA/log/audit-heads.jsonl and this output: they are evidence; docs/audit.md says what each finding means"
+        super().__init__(f"the audit does not hold: {sentence}", hint)
+
+
+class BadEvidence(CommandFailed):
+    """What should be verified is no audit at all."""
+
+    exit_code = ExitCode.USAGE
+
+    def __init__(self, path: Path | None, why: str) -> None:
+        where = "the audit" if path is None else str(path)
+        super().__init__(
+            f"{where} cannot be read: {why}", "give a file that `pointsman audit export` wrote, or a copy of audit-heads.jsonl"
+        )
+
+
 class BadSettings(CommandFailed):
     """Options, environment or a configuration file that cannot be used."""
 
@@ -135,6 +157,13 @@ class NotFound(CommandFailed):
     """There is no such family, version or file."""
 
     exit_code = ExitCode.NOT_FOUND
+
+
+class NoSuchFile(NotFound):
+    """A file that was named and is not there."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(f"there is no file {path}", "write one with: pointsman audit export --output FILE")
 
 
 class Conflict(CommandFailed):

@@ -5,7 +5,15 @@ from typing import Annotated
 import typer
 
 from serving.cli.commands import FamilyName, Session, add_command
-from serving.cli.rendering import render_families, render_family, render_gateways, render_history, render_leader, render_versions
+from serving.cli.rendering import (
+    render_families,
+    render_family,
+    render_gateways,
+    render_history,
+    render_leader,
+    render_past,
+    render_versions,
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -21,11 +29,19 @@ def families(session: Session) -> None:
     session.output.data(document, lambda: render_families(document))
 
 
-def show(session: Session, family: FamilyName) -> None:
-    """Show a family: what is in production, since when, by whom and why, and what a rollback would do."""
+def show(
+    session: Session,
+    family: FamilyName,
+    at: Annotated[str | None, typer.Option("--at", metavar="TIME", help="As it was then: 2030-01-02T03:04:05Z", show_default=False)] = None,
+) -> None:
+    """Show a family: what is in production, since when, by whom and why, and what a rollback would do; or how it was at a time."""
     with session.client() as client:
-        document = client.family(family)
-    session.output.data(document, lambda: render_family(document))
+        if at is None:
+            document = client.family(family)
+            session.output.data(document, lambda: render_family(document))
+            return
+        past = client.get("families", client.family(family)["family"], at=at)
+    session.output.data(past, lambda: render_past(past))
 
 
 def versions(session: Session, family: FamilyName) -> None:

@@ -28,7 +28,12 @@ class Output:
 
     def document(self, document: Any, indent: int | None = None) -> None:  # noqa: ANN401 - any JSON document
         """Print JSON to stdout, on one line unless indented."""
-        sys.stdout.write(json.dumps(document, ensure_ascii=False, indent=indent) + "\n")
+        self.line(sys.stdout, document, indent)
+
+    @staticmethod
+    def line(file: TextIO, document: Any, indent: int | None = None) -> None:  # noqa: ANN401 - any JSON document
+        """Write JSON to a file, on one line unless indented."""
+        file.write(json.dumps(document, ensure_ascii=False, indent=indent) + "\n")
 
     def note(self, text: str) -> None:
         """Tell the person at the terminal something that is not the data."""
@@ -75,7 +80,7 @@ def facts(pairs: Sequence[tuple[str, object]]) -> RenderableType:
     grid = Table.grid(padding=(0, 2))
     for name, value in pairs:
         if value not in (None, ""):
-            grid.add_row(Text(name, style="bold"), Text(str(value)))
+            grid.add_row(Text(name, style="bold"), Text(str(value), overflow="fold"))
     return grid
 
 

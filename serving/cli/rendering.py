@@ -50,6 +50,55 @@ def render_family(document: Json) -> RenderableType:
     return facts(pairs)
 
 
+def render_past(document: Json) -> RenderableType:
+    """A family as it was, and what had made it so."""
+    production, change = document["production"], document["change"]
+    pairs: list[tuple[str, object]] = [("family", document["family"]), ("at", moment(document["at"]))]
+    if production is None:
+        pairs.append(("production", "nothing yet"))
+    else:
+        pairs += [
+            ("production", f"{production['version']}  {production['weight']:g} %"),
+            ("  digest", production["digest"][:SHORT_DIGEST]),
+            ("  since", moment(production["since"])),
+            ("  by", production["by"]),
+            ("  why", production["reason"]),
+        ]
+    pairs += [("canaries", _shares(document["canaries"])), ("shadows", _shares(document["shadows"]))]
+    pairs += [(f"quarantined {version}", why or "no reason given") for version, why in document["quarantined"].items()]
+    pairs += [
+        ("last change", f"{change['action']}, {moment(change['at'])}, by {change['actor']}"),
+        ("  why", " / ".join(part for part in (change["signal"], change["reason"]) if part)),
+        ("revision", f"{document['revision']} (epoch {document['epoch']})"),
+    ]
+    return facts(pairs)
+
+
+def render_head(document: Json) -> RenderableType:
+    """How far the audit has come."""
+    names = ("epoch", "fence", "head", "signed_at", "public_key", "signature")
+    return facts([(name.replace("_", " "), document[name]) for name in names])
+
+
+def render_audit_verdict(verdict: Json) -> RenderableType:
+    """Whether the audit holds, and how far."""
+    return facts(
+        [
+            ("audit", "holds" if verdict["holds"] else f"DOES NOT HOLD: {verdict['flaw'] or 'not signed'}"),
+            ("why", verdict["sentence"]),
+            ("entries", verdict["entries"]),
+            ("up to", f"epoch {verdict['epoch']} (fence {verdict['fence']})"),
+            ("head", verdict["head"]),
+            (
+                "held against",
+                f"{plural(verdict['heads'], 'signed head')}" if verdict["heads"] else "nothing: an end that was cut off cannot show",
+            ),
+            ("key", verdict["public_key"]),
+            ("re-seeded at", ", ".join(f"epoch {epoch}" for epoch in verdict["reseeds"])),
+        ]
+    )
+
+
 def render_versions(document: Json) -> RenderableType:
     """One line per version, the newest first."""
     rows = [(one["version"], _parts(one), _state(one), one["digest"][:SHORT_DIGEST], _remark(one)) for one in document["versions"]]

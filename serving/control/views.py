@@ -8,7 +8,7 @@ from registry_client.errors import UnknownFamily
 from registry_client.references import Tag
 from registry_client.versions import ModelVersion
 from serving.control.plans import RollbackPlan, plan_of, statuses_of
-from serving.core.errors import InvalidRecord, StoreUnavailable, UnknownFamilyRecord
+from serving.core.errors import InvalidRecord, NothingRecorded, StoreUnavailable, UnknownFamilyRecord
 from serving.core.lifecycle import FamilyRecord
 from serving.core.routing import Target
 from serving.core.traffic import WHOLE
@@ -56,6 +56,18 @@ class FamilyView:
     problem: str = ""
     stale: str = ""
     """Why this is what was last seen and not what the store says: it did not answer. What runs is then as the node last kept it."""
+
+
+@dataclass(frozen=True, slots=True)
+class PastView:
+    """A family as it was, and the change that had made it so."""
+
+    record: FamilyRecord
+    change: AuditEntry
+    production: ProductionView | None
+    canaries: tuple[ShareView, ...]
+    shadows: tuple[ShareView, ...]
+    tags: Mapping[Tag, tuple[ModelVersion, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +127,15 @@ class Views:
         sight = await self._look()
         await self._recorded(sight.snapshot, name)
         return _family(sight, name)
+
+    async def family_at(self, name: str, at: datetime) -> PastView:
+        """One family as it was. Raises `UnknownFamilyRecord`, `NothingRecorded` or `InvalidRecord`."""
+        past = await self._store.record_at(name, at)
+        if past is None:
+            await self._recorded(await self._store.snapshot(), name)
+            raise NothingRecorded(name, at)
+        record = past.record
+        return PastView(record, past.entry, _production(record, {}), _canaries(record, {}), _shadows(record, {}), _tags(record))
 
     async def versions(self, family: str) -> list[VersionView]:
         """The versions of a family, published or recorded, the newest first. Raises `UnknownFamilyRecord` or `InvalidRecord`."""
@@ -179,9 +200,9 @@ def _family(sight: _Sight, name: str) -> FamilyView:
         revision=record.revision,
         production=_production(record, statuses),
         previous=record.previous,
-        canaries=_shares(record, statuses, ((each.version, each.slice.weight) for each in record.canaries)),
-        shadows=_shares(record, statuses, ((each.version, each.weight) for each in record.shadows)),
-        tags={tag: versions for tag in Tag if (versions := _carriers(record, tag))},
+        canaries=_canaries(record, statuses),
+        shadows=_shadows(record, statuses),
+        tags=_tags(record),
         quarantined=record.quarantined,
         rollback=plan_of(record, states),
         problem=snapshot.invalid.get(name, ""),
@@ -202,6 +223,18 @@ def _production(record: FamilyRecord, statuses: Mapping[ModelVersion, LoadStatus
         reason="" if decided is None else decided.reason,
         state=_state(statuses.get(version)),
     )
+
+
+def _canaries(record: FamilyRecord, statuses: Mapping[ModelVersion, LoadStatus]) -> tuple[ShareView, ...]:
+    return _shares(record, statuses, ((each.version, each.slice.weight) for each in record.canaries))
+
+
+def _shadows(record: FamilyRecord, statuses: Mapping[ModelVersion, LoadStatus]) -> tuple[ShareView, ...]:
+    return _shares(record, statuses, ((each.version, each.weight) for each in record.shadows))
+
+
+def _tags(record: FamilyRecord) -> Mapping[Tag, tuple[ModelVersion, ...]]:
+    return {tag: versions for tag in Tag if (versions := _carriers(record, tag))}
 
 
 def _shares(

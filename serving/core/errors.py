@@ -8,10 +8,14 @@ PointsmanError
 ├── UnknownFamilyRecord     nothing is recorded of that family
 ├── InvalidRecord           what the store holds of a family cannot be believed
 ├── UnknownChange           no change of that family made that epoch
+├── NothingRecorded         a family was not recorded yet at some time, or not as a whole
+├── HeadLogBroken           the published heads of the audit cannot be read or written
 ├── NotLeader               another controller leads; what this one decided is void
 └── StoreUnavailable        the state store cannot answer; nothing was changed
     └── StoreWentBack       the store is older than, or another than, what was seen of it
 """
+
+from datetime import datetime
 
 from serving.core.audit import Mark
 
@@ -136,3 +140,22 @@ class NotLeader(PointsmanError):
     def __init__(self, token: int) -> None:
         self.token = token
         super().__init__(f"another controller leads; the lease with token {token} is over")
+
+
+class NothingRecorded(PointsmanError):
+    """The audit cannot show a family as it was at that time."""
+
+    hint = "pointsman history FAMILY lists its changes; records from before the audit kept them whole cannot be shown"
+
+    def __init__(self, family: str, at: datetime) -> None:
+        self.family, self.at = family, at
+        super().__init__(f"nothing is recorded of family {family!r} at {at.isoformat()}: its first change came later")
+
+
+class HeadLogBroken(PointsmanError):
+    """The file of published heads fails."""
+
+    hint = "look at DATA/log: a full disk, or a file that somebody edited? Keep it aside, it is evidence"
+
+    def __init__(self, where: str, why: str) -> None:
+        super().__init__(f"the published heads of the audit in {where} cannot be used: {why}")

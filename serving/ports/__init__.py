@@ -1,6 +1,7 @@
 """What the use cases need from the outside: small protocols in the core's own types. Adapters stand at the edges."""
 
 from serving.core.audit import AuditEntry, Mark
+from serving.core.heads import SignedHead
 from serving.ports.clock import (
     Clock,
 )
@@ -29,6 +30,9 @@ from serving.ports.state import (
     Commit,
     Departed,
     GatewayAck,
+    HeadLog,
+    HeadRecorder,
+    HeadSigner,
     Leader,
     Leadership,
     PastRecord,
@@ -66,6 +70,9 @@ __all__ = [
     "FleetBoard",
     "GatewayAck",
     "GatewayReport",
+    "HeadLog",
+    "HeadRecorder",
+    "HeadSigner",
     "Invoker",
     "Kept",
     "Leader",
@@ -87,6 +94,7 @@ __all__ = [
     "Reply",
     "Reports",
     "Reseed",
+    "SignedHead",
     "Snapshot",
     "Snapshots",
     "StateStore",

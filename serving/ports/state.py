@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Protocol
 
 from serving.core.audit import GENESIS, AuditEntry, Mark
+from serving.core.heads import SignedHead
 from serving.core.lifecycle import FamilyRecord
 from serving.core.routing import Target
 
@@ -152,6 +153,38 @@ class Leader:
     holder: str
     token: int
     until: datetime
+
+
+class HeadSigner(Protocol):
+    """Whoever holds the key that the heads of the audit are signed with."""
+
+    @property
+    def public_key(self) -> str:
+        """What to check signatures with, hexadecimal."""
+        ...
+
+    def sign(self, message: bytes) -> str:
+        """The signature, hexadecimal."""
+        ...
+
+    def has_signed(self, head: SignedHead) -> bool:
+        """Whether it is this very key that signed a head."""
+        ...
+
+
+class HeadLog(Protocol):
+    """Where signed heads are kept beside the store, oldest first. Both methods raise `HeadLogBroken` when it cannot be used."""
+
+    async def append(self, head: SignedHead) -> None: ...
+    async def read(self) -> Sequence[SignedHead]:
+        """All of them, as they were written; whether they are rightly signed is for the reader to check."""
+        ...
+
+
+class HeadRecorder(Protocol):
+    """Where the head of the audit is shown to the dashboards."""
+
+    def audited(self, mark: Mark) -> None: ...
 
 
 class Leadership(Protocol):

@@ -14,6 +14,8 @@ from prometheus_client.metrics_core import CounterMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
+from serving.core.audit import Mark
+from serving.core.heads import head_number
 from serving.core.routing import Arm, RouteTable, Target
 from serving.core.traffic import WHOLE
 from serving.ports import Failure, LoadState, LoadStatus
@@ -136,6 +138,8 @@ class PrometheusRecorder:
         )
         self._overrides = gauge("override_in_force", "1 while a gateway carries out an override.", "livemostrecent", "gateway", "family")
         self._overridden: set[str] = set()
+        self._audit_epoch = gauge("audit_epoch", "The epoch of the newest audit entry that was signed.", "livemostrecent")
+        self._audit_head = gauge("audit_head", "The first 48 bits of the hash of that entry.", "livemostrecent")
         self._process = process
         self._duration_of: dict[tuple[str, Arm], Histogram] = {}
         self._pairs_of: dict[tuple[str, str], Counter] = {}
@@ -214,6 +218,11 @@ class PrometheusRecorder:
                 for state in LoadState:
                     self._states.labels(target.family, str(target.version), state).set(now.get(target) is state)
         self._loaded = now
+
+    def audited(self, mark: Mark) -> None:
+        """Show how far the audit has come: whoever keeps these two numbers is a witness of the chain."""
+        self._audit_epoch.set(mark.epoch)
+        self._audit_head.set(head_number(mark.head))
 
     def rolled_back(self, family: str, signal: str) -> None:
         """Count an automatic rollback."""

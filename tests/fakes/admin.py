@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from registry_client.versions import ModelVersion
 from serving.api.admin import create_app
 from serving.api.services import AdminServices, AdminSurface
+from serving.control.auditing import Auditing, Publishing
 from serving.control.operations import Operations
 from serving.control.reseeding import Reseeding
 from serving.control.seen import SeenStore
@@ -15,7 +16,9 @@ from serving.control.verification import Verification
 from serving.control.views import Views
 from serving.core.routing import Target
 from serving.ports import Clock, GatewayAck, LoadState, LoadStatus
+from serving.stores.signing import Ed25519Signer
 from tests.fakes.clock import FakeClock
+from tests.fakes.heads import FakeHeadLog, FakeHeadRecorder
 from tests.fakes.node import MemorySnapshots
 from tests.fakes.public_side import FakePublicSide
 from tests.fakes.registry import FakeRegistry, digest_of
@@ -43,6 +46,9 @@ class AdminWorld:
         self.public_url = public_url
         self.kept = MemorySnapshots()
         self.public = FakePublicSide(self.store, self.registry)
+        self.heads = FakeHeadLog()
+        self.marks = FakeHeadRecorder()
+        self.auditing = Auditing(self.store, Publishing(Ed25519Signer(b"k" * 32), self.heads, self.marks), self.clock)
 
     def app(self, hosts: frozenset[str] = frozenset()) -> FastAPI:
         store = self.store
@@ -58,6 +64,8 @@ class AdminWorld:
             leadership=store,
             board=store,
             metrics=lambda: b"pointsman_epoch 1\n",
+            auditing=self.auditing,
+            clock=self.clock,
         )
         return create_app(services, AdminSurface(self.public_url, "0.1.0", hosts))
 

@@ -25,10 +25,11 @@ REMOTE = [
     "check",
     "upgrade",
 ]
+AUDIT = ["audit verify", "audit export", "audit head"]
 COMMANDS = ["serve", "demo", "diff", "registry audit", *REMOTE]
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", [*COMMANDS, *AUDIT])
 def test_a_command_explains_itself(command: str) -> None:
     result = Terminal("").run(*command.split(), "--help")
 
@@ -36,7 +37,7 @@ def test_a_command_explains_itself(command: str) -> None:
     assert f"Usage: pointsman {command}" in result.stdout
     assert "Exit codes: 0 done" in result.stdout
     assert "--json" in result.stdout
-    assert ("--admin" in result.stdout) == (command in REMOTE) or command == "serve"
+    assert ("--admin" in result.stdout) == (command in [*REMOTE, *AUDIT]) or command == "serve"
     assert all(len(line) <= 80 for line in result.stdout.splitlines())
 
 

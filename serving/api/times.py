@@ -1,0 +1,30 @@
+"""Times that callers name: RFC 3339, with their zone, and not in the future."""
+
+import re
+from datetime import datetime
+
+from serving.core.errors import PointsmanError
+
+_RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)")
+
+
+class MalformedTime(PointsmanError):
+    """A time that cannot be looked back to."""
+
+    hint = "write the day, the time and the zone, e.g. 2030-01-02T03:04:05Z or 2030-01-02T03:04:05+01:00 (in a URL, + is %2B)"
+
+    def __init__(self, text: str, why: str) -> None:
+        super().__init__(f"at: {text[:40]!r} {why}")
+
+
+def moment_of(text: str, now: datetime) -> datetime:
+    """The time that a text names. Raises `MalformedTime`."""
+    if _RFC_3339.fullmatch(text) is None:
+        raise MalformedTime(text, "is no time with a zone")
+    try:
+        moment = datetime.fromisoformat(text.upper())
+    except ValueError as error:
+        raise MalformedTime(text, "is no time that there is") from error
+    if moment > now:
+        raise MalformedTime(text, "is in the future")
+    return moment
