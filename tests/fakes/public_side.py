@@ -3,15 +3,14 @@
 from collections.abc import Mapping
 
 from serving.core.routing import Target
-from serving.ports import PublicAnswer
+from serving.ports import PublicAnswer, StateStore
 from tests.fakes.registry import FakeRegistry, answer_of
-from tests.fakes.store import FakeStore
 
 
 class FakePublicSide:
     """Serves every family as its record says, and remembers how often it was asked. `instead` are answers to give first."""
 
-    def __init__(self, store: FakeStore, registry: FakeRegistry) -> None:
+    def __init__(self, store: StateStore, registry: FakeRegistry) -> None:
         self._store = store
         self._registry = registry
         self.instead: list[PublicAnswer] = []
