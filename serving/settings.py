@@ -16,6 +16,8 @@ from serving.stores.address import SQLITE, RedisAddress, parse_store
 Port = Annotated[int, Field(ge=1, le=65_535)]
 Seconds = Annotated[float, Field(gt=0, le=3600)]
 MIB = 2**20
+NODE = "node"
+"""Instead of an address: that of the node that a process runs on, as the other nodes know it."""
 
 
 class InvalidSettings(Exception):
@@ -72,6 +74,43 @@ class RedisAccess(Section):
     key_file: Path | None = None
 
 
+class Cluster(Section):
+    """How the nodes of an existing Ray cluster are used, when `ray_address` names one. Files stand at the same path on every node."""
+
+    token: Path | None = None
+    secret: Path | None = None
+    certificate: Path | None = None
+    key: Path | None = None
+    bind: str = NODE
+    advertise: str = NODE
+    metrics_port: Port | None = None
+    replicas: Annotated[int, Field(ge=1, le=64)] = 2
+    resource: str | None = None
+    node: str | None = None
+
+    def named(self, name: str, file: Path | None) -> Path:
+        """A file without which no cluster is joined. Raises `ValueError`."""
+        if file is None:
+            msg = f"ray_address needs cluster.{name}, a file of mode 0600"
+            raise ValueError(msg)
+        return file.absolute()
+
+    @field_validator("bind", "advertise")
+    @classmethod
+    def _is_an_address(cls, host: str) -> str:
+        return host if host == NODE else str(ip_address(host))
+
+    @model_validator(mode="after")
+    def _a_certificate_has_a_key(self) -> Self:
+        if (self.certificate is None) != (self.key is None):
+            msg = "certificate and key go together"
+            raise ValueError(msg)
+        if self.advertise != NODE and ip_address(self.advertise).is_unspecified:
+            msg = f"nobody can be reached at {self.advertise}: advertise an address, or {NODE!r} for each node's own"
+            raise ValueError(msg)
+        return self
+
+
 class Settings(BaseSettings):
     """Everything that can be set; every field has a default that works on a laptop."""
 
@@ -97,13 +136,15 @@ class Settings(BaseSettings):
     limits: Limits = Limits()
     shadow: ShadowLimits = ShadowLimits()
     guards: Guards = Guards()
+    ray_address: str | None = None
+    cluster: Cluster = Cluster()
     failpoints: str = ""
     """For tests: the steps at which a process of the installation dies, fails or pauses (see `serving.failpoints`)."""
 
     @field_validator("admin_host")
     @classmethod
     def _admin_stays_at_home(cls, host: str) -> str:
-        if host != "localhost" and not ip_address(host).is_loopback:
+        if host not in {"localhost", NODE} and not ip_address(host).is_loopback:
             msg = f"the admin API has no authentication yet and listens on loopback only, not on {host}"
             raise ValueError(msg)
         return host
@@ -126,6 +167,26 @@ class Settings(BaseSettings):
             msg = f"port and admin_port are both {self.port}; they must differ"
             raise ValueError(msg)
         return self
+
+    @model_validator(mode="after")
+    def _a_cluster_has_secrets(self) -> Self:
+        if self.ray_address is None and NODE in (self.host, self.admin_host):
+            msg = f"host and admin_host are addresses, unless ray_address names a cluster that has a {NODE!r}"
+            raise ValueError(msg)
+        if self.ray_address is not None:
+            self.cluster.named("token", self.cluster.token)
+            self.cluster.named("secret", self.cluster.secret)
+        return self
+
+    @property
+    def ray_token(self) -> Path:
+        """The file with Ray's token, where a cluster is named."""
+        return self.cluster.named("token", self.cluster.token)
+
+    @property
+    def cluster_secret(self) -> Path:
+        """The file with the secret of the links, where a cluster is named."""
+        return self.cluster.named("secret", self.cluster.secret)
 
     @property
     def registry_path(self) -> Path:

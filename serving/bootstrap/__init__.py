@@ -12,7 +12,7 @@ from serving.settings import Settings
 
 
 def serve(settings: Settings) -> None:
-    """Serve until SIGINT or SIGTERM; everything that was decided is there again at the next start.
+    """Serve until SIGINT or SIGTERM, on this machine or on a cluster; everything that was decided is there again at the next start.
 
     Raises `CannotServe` with a hint: `AlreadyRunning`, `PortTaken`, `UnusableDirectory`, `UnsafeDirectory` or `StartFailed`.
     """
@@ -20,10 +20,27 @@ def serve(settings: Settings) -> None:
     layout.create()
     lock = Lock(layout.data)
     try:
-        with _cluster(layout) as stopping:
-            _run(settings, layout, stopping)
+        if settings.ray_address is None:
+            with _cluster(layout) as stopping:
+                _run(settings, layout, stopping)
+        else:
+            _join(settings, layout)
     finally:
         lock.release()
+
+
+def _join(settings: Settings, layout: Layout) -> None:
+    from serving.dataplane import cluster  # noqa: PLC0415 - the rest of the package must not be imported before the environment is set
+
+    cluster.prepare_to_join(settings.ray_token)
+    from serving.bootstrap import clustered  # noqa: PLC0415 - imports Ray
+
+    stopping = threading.Event()
+    with _signals(stopping):
+        clustered.join(settings)
+        # Ray puts its own handler for SIGTERM in place of ours when it joins, too.
+        with _signals(stopping):
+            clustered.serve(settings, layout, stopping)
 
 
 @contextmanager
@@ -76,5 +93,5 @@ def _run(settings: Settings, layout: Layout, stopping: threading.Event) -> None:
     configure_logs(json=settings.log_json, file=layout.log)
     look_at_store(installation.store_plan(settings, layout))
     installation.start_applications(settings, layout)
-    announce(settings, layout.log, stopping)
+    announce(settings, layout.log, stopping, installation.OWN)
     stopping.wait()

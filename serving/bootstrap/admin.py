@@ -1,16 +1,19 @@
 """Putting the admin API together: the use cases over the store, on a listener of its own."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from ipaddress import ip_address
 
 import uvicorn
 
 from serving.api.admin import create_app
+from serving.api.metrics import metrics_app
 from serving.api.probing import PublicListener
 from serving.api.services import AdminServices, AdminSurface
 from serving.bootstrap.arming import arm_failpoints
 from serving.bootstrap.background import Background
+from serving.bootstrap.between import Between, housed, resolved, settled, url
 from serving.bootstrap.layout import Layout
 from serving.bootstrap.listening import Listening, bound_socket
 from serving.bootstrap.registry import PublishedVersions
@@ -29,15 +32,26 @@ from serving.telemetry.logs import configure_logs
 from serving.telemetry.prometheus import PrometheusRecorder, scrape, start_multiprocess
 
 
+class AdminExposed(Exception):
+    """The admin API would listen where others reach it, with no authentication."""
+
+    def __init__(self, host: str) -> None:
+        super().__init__(f"admin_host is this node's address, {host}, which is not on loopback")
+
+
 @dataclass(frozen=True, slots=True)
 class AdminPlan:
     """What the admin replica is told."""
 
     layout: Layout
+    between: Between | None
+    metrics_port: int | None
+    """Where the node's metrics are read from other nodes."""
     store: StorePlan
     host: str
     port: int
-    public_url: str
+    public_host: str
+    public_port: int
     release: str
     log_json: bool
     failpoints: str
@@ -57,7 +71,7 @@ class AdminService:
         arm_failpoints(plan.failpoints, plan.layout)
         start_multiprocess(plan.layout.metrics)
         clock = SystemClock()
-        registry = PublishedVersions(plan.layout)
+        registry, public = PublishedVersions(plan.layout), url(plan.public_host, plan.public_port)
         self._store = store = await open_store(plan.store, clock)
         seen = SeenStore(store, SnapshotFile(plan.layout.snapshot))
         publishing = Publishing(Ed25519Signer(plan.layout.read_audit_key()), HeadFile(plan.layout.heads), PrometheusRecorder("admin"))
@@ -67,7 +81,7 @@ class AdminService:
             views=Views(seen, store, registry, seen.last_kept),
             manifests=registry,
             reseeding=Reseeding(seen, store, clock, kind=plan.store.kind),
-            verification=Verification(seen, store, registry, PublicListener(plan.public_url), clock),
+            verification=Verification(seen, store, registry, PublicListener(public), clock),
             store=seen,
             acks=store,
             leadership=store,
@@ -76,22 +90,39 @@ class AdminService:
             auditing=auditing,
             clock=clock,
         )
-        app = create_app(services, AdminSurface(plan.public_url, plan.release))
+        app = create_app(services, AdminSurface(public, plan.release))
         config = uvicorn.Config(
             app, ws="none", lifespan="off", access_log=False, log_level="warning", server_header=False, timeout_graceful_shutdown=3
         )
         self._listening = Listening(config)
         await self._listening.start(bound_socket(plan.host, plan.port, shared=False))
         self._background.start("audit", auditing.run)
+        self._metrics = await self._open_metrics()
         return {}
+
+    async def _open_metrics(self) -> Listening | None:
+        between, port = self._plan.between, self._plan.metrics_port
+        if between is None or port is None:
+            return None
+        app = metrics_app(partial(scrape, self._plan.layout.metrics))
+        config = uvicorn.Config(app, ws="none", lifespan="off", access_log=False, log_level="warning", server_header=False)
+        listening = Listening(config)
+        await listening.start(bound_socket(between.bound, port, shared=False))
+        return listening
 
     async def stop(self) -> None:
         """Finish what is under way and close the port."""
         await self._listening.stop()
         await self._background.stop()
+        if self._metrics is not None:
+            await self._metrics.stop()
         await self._store.close()
 
 
 def open_admin(plan: AdminPlan) -> AdminService:
     """What Ray is given to make the admin replica."""
-    return AdminService(plan)
+    layout = settled(plan.layout, clustered=plan.between is not None)
+    host = resolved(plan.host)
+    if plan.host != host and not ip_address(host).is_loopback:
+        raise AdminExposed(host)
+    return AdminService(replace(plan, layout=layout, store=housed(plan.store, plan.layout, layout), host=host))

@@ -1,17 +1,18 @@
 """Putting the controller together: the store, the fleet on Ray Serve, the gateways' reports and the policies it goes by."""
 
 import os
-import socket
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from serving.bootstrap.arming import arm_failpoints
 from serving.bootstrap.background import Background
+from serving.bootstrap.between import Between, host_name, housed, settled
 from serving.bootstrap.footing import reconciliation_of
 from serving.bootstrap.layout import Layout
 from serving.bootstrap.registry import PublishedVersions
 from serving.bootstrap.version import VersionPlan, open_version
+from serving.bootstrap.ways import inbox_of
 from serving.control.cold import ColdLoads
 from serving.control.controller import Controller, Policies, Surroundings
 from serving.control.leading import Lead, Leading
@@ -21,6 +22,7 @@ from serving.control.seen import SeenStore
 from serving.core.errors import StoreUnavailable
 from serving.core.routing import Target
 from serving.dataplane.fleet import ServeFleet
+from serving.dataplane.placement import Placement
 from serving.dataplane.replicas import Service
 from serving.stores.opening import StorePlan, open_store
 from serving.stores.snapshot_file import SnapshotFile
@@ -41,6 +43,8 @@ class ControllerPlan:
     """What the controller replica is told."""
 
     layout: Layout
+    between: Between | None
+    placement: Placement
     store: StorePlan
     policies: Policies
     log_json: bool
@@ -54,8 +58,10 @@ class ControllerPlan:
 class ControllerService:
     """A controller that leads or stands by, from start to stop."""
 
-    def __init__(self, plan: ControllerPlan) -> None:
+    def __init__(self, plan: ControllerPlan, home: Layout) -> None:
         self._plan = plan
+        self._home = home
+        """The layout that versions are told, which may run on other nodes."""
         self._background = Background()
 
     async def start(self) -> Mapping[str, str]:
@@ -66,15 +72,16 @@ class ControllerService:
         start_multiprocess(plan.layout.metrics)
         self._store = await open_store(plan.store, clock)
         self._clock, self._recorder = clock, PrometheusRecorder("controller")
+        self._inbox, told = inbox_of(plan.layout, plan.between)
         self._seen = SeenStore(self._store, SnapshotFile(plan.layout.snapshot))
-        self._fleet = ServeFleet(self._opener)
+        self._fleet = ServeFleet(self._opener, plan.placement)
         self._fleet.adopt([*aspired(await self._seen.last_seen()), *await self._posted()])
-        self._lead = Lead(self._store, f"{socket.gethostname()}-{os.getpid()}", clock, plan.lease)
+        self._lead = Lead(self._store, f"{host_name(plan.between)}-{os.getpid()}", clock, plan.lease)
         self._background.start("leading", Leading(self._lead, self._recorder, self._act).run)
         # Without the store nobody leads, and an override is a person's decision: these two wait for no leader.
         self._background.step("cold", COLD_S, ColdLoads(self._seen, self._fleet).step)
         self._background.step("overrides", RECONCILE_S, reconciliation_of(plan.layout, self._store).step)
-        return {}
+        return told
 
     async def stop(self) -> None:
         """Let another lead; what runs goes on running."""
@@ -85,7 +92,7 @@ class ControllerService:
         """One term: take over what runs, hear the gateways, and act until it ends."""
         plan, store, clock = self._plan, self._store, self._clock
         self._fleet.adopt(await self._posted())
-        observations = DatagramObservations(plan.layout.observations, clock)
+        observations = DatagramObservations(self._inbox, clock)
         around = Surroundings(
             store=self._seen,
             fleet=self._fleet,
@@ -111,9 +118,10 @@ class ControllerService:
 
     def _opener(self, target: Target) -> Callable[[], Service]:
         plan = self._plan
-        return partial(open_version, VersionPlan(plan.layout, target, plan.log_json, plan.body_bytes, plan.spin))
+        return partial(open_version, VersionPlan(self._home, plan.between, target, plan.log_json, plan.body_bytes, plan.spin))
 
 
 def open_controller(plan: ControllerPlan) -> ControllerService:
     """What Ray is given to make the controller replica."""
-    return ControllerService(plan)
+    layout = settled(plan.layout, clustered=plan.between is not None)
+    return ControllerService(replace(plan, layout=layout, store=housed(plan.store, plan.layout, layout)), plan.layout)

@@ -2,10 +2,9 @@
 
 import asyncio
 import os
-import socket
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random  # noqa: TID251 - here is where dice come from
 
 import uvicorn
@@ -15,9 +14,11 @@ from serving.api.inference_http import ListenerLimits
 from serving.api.listener import InferenceProtocol, protocol_for
 from serving.bootstrap.arming import arm_failpoints
 from serving.bootstrap.background import Background
+from serving.bootstrap.between import Between, host_name, housed, resolved, settled
 from serving.bootstrap.footing import dial_kept, footing_of, load_kept, reconciliation_of
 from serving.bootstrap.layout import Layout
 from serving.bootstrap.listening import Listening, bound_socket
+from serving.bootstrap.ways import ways_of
 from serving.core.errors import StoreUnavailable
 from serving.core.routing import RouteTable
 from serving.dataplane import nodes
@@ -55,6 +56,7 @@ class GatewayPlan:
     """What a gateway replica is told."""
 
     layout: Layout
+    between: Between | None
     store: StorePlan
     host: str
     port: int
@@ -73,7 +75,8 @@ class GatewayService:
 
     def __init__(self, plan: GatewayPlan) -> None:
         self._plan = plan
-        self._name = f"{socket.gethostname()}-{os.getpid()}"
+        self._node = nodes.here()
+        self._name = f"{host_name(plan.between)}-{os.getpid()}"
         self._clock = SystemClock()
         self._started = self._clock.monotonic()
         self._background = Background()
@@ -88,9 +91,10 @@ class GatewayService:
         self._recorder = PrometheusRecorder(self._name)
         self._recorder.gateway_started(plan.release)
         self._store = await open_store(plan.store, self._clock)
-        self._reports = DatagramReports(plan.layout.observations)
-        self._pool = LinkPool(loop, self._clock.monotonic, plan.spin)
-        self._membership = Membership(self._pool, loop, nodes.here().ident)
+        self._ways = ways_of(plan.layout, plan.between, loop, self._recorder)
+        self._reports = DatagramReports(self._ways.outbox)
+        self._pool = LinkPool(loop, self._clock.monotonic, plan.spin, self._ways.dialer)
+        self._membership = Membership(self._pool, loop, self._node.ident)
         self._gateway = self._build_gateway()
         self._departures = Departures(self._gateway.tallies, self._clock)
         self._report()  # what was before the first report never counts, so it comes before the first request
@@ -106,6 +110,7 @@ class GatewayService:
             await self._store.leave(self._name)
         self._membership.close()
         self._pool.close()
+        self._ways.close()
         self._reports.close()
         await self._store.close()
 
@@ -117,7 +122,7 @@ class GatewayService:
             invoker=self._pool,
             recorder=self._recorder,
             mirror=Mirror(self._pool, self._recorder, monotonic, self._plan.mirror),
-            request_ids=RequestIds(self._plan.layout.read_request_id_key()),
+            request_ids=RequestIds(self._ways.request_id_key),
             monotonic=monotonic,
             dice=dice,
             limits=self._plan.gateway,
@@ -154,6 +159,7 @@ class GatewayService:
         self._recorder.routed(table)
 
     def _tick(self) -> None:
+        self._recorder.linked(self._pool.transports())
         for tally in self._gateway.tallies:
             self._recorder.in_flight(tally.target, tally.arm, tally.in_flight)
         news = self._gateway.tallies.requests() != self._reported
@@ -193,4 +199,5 @@ class GatewayService:
 
 def open_gateway(plan: GatewayPlan) -> GatewayService:
     """What Ray is given to make a gateway replica."""
-    return GatewayService(plan)
+    layout = settled(plan.layout, clustered=plan.between is not None)
+    return GatewayService(replace(plan, layout=layout, store=housed(plan.store, plan.layout, layout), host=resolved(plan.host)))

@@ -8,6 +8,7 @@ from importlib.metadata import version
 
 from serving.api.inference_http import ListenerLimits
 from serving.bootstrap.admin import AdminPlan, open_admin
+from serving.bootstrap.between import Between, url
 from serving.bootstrap.controller import ControllerPlan, open_controller
 from serving.bootstrap.gateway import GatewayPlan, open_gateway
 from serving.bootstrap.layout import CannotServe, Layout
@@ -15,6 +16,7 @@ from serving.control.controller import Policies
 from serving.control.reconciler import LoadPolicy
 from serving.core.policy import GuardPolicy
 from serving.dataplane import fleet
+from serving.dataplane.placement import Placement
 from serving.dataplane.replicas import Service
 from serving.gateway.predict import GatewayLimits
 from serving.gateway.routes import RouteTimes
@@ -23,6 +25,9 @@ from serving.settings import Settings
 from serving.stores.opening import StorePlan
 from serving.stores.redis.plan import RedisPlan
 from serving.stores.snapshot_file import refused_at
+
+OWN = ("gateway", "admin", "controller")
+"""The applications of an installation on one node."""
 
 PORT_PATIENCE_S = 6.0
 """The replicas of an installation that was killed let go of their ports within three seconds."""
@@ -58,13 +63,18 @@ def _is_free(host: str, port: int) -> bool:
 
 def start_applications(settings: Settings, layout: Layout) -> None:
     """Hand the gateways, the admin API and the controller to Serve; returns before they are up."""
-    _run("gateway", settings.gateways, partial(open_gateway, _gateway_plan(settings, layout)))
-    _run("admin", 1, partial(open_admin, _admin_plan(settings, layout)))
-    _run("controller", settings.controllers, partial(open_controller, _controller_plan(settings, layout)))
+    _run("gateway", settings.gateways, partial(open_gateway, gateway_plan(settings, layout)))
+    _run("admin", 1, partial(open_admin, admin_plan(settings, layout)))
+    _run("controller", settings.controllers, partial(open_controller, controller_plan(settings, layout)))
 
 
 def _run(name: str, replicas: int, open_service: Callable[[], Service]) -> None:
     fleet.run_application(name, fleet.deployment_options(name, replicas), open_service)
+
+
+def is_embedded(settings: Settings) -> bool:
+    """Whether the state store is a file of one node."""
+    return settings.redis_address is None
 
 
 def release() -> str:
@@ -73,15 +83,13 @@ def release() -> str:
 
 
 def public_url(settings: Settings) -> str:
-    """Where predictions are asked for, from this machine."""
-    host = "127.0.0.1" if settings.host in {"0.0.0.0", "::"} else settings.host  # noqa: S104 - compared, not bound
-    return f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"
+    """Where predictions are asked for, from this node."""
+    return url(settings.host, settings.port)
 
 
 def admin_url(settings: Settings) -> str:
-    """Where the admin API answers."""
-    host = f"[{settings.admin_host}]" if ":" in settings.admin_host else settings.admin_host
-    return f"http://{host}:{settings.admin_port}"
+    """Where the admin API answers, on this node."""
+    return url(settings.admin_host, settings.admin_port)
 
 
 def store_plan(settings: Settings, layout: Layout) -> StorePlan:
@@ -91,10 +99,12 @@ def store_plan(settings: Settings, layout: Layout) -> StorePlan:
     return StorePlan(layout.state, traces=(layout.snapshot, refused_at(layout.snapshot)), redis=redis)
 
 
-def _gateway_plan(settings: Settings, layout: Layout) -> GatewayPlan:
+def gateway_plan(settings: Settings, layout: Layout, between: Between | None = None) -> GatewayPlan:
+    """What gateways are told; `between` on a cluster."""
     limits, shadow = settings.limits, settings.shadow
     return GatewayPlan(
         layout=layout,
+        between=between,
         store=store_plan(settings, layout),
         host=settings.host,
         port=settings.port,
@@ -109,23 +119,30 @@ def _gateway_plan(settings: Settings, layout: Layout) -> GatewayPlan:
     )
 
 
-def _admin_plan(settings: Settings, layout: Layout) -> AdminPlan:
+def admin_plan(settings: Settings, layout: Layout, between: Between | None = None) -> AdminPlan:
+    """What admin replicas are told."""
     return AdminPlan(
         layout=layout,
+        between=between,
+        metrics_port=settings.cluster.metrics_port,
         store=store_plan(settings, layout),
         host=settings.admin_host,
         port=settings.admin_port,
-        public_url=public_url(settings),
+        public_host=settings.host,
+        public_port=settings.port,
         release=release(),
         log_json=settings.log_json,
         failpoints=settings.failpoints,
     )
 
 
-def _controller_plan(settings: Settings, layout: Layout) -> ControllerPlan:
+def controller_plan(settings: Settings, layout: Layout, between: Between | None = None) -> ControllerPlan:
+    """What the controller is told."""
     guards = GuardPolicy(errors_in_a_row=settings.guards.errors_in_a_row, lease_seconds=settings.guards.lease)
     return ControllerPlan(
         layout=layout,
+        between=between,
+        placement=Placement() if between is None else Placement(settings.cluster.replicas, settings.cluster.resource),
         store=store_plan(settings, layout),
         policies=Policies(guards, LoadPolicy(grace=settings.unload_grace)),
         log_json=settings.log_json,

@@ -8,6 +8,8 @@ DATA/cache/             verified copies of what is loaded; may be deleted while 
 DATA/secrets/           keys, mode 0600
 DATA/log/               what happened in this run and in the one before; the published heads of the audit
 DATA/run/               the lock
+
+On a cluster every node has all of it to itself, in DATA/nodes/ADDRESS, but for the registry, which all nodes read.
 """
 
 import fcntl
@@ -17,7 +19,7 @@ import shutil
 import stat
 import tempfile
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -65,12 +67,14 @@ class UnsafeDirectory(CannotServe):
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The paths of one installation."""
+    """The paths of one installation, on one node."""
 
     data: Path
     registry: Path
     sockets: Path
     memory: Path
+    shares_registry: bool = False
+    """Whether the registry is a folder that other nodes read too, and that must be there."""
 
     @classmethod
     def of(cls, data: Path, registry: Path) -> "Layout":
@@ -79,6 +83,10 @@ class Layout:
         name = f"pointsman-{os.getuid()}-{sha256(str(data).encode()).hexdigest()[:8]}"
         sockets = Path(tempfile.gettempdir()) / name
         return cls(data, registry.absolute(), sockets, SHARED_MEMORY / name if os.access(SHARED_MEMORY, os.W_OK) else sockets)
+
+    def on(self, address: str) -> "Layout":
+        """The layout of one node; ask on the node itself, whose folder for what is temporary it uses."""
+        return replace(Layout.of(self.data / "nodes" / address, self.registry), shares_registry=True)
 
     @property
     def state(self) -> Path:
@@ -146,7 +154,7 @@ class Layout:
         return self.data / "secrets" / "request-ids.key"
 
     def create(self) -> None:
-        """Make the directories. Raises `UnsafeDirectory` or `UnusableDirectory`."""
+        """Make the directories, and the registry's where this is the only node. Raises `UnsafeDirectory` or `UnusableDirectory`."""
         try:
             self._make()
             issue_credential(self.home.break_glass_key)
@@ -165,7 +173,8 @@ class Layout:
             self.log.parent,
         ):
             directory.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
-        self.registry.mkdir(parents=True, exist_ok=True)
+        if not self.shares_registry:
+            self.registry.mkdir(parents=True, exist_ok=True)
         for directory in (self.sockets, self.memory):
             directory.mkdir(mode=PRIVATE, exist_ok=True)
 

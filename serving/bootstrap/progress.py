@@ -3,6 +3,7 @@
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from ray import serve
@@ -15,7 +16,6 @@ from serving.settings import Settings
 
 LOOK_S = 0.1
 START_DEADLINE_S = 120.0
-OWN = ("gateway", "admin", "controller")
 
 
 class StartFailed(CannotServe):
@@ -24,26 +24,26 @@ class StartFailed(CannotServe):
     hint = "the log above and DATA/log/events.log may tell more"
 
 
-def announce(settings: Settings, log: Path, stopping: threading.Event) -> None:
-    """Wait until gateways and admin API answer, say where, and go on telling what happens."""
+def announce(settings: Settings, log: Path, stopping: threading.Event, own: Sequence[str]) -> None:
+    """Wait until the applications of this installation are up, say where they answer, and go on telling what happens."""
     threading.Thread(target=_follow, args=(log, stopping), name="log", daemon=True).start()
-    _wait_for_applications(stopping, time.monotonic())
+    _wait_for_applications(stopping, time.monotonic(), own)
     if stopping.is_set():
         return
     _say(f"predictions  {public_url(settings)}/v2   and   {public_url(settings)}/v1/families/FAMILY/predict")
     _say(f"admin API    {admin_url(settings)}/v1   metrics {admin_url(settings)}/metrics")
 
 
-def _wait_for_applications(stopping: threading.Event, started: float) -> None:
+def _wait_for_applications(stopping: threading.Event, started: float, own: Sequence[str]) -> None:
     while not stopping.wait(LOOK_S):
         applications = serve.status().applications
-        for name in OWN:
+        for name in own:
             overview = applications.get(name)
             if overview is not None and overview.status in {ApplicationStatus.DEPLOY_FAILED, ApplicationStatus.UNHEALTHY}:
                 messages = [last_sentence(deployment.message) for deployment in overview.deployments.values()]
                 msg = f"the {name} did not start: {'; '.join(filter(None, messages)) or overview.message}"
                 raise StartFailed(msg)
-        if all(name in applications and applications[name].status is ApplicationStatus.RUNNING for name in OWN):
+        if all(name in applications and applications[name].status is ApplicationStatus.RUNNING for name in own):
             return
         if time.monotonic() - started > START_DEADLINE_S:
             msg = f"gateway, admin API and controller were not up within {START_DEADLINE_S:g} s"

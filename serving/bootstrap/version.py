@@ -3,21 +3,25 @@
 import asyncio
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from registry_client.backends.files import FilesBackend
 from registry_client.cache import Cache
-from registry_client.client import RegistryClient
+from registry_client.client import FetchedBundle, RegistryClient
+from registry_client.errors import RegistryError
 from registry_client.golden import parse_golden
 from registry_client.manifest import Role
+from serving.bootstrap.between import Between, settled
 from serving.bootstrap.layout import Layout
 from serving.core.routing import Target
 from serving.dataplane import nodes
-from serving.dataplane.addresses import UnixAddress, published
+from serving.dataplane.addresses import TcpAddress, UnixAddress, published
 from serving.dataplane.engine import open_engine
 from serving.dataplane.golden_run import run_golden
+from serving.dataplane.introductions import Refusals
 from serving.dataplane.worker import Worker
 from serving.telemetry.logs import configure_logs
+from serving.telemetry.prometheus import PrometheusRecorder, start_multiprocess
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +29,7 @@ class VersionPlan:
     """What a version replica is told."""
 
     layout: Layout
+    between: Between | None
     target: Target
     log_json: bool
     body_bytes: int
@@ -38,11 +43,19 @@ class GoldenFailed(Exception):
         super().__init__(f"{len(failures)} of {examples} golden examples failed; the first: {failures[0]}")
 
 
+class NotHere(Exception):
+    """A version that its replica's node cannot get at."""
+
+    def __init__(self, node: str, error: Exception) -> None:
+        super().__init__(f"on node {node}: {error}")
+
+
 class VersionService:
     """One replica of one version."""
 
     def __init__(self, plan: VersionPlan) -> None:
         self._plan = plan
+        self._node = nodes.here()
         self._path = plan.layout.sockets / f"{plan.target.digest[:12]}-{os.getpid()}"
 
     async def start(self) -> Mapping[str, str]:
@@ -50,8 +63,7 @@ class VersionService:
         plan, loop = self._plan, asyncio.get_running_loop()
         configure_logs(json=plan.log_json, file=plan.layout.log)
         # On the loop itself: there is nothing else on it until the version is ready.
-        client = RegistryClient(FilesBackend(plan.layout.registry), Cache(plan.layout.cache))
-        fetched = client.fetch(plan.target.family, str(plan.target.version), expected_digest=plan.target.digest)
+        fetched = self._fetch()
         engine = open_engine(fetched.manifest, fetched.path, inflate_cap=plan.body_bytes)
         for artifact in fetched.manifest.of_role(Role.GOLDEN):
             examples = parse_golden(fetched.path(artifact.path).read_bytes())
@@ -61,7 +73,26 @@ class VersionService:
         self._worker = Worker(engine, plan.target.digest, loop, plan.spin)
         self._path.unlink(missing_ok=True)
         await self._worker.doors.open_unix(self._path)
-        return published(nodes.here().ident, UnixAddress(str(self._path)), None)
+        return published(self._node.ident, UnixAddress(str(self._path)), await self._open_to_other_nodes())
+
+    def _fetch(self) -> FetchedBundle:
+        plan = self._plan
+        client = RegistryClient(FilesBackend(plan.layout.registry), Cache(plan.layout.cache))
+        try:
+            return client.fetch(plan.target.family, str(plan.target.version), expected_digest=plan.target.digest)
+        except (RegistryError, OSError) as error:
+            if plan.between is None:
+                raise
+            raise NotHere(self._node.address, error) from error
+
+    async def _open_to_other_nodes(self) -> TcpAddress | None:
+        between = self._plan.between
+        if between is None:
+            return None
+        start_multiprocess(self._plan.layout.metrics)
+        refusals = Refusals("version", PrometheusRecorder(self._path.name))
+        bound = await self._worker.doors.open_tcp(between.bound, between.trust(), refusals)
+        return between.told(bound.port)
 
     async def stop(self) -> None:
         """Hang up and leave no socket behind."""
@@ -72,4 +103,4 @@ class VersionService:
 
 def open_version(plan: VersionPlan) -> VersionService:
     """What Ray is given to make a version replica."""
-    return VersionService(plan)
+    return VersionService(replace(plan, layout=settled(plan.layout, clustered=plan.between is not None)))

@@ -35,6 +35,10 @@ def serve(  # noqa: PLR0913, PLR0917 - one option each
     admin_host: Annotated[str | None, typer.Option("--admin-host", help="Where the admin API answers.", show_default="127.0.0.1")] = None,
     admin_port: Annotated[int | None, typer.Option("--admin-port", min=1, max=65535, help="Its port.", show_default="8081")] = None,
     gateways: Annotated[int | None, typer.Option("--gateways", "-n", min=1, max=64, help="Gateway processes.", show_default="2")] = None,
+    ray_address: Annotated[
+        str | None,
+        typer.Option("--ray-address", metavar="HOST:PORT", help="A Ray cluster to serve on.", show_default="none: this node alone"),
+    ] = None,
     config: Annotated[
         Path | None, typer.Option("--config", metavar="FILE", help="Settings in YAML; options win over it.", show_default=False)
     ] = None,
@@ -49,6 +53,7 @@ def serve(  # noqa: PLR0913, PLR0917 - one option each
         "admin_host": admin_host,
         "admin_port": admin_port,
         "gateways": gateways,
+        "ray_address": ray_address,
         "log_json": session.output.as_json or None,
     }
     from serving.cli.configuring import read_settings  # noqa: PLC0415 - pydantic-settings, 200 ms

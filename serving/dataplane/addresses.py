@@ -6,7 +6,7 @@ A replica publishes both as metadata that Serve carries to the gateways; each ga
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-NODE, UNIX, TCP = "node", "unix", "tcp"
+NODE, UNIX, TCP, REPORTS = "node", "unix", "tcp", "reports"
 """The keys of a replica's metadata."""
 
 
@@ -41,6 +41,13 @@ class TcpAddress:
 
 
 Address = UnixAddress | TcpAddress
+
+KINDS = (UNIX, TCP)
+
+
+def kind_of(address: Address) -> str:
+    """Whether it is within the node."""
+    return UNIX if isinstance(address, UnixAddress) else TCP
 
 
 def parse_address(text: str) -> Address:

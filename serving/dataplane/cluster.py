@@ -1,15 +1,24 @@
-"""Starting and stopping Ray on this machine: on loopback, with a token, quiet, and with nothing that does not serve."""
+"""Starting and stopping Ray on this machine: on loopback, with a token, quiet, and with nothing that does not serve.
+
+Or joining a Ray cluster that is there already, whose nodes somebody else starts and stops.
+"""
 
 import logging
 import os
 import secrets
 import shutil
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 
 OBJECT_STORE_BYTES = 80 * 2**20
 """The smallest that Ray takes: no tensor ever goes through its object store."""
+
+NAMESPACE = "serve"
+
+LEAVE_S = 30.0
+"""How long applications may take to stop."""
 
 CPUS = 2
 """Ray starts at most this many replicas at once. Replicas reserve none: what a version may use is its manifest's business."""
@@ -24,13 +33,24 @@ def prepare_environment(token: Path) -> None:
     os.environ.update(_environment(token))  # noqa: TID251 - Ray takes these from the environment only
 
 
-def _environment(token: Path) -> Mapping[str, str]:
+def prepare_to_join(token: Path) -> None:
+    """Set what Ray reads where the nodes are there already, and what they do is set where they are started."""
+    os.environ.update(_joining(token))  # noqa: TID251 - as above
+
+
+def _joining(token: Path) -> Mapping[str, str]:
     return {
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN_PATH": str(token),
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_LOGGER_LEVEL": "error",
         "RAY_SERVE_LOG_TO_STDERR": "0",
+    }
+
+
+def _environment(token: Path) -> Mapping[str, str]:
+    return {
+        **_joining(token),
         # Without it Ray turns 127.0.0.1 into the machine's outward address.
         "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
         "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
@@ -53,13 +73,11 @@ def make_token(path: Path) -> None:
 def start(directory: Path) -> None:
     """Start Ray and Serve, without Serve's own proxy. `directory` must be short (unix sockets) and this user's alone."""
     import ray  # noqa: PLC0415 - only after prepare_environment
-    from ray import serve  # noqa: PLC0415
 
     from serving.dataplane import ray_internals  # noqa: PLC0415
 
     ray_internals.start_only_what_serves()
     ray_internals.keep_replicas_on_loopback()
-    # Serve sets its own logger to INFO whenever it starts, and tells the terminal so.
     logging.disable(logging.INFO)
     ray.init(
         include_dashboard=False,
@@ -71,11 +89,57 @@ def start(directory: Path) -> None:
         object_store_memory=OBJECT_STORE_BYTES,
         _temp_dir=str(directory),
         _node_ip_address="127.0.0.1",
-        namespace="serve",
+        namespace=NAMESPACE,
     )
+    _start_serve()
+
+
+def join(address: str, node: str | None) -> None:
+    """Join a cluster as one of its programs, from the node of that address where this machine has several. Raises `ConnectionError`."""
+    import ray  # noqa: PLC0415 - as above
+
+    from serving.dataplane import ray_internals  # noqa: PLC0415
+
+    ray_internals.print_no_errors_of_workers()
+    logging.disable(logging.INFO)
+    ray.init(
+        address=address,
+        namespace=NAMESPACE,
+        log_to_driver=False,
+        logging_level=logging.ERROR,
+        configure_logging=True,
+        _node_ip_address=node,
+    )
+    _start_serve()
+
+
+def _start_serve() -> None:
+    from ray import serve  # noqa: PLC0415 - as above
+
+    from serving.dataplane import ray_internals  # noqa: PLC0415
+
+    # Serve sets its own logger to INFO whenever it starts, and tells the terminal so.
+    logging.disable(logging.INFO)
     serve.start(proxy_location="Disabled", logging_config={"log_level": "WARNING", "enable_access_log": False})
     logging.disable(logging.NOTSET)
     ray_internals.quiet_serve_client()
+
+
+def leave(applications: Callable[[], Collection[str]]) -> None:
+    """Stop these applications in good order, Serve too if it runs nothing else, and leave the cluster."""
+    import ray  # noqa: PLC0415
+    from ray import serve  # noqa: PLC0415
+
+    with suppress(Exception):  # a cluster that is half gone must still be left
+        names = set(applications())
+        for name in names:
+            serve.delete(name, _blocking=False)
+        deadline = time.monotonic() + LEAVE_S
+        while time.monotonic() < deadline and names & serve.status().applications.keys():
+            time.sleep(0.1)
+        if not serve.status().applications:
+            serve.shutdown()
+    ray.shutdown()
 
 
 def stop(directory: Path) -> None:

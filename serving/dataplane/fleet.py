@@ -3,7 +3,7 @@
 import asyncio
 import re
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ray import serve
@@ -13,6 +13,8 @@ from ray.serve.schema import ApplicationStatus, ApplicationStatusOverview, Serve
 
 from serving.core.routing import Target
 from serving.dataplane.membership import DEPLOYMENT, application_of
+from serving.dataplane.nodes import pinned_to_any
+from serving.dataplane.placement import Placement
 from serving.dataplane.replicas import Replica, Service
 from serving.ports import LoadState, LoadStatus
 
@@ -44,12 +46,15 @@ _deployment: Any = serve.deployment(Replica)  # Ray's decorator is typed as retu
 _building = threading.Lock()
 
 
-def deployment_options(name: str, replicas: int, cpus: float = 0) -> dict[str, object]:
-    """How every deployment of ours is kept: checked often, stopped fast, never restarted by a redeploy of the same."""
+def deployment_options(name: str, replicas: int, pins: Mapping[str, float] | None = None) -> dict[str, object]:
+    """How every deployment of ours is kept: checked often, stopped fast, never restarted by a redeploy of the same.
+
+    `pins` are resources of nodes that keep its replicas there.
+    """
     return {
         "name": name,
         "num_replicas": replicas,
-        "ray_actor_options": {"num_cpus": cpus},
+        "ray_actor_options": {"num_cpus": 0, "resources": dict(pins or {})},
         "health_check_period_s": HEALTH_PERIOD_S,
         "health_check_timeout_s": 60.0,
         "graceful_shutdown_timeout_s": 5.0,
@@ -65,12 +70,18 @@ def run_application(name: str, options: dict[str, object], open_service: Callabl
         serve.run_many([target], wait_for_ingress_deployment_creation=False, wait_for_applications_running=False)
 
 
+def watched() -> dict[str, object]:
+    """The option of a deployment whose replicas tell others where they are."""
+    with _building:
+        return {"request_router_config": RequestRouterConfig(request_router_class=ROUTER)}
+
+
 class ServeFleet:
     """Loads and unloads versions; the `Fleet` of the controller."""
 
-    def __init__(self, opener: Callable[[Target], Callable[[], Service]], replicas: int = 1) -> None:
+    def __init__(self, opener: Callable[[Target], Callable[[], Service]], placement: Placement) -> None:
         self._opener = opener
-        self._replicas = replicas
+        self._placement = placement
         self._targets: dict[str, Target] = {}
 
     async def load(self, target: Target) -> None:
@@ -80,8 +91,7 @@ class ServeFleet:
         # Handing Serve an application that it has would restart its replicas.
         if any(status.target == target and status.state is not LoadState.FAILED for status in await self.states()):
             return
-        options = deployment_options(DEPLOYMENT, self._replicas) | {"max_constructor_retry_count": CONSTRUCTOR_TRIES}
-        await asyncio.to_thread(self._run, application, options, target)
+        await asyncio.to_thread(self._run, application, target)
 
     async def unload(self, target: Target) -> None:
         """Stop a version's application."""
@@ -97,16 +107,19 @@ class ServeFleet:
         """Know versions that were loaded before this controller started."""
         self._targets.update({application_of(target.digest): target for target in targets})
 
-    def _run(self, application: str, options: dict[str, object], target: Target) -> None:
-        with _building:
-            router = RequestRouterConfig(request_router_class=ROUTER)
-        run_application(application, options | {"request_router_config": router}, self._opener(target))
+    def _run(self, application: str, target: Target) -> None:
+        place = self._placement
+        options = deployment_options(DEPLOYMENT, place.replicas, pinned_to_any(place.resource))
+        options |= {"max_constructor_retry_count": CONSTRUCTOR_TRIES, "max_replicas_per_node": place.most_per_node()}
+        run_application(application, options | watched(), self._opener(target))
 
     def _status(self, application: str, overview: ApplicationStatusOverview) -> LoadStatus:
-        state = _STATES[overview.status]
         deployment = overview.deployments.get(DEPLOYMENT)
         states = {} if deployment is None else deployment.replica_states
         running = sum(count for each, count in states.items() if each == RUNNING)
+        state = _STATES[overview.status]
+        if state is LoadState.LOADING and running:
+            state = LoadState.READY  # one that runs has passed its golden examples and answers; others may be on their way
         detail = "" if deployment is None or state is LoadState.READY else last_sentence(deployment.message)
         return LoadStatus(self._targets[application], state, detail, running)
 

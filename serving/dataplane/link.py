@@ -12,7 +12,7 @@ from typing import Protocol
 import msgspec
 import structlog
 
-from serving.dataplane.addresses import Address
+from serving.dataplane.addresses import Address, TcpAddress
 from serving.dataplane.frames import GREETING_ID, BrokenFrame, FrameReader, decode_reply, encode_call
 from serving.dataplane.spinning import Spinner
 from serving.gateway.messages import failed
@@ -28,6 +28,9 @@ PROBE_S = 1.0
 
 WRITE_HIGH, WRITE_LOW = 2**20, 2**18
 """Bytes that may wait to be written before a link takes no more calls, and how few must wait before it does again."""
+
+FAR = 1
+"""What a replica on another node weighs, in calls: of two that have as much to do, the one on the own node is asked."""
 
 FULL, LEAVING, EJECTED = 2**20, 2**25, 2**30
 """What a link weighs, in calls: rather wait for a full replica than ask one that is said to be gone, or one that does not answer."""
@@ -72,8 +75,8 @@ class Link(asyncio.Protocol):
     def __init__(self, links: Links, address: Address, loop: asyncio.AbstractEventLoop, spin: float) -> None:
         self.address = address
         self.pending: dict[int, Pending] = {}
-        self.burden = 0
-        """What it weighs beside the calls under way: the overdue ones, and far more when it is ejected or full."""
+        self.burden = self._distance = FAR if isinstance(address, TcpAddress) else 0
+        """What it weighs beside the calls under way: its distance, the overdue ones, and far more when it is ejected or full."""
         self.greeted: asyncio.Future[bool] = loop.create_future()
         """Whether the replica has greeted before it hung up."""
         self._links = links
@@ -199,7 +202,8 @@ class Link(asyncio.Protocol):
         self._weigh()
 
     def _weigh(self) -> None:
-        self.burden = self._overdue + EJECTED * self.is_ejected + LEAVING * self._is_leaving + FULL * self._is_full
+        most = EJECTED * self.is_ejected + LEAVING * self._is_leaving + FULL * self._is_full
+        self.burden = self._distance + self._overdue + most
 
 
 def _ignore(_reply: Reply) -> None:

@@ -5,12 +5,12 @@ most twice, since a second loss is likely its own doing.
 """
 
 import asyncio
-from collections import deque
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 import structlog
 
-from serving.dataplane.addresses import Address
+from serving.dataplane.addresses import KINDS, Address, kind_of
 from serving.dataplane.dialing import Dialer
 from serving.dataplane.link import Link, Pending
 from serving.gateway.messages import failed
@@ -217,6 +217,11 @@ class LinkPool:
     def replicas(self, digest: str) -> int:
         """How many replicas of a version are connected."""
         return len(self.links(digest))
+
+    def transports(self) -> Mapping[str, int]:
+        """How many links there are of each kind."""
+        kinds = Counter(kind_of(link.address) for links in self._versions.values() for link in links.links)
+        return {kind: kinds[kind] for kind in KINDS}
 
     def links(self, digest: str) -> Sequence[Link]:
         """The links to the replicas of a version."""

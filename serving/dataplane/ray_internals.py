@@ -31,7 +31,7 @@ def start_only_what_serves() -> None:
     ray_node.Node.start_monitor = _nothing
     ray_node.Node.start_log_monitor = _nothing
     ray_node.Node.start_api_server = _nothing
-    ray_worker.listen_error_messages = _nothing
+    print_no_errors_of_workers()
     original = ray_parameter.RayParams.__init__
 
     def with_free_agent_port(self: Any, *args: Any, **settings: Any) -> None:  # noqa: ANN401 - Ray's own signature, passed through
@@ -39,6 +39,11 @@ def start_only_what_serves() -> None:
         original(self, *args, **settings)
 
     ray_parameter.RayParams.__init__ = with_free_agent_port
+
+
+def print_no_errors_of_workers() -> None:
+    """Ray prints what fails in its workers on the terminal of whoever joined it, also what it tries again by itself."""
+    ray_worker.listen_error_messages = _nothing
 
 
 def quiet_serve_client() -> None:

@@ -5,7 +5,7 @@ Labels are families, versions and closed sets only, never a client's text.
 """
 
 import os
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -38,6 +38,11 @@ def prepare_directory(directory: Path) -> None:
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     for file in directory.glob("*.db"):
         file.unlink()
+
+
+def is_in_use(directory: Path) -> bool:
+    """Whether a process that is alive records there."""
+    return any(_is_alive(int(pid)) for pid in {file.stem.rpartition("_")[2] for file in directory.glob("*.db")})
 
 
 def start_multiprocess(directory: Path) -> None:
@@ -131,6 +136,8 @@ class PrometheusRecorder:
         self._epochs = gauge("route_epoch", "The epoch of the routes that a gateway serves.", "livemostrecent", "gateway")
         self._states = gauge("version_state", "1 for the state that a version is in.", "livemostrecent", *version, "state")
         self._leads = gauge("leader", "1 for the controller that leads, 0 for one that stands by.", "livemostrecent", "controller")
+        self._links = gauge("links", "Links to versions that are up, by kind.", "livemostrecent", "gateway", "kind")
+        self._link_refusals = counter("links_refused_total", "Handshakes between nodes that failed, by the end that refused.", "end")
         self._info = gauge("gateway_info", "1 for every gateway that is up.", "livemostrecent", "gateway", "release")
         self._reachable = gauge("store_reachable", "1 while a gateway's state store answers.", "livemostrecent", "gateway")
         self._went_back = gauge(
@@ -184,6 +191,15 @@ class PrometheusRecorder:
     def gateway_started(self, release: str) -> None:
         """Say that this process is a gateway, and of which release."""
         self._info.labels(self._process, release).set(1)
+
+    def linked(self, links: Mapping[str, int]) -> None:
+        """Say how many links there are of each kind."""
+        for kind, number in links.items():
+            self._links.labels(self._process, kind).set(number)
+
+    def link_refused(self, end: str) -> None:
+        """Count a handshake that failed."""
+        self._link_refusals.labels(end).inc()
 
     def in_flight(self, target: Target, arm: Arm, requests: int) -> None:
         """Say how many requests wait for an answer right now."""

@@ -1,17 +1,13 @@
-"""The gateways' reports on their way to the controller: datagrams on a unix socket that cost the sender nothing when nobody listens.
+"""The gateways' reports on their way to the controller, as datagrams.
 
 Reports are cumulative, so one that is lost is made good by the next.
 """
 
 import asyncio
-import os
-import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
-from pathlib import Path
 from typing import Annotated
 
 import msgspec
@@ -20,14 +16,14 @@ from registry_client.errors import InvalidVersion
 from registry_client.versions import ModelVersion
 from serving.core.routing import Arm, Target
 from serving.ports import ArmCounts, Clock, Failure, GatewayReport
+from serving.telemetry.datagrams import Inbox, Outbox
 
-LARGEST = 60_000
-"""Bytes of counts in one datagram; Linux takes more, others do not."""
+HEAD = 40
+"""Bytes of a datagram beside its counts and the gateway's name, and some more."""
 SILENCE = 10.0
 """Seconds after which a gateway that says nothing is taken for gone."""
 _DRAIN = 64
 """Datagrams read before other work of the event loop has its turn."""
-_BUFFER = 2**16
 
 _Number = Annotated[int, msgspec.Meta(ge=0)]
 
@@ -59,22 +55,19 @@ class _Sent(msgspec.Struct, array_like=True, frozen=True):
 class DatagramReports:
     """The gateway's end: sends and forgets."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = str(path)
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self._socket.settimeout(0)
+    def __init__(self, outbox: Outbox) -> None:
+        self._outbox = outbox
         self._encoder = msgspec.msgpack.Encoder()
 
     def send(self, report: GatewayReport) -> None:
         """Send a report, in several datagrams if it is long. A receiver that is away or full does not get it."""
-        for counts in _parcels([self._encode(counts) for counts in report.counts]):
-            datagram = self._encoder.encode(_Sent(report.gateway, report.started, [msgspec.Raw(one) for one in counts]))
-            with suppress(OSError):
-                self._socket.sendto(datagram, self._path)
+        room = self._outbox.largest - HEAD - len(report.gateway)
+        for counts in _parcels([self._encode(counts) for counts in report.counts], room):
+            self._outbox.send(self._encoder.encode(_Sent(report.gateway, report.started, [msgspec.Raw(one) for one in counts])))
 
     def close(self) -> None:
-        """Let go of the socket."""
-        self._socket.close()
+        """Let go of what it sends by."""
+        self._outbox.close()
 
     def _encode(self, counts: ArmCounts) -> bytes:
         target = counts.target
@@ -90,14 +83,14 @@ class DatagramReports:
         return self._encoder.encode(wire)
 
 
-def _parcels(encoded: Sequence[bytes]) -> Iterator[list[bytes]]:
+def _parcels(encoded: Sequence[bytes], largest: int) -> Iterator[list[bytes]]:
     """Split into lists that fit a datagram; nothing to say is one empty list, since it says that the gateway lives."""
     parcel: list[bytes] = []
-    room = LARGEST
+    room = largest
     for one in encoded:
         if parcel and len(one) > room:
             yield parcel
-            parcel, room = [], LARGEST
+            parcel, room = [], largest
         parcel.append(one)
         room -= len(one)
     yield parcel
@@ -122,27 +115,28 @@ class _Heard:
 class DatagramObservations:
     """The controller's end: the newest counters of every gateway that was heard of lately. Use it inside an event loop."""
 
-    def __init__(self, path: Path, clock: Clock) -> None:
-        self._path = path
+    def __init__(self, inbox: Inbox, clock: Clock) -> None:
+        self._inbox = inbox
         self._clock = clock
         self._decoder = msgspec.msgpack.Decoder(_Datagram)
         self._heard: dict[str, _Heard] = {}
         self._wakes: list[Callable[[], None]] = []
-        self._listener: _Listener | None = None
+        self._is_listening = False
         self.malformed = 0
         """Datagrams that were no report, since the start."""
 
     async def start(self) -> None:
-        """Take over the path, whoever left a socket there, and listen. Only this user may send."""
-        self._listener = _Listener(self._path)
-        asyncio.get_running_loop().add_reader(self._listener, self._drain, self._listener)
+        """Listen."""
+        self._inbox.open()
+        asyncio.get_running_loop().add_reader(self._inbox, self._drain)
+        self._is_listening = True
 
     async def stop(self) -> None:
-        """Stop listening, and leave no socket behind unless another has taken the path over."""
-        if self._listener is not None:
-            asyncio.get_running_loop().remove_reader(self._listener)
-            self._listener.close()
-            self._listener = None
+        """Stop listening."""
+        if self._is_listening:
+            asyncio.get_running_loop().remove_reader(self._inbox)
+            self._inbox.close()
+            self._is_listening = False
 
     def latest(self) -> Mapping[str, GatewayReport]:
         """The newest report of every gateway that is not silent."""
@@ -154,9 +148,9 @@ class DatagramObservations:
         """Have `wake` called after every arrival; reports that arrive together wake once."""
         self._wakes.append(wake)
 
-    def _drain(self, listener: "_Listener") -> None:
+    def _drain(self) -> None:
         before = self.malformed
-        arrived = tuple(islice(listener.datagrams(), _DRAIN))
+        arrived = tuple(islice(self._inbox.datagrams(), _DRAIN))
         for datagram in arrived:
             self._take(datagram)
         if len(arrived) > self.malformed - before:
@@ -175,35 +169,3 @@ class DatagramObservations:
             # The other parts of a long report, or of the one before: counters only grow, so the newest of each stands.
             counts = {(old.target.digest, old.arm): old for old in known.report.counts} | counts
         self._heard[said.gateway] = _Heard(GatewayReport(said.gateway, said.started, tuple(counts.values())), self._clock.monotonic())
-
-
-class _Listener:
-    """A bound socket that appears at its path complete, with its final mode."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self._socket.settimeout(0)
-        os.fchmod(self._socket.fileno(), 0o600)  # what bind gives the file, so that it is never open to others
-        beside = path.with_name(f"{path.name}~")
-        beside.unlink(missing_ok=True)
-        self._socket.bind(str(beside))
-        self._inode = beside.stat().st_ino
-        beside.replace(path)
-
-    def fileno(self) -> int:
-        """For the event loop."""
-        return self._socket.fileno()
-
-    def datagrams(self) -> Iterator[bytes]:
-        """Whatever has arrived."""
-        with suppress(BlockingIOError, InterruptedError):
-            while True:
-                yield self._socket.recv(_BUFFER)
-
-    def close(self) -> None:
-        """Close, and remove the path if it is still ours."""
-        self._socket.close()
-        with suppress(FileNotFoundError):
-            if self._path.stat().st_ino == self._inode:
-                self._path.unlink()

@@ -36,8 +36,8 @@ class Answer:
 class Caller:
     """One connection to the public port."""
 
-    def __init__(self, port: int) -> None:
-        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    def __init__(self, port: int, host: str = "127.0.0.1") -> None:
+        self._connection = http.client.HTTPConnection(host, port, timeout=60)
 
     def __enter__(self) -> Self:
         return self

@@ -67,6 +67,7 @@ class Installation:
     folder: Path
     port: int
     admin_port: int
+    host: str = "127.0.0.1"
     serve: subprocess.Popen[bytes] | None = None
     sessions: list[int] = field(default_factory=list)
     options: tuple[str, ...] = ()
@@ -101,11 +102,11 @@ class Installation:
 
     @property
     def public_url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://{self.host}:{self.port}"
 
     @property
     def admin_url(self) -> str:
-        return f"http://127.0.0.1:{self.admin_port}"
+        return f"http://{self.host}:{self.admin_port}"
 
     @property
     def log(self) -> str:

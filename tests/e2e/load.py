@@ -56,8 +56,8 @@ class Progress:
 class Load:
     """Requests to one path at a steady rate, from entering to leaving the context or to `finish`."""
 
-    def __init__(self, port: int, path: str, requests: Sequence[object], *, rate: int) -> None:
-        self._plan = {"port": port, "path": path, "rate": rate, "bodies": [json.dumps(request) for request in requests]}
+    def __init__(self, port: int, path: str, requests: Sequence[object], *, rate: int, host: str = "127.0.0.1") -> None:
+        self._plan = {"host": host, "port": port, "path": path, "rate": rate, "bodies": [json.dumps(request) for request in requests]}
 
     def __enter__(self) -> Self:
         probe = Path(__file__).with_name("load_probe.py")

@@ -26,7 +26,7 @@ class Load:
     """Everything that is sent, and everything that comes of it."""
 
     def __init__(self, plan: dict[str, Any]) -> None:
-        self.port = int(plan["port"])
+        self.host, self.port = str(plan["host"]), int(plan["port"])
         self.rate = float(plan["rate"])
         self.requests = cycle([_render(plan["path"], body, number) for number, body in enumerate(plan["bodies"])])
         self.idle: list[Stream] = []
@@ -59,7 +59,7 @@ class Load:
     async def _ask(self, request: bytes) -> None:
         began = time.monotonic()
         try:
-            stream = self.idle.pop() if self.idle else await asyncio.open_connection("127.0.0.1", self.port)
+            stream = self.idle.pop() if self.idle else await asyncio.open_connection(self.host, self.port)
             status, headers, body = await _exchange(stream, request)
         except (OSError, EOFError) as error:
             self.failures.append(repr(error))

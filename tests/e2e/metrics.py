@@ -34,7 +34,12 @@ class Scrape:
 
 def scrape(installation: Installation) -> Scrape:
     """Read all metrics once."""
-    answer = httpx.get(f"{installation.admin_url}/metrics", timeout=30.0, trust_env=False).raise_for_status()
+    return scrape_from(f"{installation.admin_url}/metrics")
+
+
+def scrape_from(url: str) -> Scrape:
+    """Read all metrics of one listener once."""
+    answer = httpx.get(url, timeout=30.0, trust_env=False).raise_for_status()
     values: dict[Series, float] = {}
     growing: set[Series] = set()
     for family in text_string_to_metric_families(answer.text):

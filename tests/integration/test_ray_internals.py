@@ -33,7 +33,7 @@ with warnings.catch_warnings():
     from ray.serve.handle import DeploymentHandle
     from ray.serve.schema import ApplicationStatus, ApplicationStatusOverview, DeploymentStatusOverview, ReplicaState
 
-    from serving.dataplane import cluster, discovery_router, fleet, membership, ray_internals, replicas, watching
+    from serving.dataplane import cluster, discovery_router, fleet, membership, nodes, ray_internals, replicas, watching
 
 RAY = Path(ray.__file__).parent
 ROUTER = "serving.dataplane.discovery_router:DiscoveryRouter"
@@ -165,7 +165,8 @@ def test_serve_calls_the_health_check_and_the_destructor_of_a_replica() -> None:
 
 
 def test_a_deployment_takes_every_option_that_we_give() -> None:
-    options: dict[str, Any] = fleet.deployment_options("version", 1) | {"max_constructor_retry_count": fleet.CONSTRUCTOR_TRIES}
+    options: dict[str, Any] = fleet.deployment_options("version", 1, {"node:10.0.0.1": nodes.SLIVER})
+    options |= {"max_constructor_retry_count": fleet.CONSTRUCTOR_TRIES, "max_replicas_per_node": 1}
 
     deployment = serve.deployment(replicas.Replica).options(
         **options, request_router_config=RequestRouterConfig(request_router_class=ROUTER)

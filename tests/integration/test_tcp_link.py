@@ -21,7 +21,7 @@ from serving.dataplane.sockets import UNACKED_MS
 from serving.dataplane.trust import LINKS, Certificate, LinkTrust, UnusableCertificate
 from serving.dataplane.worker import Worker
 from serving.ports import Call, CallKind
-from tests.integration.links import DIGEST, OTHER, Caller, EchoEngine, until
+from tests.integration.links import DIGEST, OTHER, Caller, EchoEngine, at, until, worker_at
 
 HOME = "127.0.0.1"
 SECRET, OTHER_SECRET = ClusterSecret(b"s" * 32), ClusterSecret(b"o" * 32)
@@ -100,6 +100,25 @@ async def test_a_large_call_and_its_answer_arrive_whole(version: Version, trust:
 
     assert reply.body == body
     pool.close()
+
+
+async def test_of_two_idle_replicas_the_one_on_the_own_node_is_asked(version: Version, trust: LinkTrust, tmp_path: Path) -> None:
+    pool, _ = pool_with(trust)
+    near, engine = await worker_at(tmp_path / "near")
+    pool.set_replicas(DIGEST, NAME, [version.address])
+    await until(lambda: pool.replicas(DIGEST) == 1)
+    pool.set_replicas(DIGEST, NAME, [version.address, at(tmp_path / "near")])
+    await until(lambda: pool.replicas(DIGEST) == 2)
+
+    for _ in range(10):
+        await Caller(pool).call()
+    alone = (sum(engine.batches), sum(version.engine.batches))
+    await asyncio.gather(*(Caller(pool).call() for _ in range(21)))
+
+    assert alone == (10, 0)
+    assert sum(version.engine.batches) == 10  # and where there is more to do, both work
+    pool.close()
+    near.close()
 
 
 async def test_a_gateway_without_the_secret_gets_no_link_and_both_ends_count_and_log_it_once(certificates: object) -> None:

@@ -9,6 +9,7 @@ import pytest
 from registry_client.versions import ModelVersion
 from serving.core.routing import Arm, Target
 from serving.ports import ArmCounts, Failure, GatewayReport
+from serving.telemetry.datagrams import Inbox, Outbox, UdpInbox, UdpOutbox, UnixInbox, UnixOutbox
 from serving.telemetry.reports import DatagramObservations, DatagramReports
 from tests.fakes.clock import FakeClock
 from tests.fakes.observations import FakeObservations, FakeReports
@@ -48,24 +49,36 @@ class Wire:
         self._arrived.clear()
 
 
-@pytest.fixture(params=["datagrams", "fake"])
+@pytest.fixture(params=["unix", "udp", "fake"])
 async def wire(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Wire]:
     clock = FakeClock()
     if request.param == "fake":
         observations = FakeObservations(clock)
         yield Wire(clock, observations, FakeReports(observations))
         return
-    listening = DatagramObservations(tmp_path / "reports.sock", clock)
+    inbox, outbox = ends(request.param, tmp_path)
+    listening = DatagramObservations(inbox, clock)
     await listening.start()
-    sending = DatagramReports(tmp_path / "reports.sock")
+    sending = DatagramReports(outbox)
     yield Wire(clock, listening, sending)
     sending.close()
     await listening.stop()
+    if isinstance(inbox, UdpInbox):
+        inbox.release()
+
+
+def ends(kind: str, folder: Path) -> tuple[Inbox, Outbox]:
+    """Both ends of the datagrams' way."""
+    if kind == "unix":
+        return UnixInbox(folder / "reports.sock"), UnixOutbox(folder / "reports.sock")
+    inbox, outbox = UdpInbox("127.0.0.1", b"k" * 32), UdpOutbox(b"k" * 32)
+    outbox.address_to([("127.0.0.1", inbox.port)])
+    return inbox, outbox
 
 
 @pytest.fixture
 async def listening(tmp_path: Path) -> AsyncIterator[DatagramObservations]:
-    observations = DatagramObservations(tmp_path / "reports.sock", FakeClock())
+    observations = DatagramObservations(UnixInbox(tmp_path / "reports.sock"), FakeClock())
     await observations.start()
     yield observations
     await observations.stop()
@@ -108,7 +121,7 @@ async def test_a_long_report_arrives_whole_in_several_datagrams(listening: Datag
     many = [counts(f"1.{minor}.0", requests=minor) for minor in range(2000)]
     arrived = asyncio.Event()
     listening.subscribe(arrived.set)
-    sending = DatagramReports(tmp_path / "reports.sock")
+    sending = DatagramReports(UnixOutbox(tmp_path / "reports.sock"))
 
     sending.send(report(*many))
     async with asyncio.timeout(5):
@@ -123,7 +136,7 @@ async def test_reports_that_arrive_together_wake_once(listening: DatagramObserva
     arrived = asyncio.Event()
     listening.subscribe(lambda: wakes.append(None))
     listening.subscribe(arrived.set)
-    sending = DatagramReports(tmp_path / "reports.sock")
+    sending = DatagramReports(UnixOutbox(tmp_path / "reports.sock"))
 
     for _ in range(5):
         sending.send(report())
@@ -135,7 +148,7 @@ async def test_reports_that_arrive_together_wake_once(listening: DatagramObserva
 
 
 def test_sending_to_nobody_costs_nothing_and_raises_nothing(tmp_path: Path) -> None:
-    sending = DatagramReports(tmp_path / "nobody.sock")
+    sending = DatagramReports(UnixOutbox(tmp_path / "nobody.sock"))
 
     sending.send(report(counts()))
 
@@ -143,7 +156,7 @@ def test_sending_to_nobody_costs_nothing_and_raises_nothing(tmp_path: Path) -> N
 
 
 async def test_sending_to_a_receiver_that_does_not_read_never_blocks(listening: DatagramObservations, tmp_path: Path) -> None:
-    sending = DatagramReports(tmp_path / "reports.sock")
+    sending = DatagramReports(UnixOutbox(tmp_path / "reports.sock"))
 
     for _ in range(2000):
         sending.send(report(*(counts(f"1.{minor}.0") for minor in range(20))))
@@ -154,12 +167,12 @@ async def test_sending_to_a_receiver_that_does_not_read_never_blocks(listening: 
 
 async def test_reports_flow_again_after_the_receiver_was_away(tmp_path: Path) -> None:
     path = tmp_path / "reports.sock"
-    sending = DatagramReports(path)
-    first = DatagramObservations(path, FakeClock())
+    sending = DatagramReports(UnixOutbox(path))
+    first = DatagramObservations(UnixInbox(path), FakeClock())
     await first.start()
     await first.stop()
     sending.send(report())
-    second = DatagramObservations(path, FakeClock())
+    second = DatagramObservations(UnixInbox(path), FakeClock())
     arrived = asyncio.Event()
     second.subscribe(arrived.set)
     await second.start()
@@ -203,7 +216,7 @@ async def test_only_the_owner_may_send_and_a_stale_socket_is_taken_over(tmp_path
     stale = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     stale.bind(str(path))
     stale.close()
-    observations = DatagramObservations(path, FakeClock())
+    observations = DatagramObservations(UnixInbox(path), FakeClock())
 
     await observations.start()
 
@@ -215,7 +228,7 @@ async def test_only_the_owner_may_send_and_a_stale_socket_is_taken_over(tmp_path
 
 async def test_a_receiver_that_was_replaced_leaves_the_socket_of_its_successor(tmp_path: Path) -> None:
     path = tmp_path / "reports.sock"
-    old, new = DatagramObservations(path, FakeClock()), DatagramObservations(path, FakeClock())
+    old, new = DatagramObservations(UnixInbox(path), FakeClock()), DatagramObservations(UnixInbox(path), FakeClock())
     await old.start()
     await new.start()
 
@@ -223,3 +236,23 @@ async def test_a_receiver_that_was_replaced_leaves_the_socket_of_its_successor(t
 
     assert path.exists()
     await new.stop()
+
+
+@pytest.mark.parametrize("kind", ["unix", "udp"])
+async def test_who_stops_listening_can_begin_again(kind: str, tmp_path: Path) -> None:
+    inbox, outbox = ends(kind, tmp_path)
+    sending = DatagramReports(outbox)
+    for gateway in ("first", "second"):
+        observations = DatagramObservations(inbox, FakeClock())
+        await observations.start()
+        heard = asyncio.Event()
+        observations.subscribe(heard.set)
+
+        sending.send(report(gateway=gateway))
+        await asyncio.wait_for(heard.wait(), 5)
+
+        assert set(observations.latest()) == {gateway}
+        await observations.stop()
+    sending.close()
+    if isinstance(inbox, UdpInbox):
+        inbox.release()

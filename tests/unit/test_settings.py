@@ -1,0 +1,54 @@
+from pathlib import Path
+
+import pytest
+
+from serving.settings import NODE, InvalidSettings, load_settings
+
+FILES = {"token": Path("token"), "secret": Path("secret")}
+
+
+def test_one_node_needs_no_settings() -> None:
+    settings = load_settings()
+
+    assert settings.ray_address is None
+    assert settings.host == "127.0.0.1"
+
+
+def test_a_cluster_is_joined_with_two_secrets_whose_paths_hold_anywhere() -> None:
+    settings = load_settings(ray_address="10.0.0.1:6379", cluster=FILES, host=NODE)
+
+    assert settings.ray_token.is_absolute()
+    assert settings.cluster_secret.is_absolute()
+    assert settings.cluster.bind == NODE
+
+
+@pytest.mark.parametrize("missing", ["token", "secret"])
+def test_a_cluster_without_a_secret_is_refused_by_its_name(missing: str) -> None:
+    files = {name: path for name, path in FILES.items() if name != missing}
+
+    with pytest.raises(InvalidSettings, match=rf"cluster\.{missing}"):
+        load_settings(ray_address="10.0.0.1:6379", cluster=files)
+
+
+@pytest.mark.parametrize("field", ["host", "admin_host"])
+def test_the_nodes_address_means_nothing_without_a_cluster(field: str) -> None:
+    with pytest.raises(InvalidSettings, match="ray_address"):
+        load_settings(None, **{field: NODE})
+
+
+def test_a_certificate_goes_with_its_key() -> None:
+    with pytest.raises(InvalidSettings, match="go together"):
+        load_settings(cluster={"certificate": Path("links.crt")})
+
+
+@pytest.mark.parametrize("everywhere", ["0.0.0.0", "::"])  # noqa: S104 - refused or deliberate
+def test_ports_for_other_nodes_are_bound_everywhere_only_where_that_is_said_and_never_advertised_so(everywhere: str) -> None:
+    assert load_settings(cluster={"bind": everywhere}).cluster.bind == everywhere
+    with pytest.raises(InvalidSettings, match="nobody can be reached"):
+        load_settings(cluster={"advertise": everywhere})
+
+
+@pytest.mark.parametrize("field", ["bind", "advertise"])
+def test_what_is_no_address_is_refused(field: str) -> None:
+    with pytest.raises(InvalidSettings, match=field):
+        load_settings(cluster={field: "somewhere"})
