@@ -1,6 +1,7 @@
 """`python -m tests.chaos`: plays the scenarios, prints the seed and a table, writes the results. `make chaos` is the same."""
 
 import argparse
+import signal
 import sys
 import tempfile
 import time
@@ -9,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from random import SystemRandom
+from typing import NoReturn
 
 from benchmarks.chaos import CHAOS, Figure, Result, merged, read_chaos, table, write_chaos
 from benchmarks.machine import look_around
@@ -18,13 +20,15 @@ from tests.chaos.outages import OUTAGES
 from tests.chaos.redis_outages import REDIS_OUTAGES
 from tests.chaos.redis_storms import REDIS_STORMS
 from tests.chaos.scenario import Scenario, Scenery, Stage
+from tests.chaos.seeded import SEEDED
 from tests.chaos.storms import STORMS
 from tests.chaos.streams import STREAMS
 from tests.chaos.tampering import TAMPERING
 
 RESULTS = Path(__file__).parents[2] / "benchmarks" / "results" / CHAOS
-SCENARIOS = (*STORMS, *REDIS_STORMS, *STREAMS, *OUTAGES, *REDIS_OUTAGES, *TAMPERING, *MUTATING)
+SCENARIOS = (*SEEDED, *STORMS, *REDIS_STORMS, *STREAMS, *OUTAGES, *REDIS_OUTAGES, *TAMPERING, *MUTATING)
 BITS = 32
+INTERRUPTED = 130
 
 
 def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
@@ -72,8 +76,6 @@ def main(arguments: Sequence[str], scenarios: Sequence[Scenario] = SCENARIOS) ->
     say(f"SEED={seed}")
     results = list(_played(chosen(options.only, scenarios), seed, options))
     print(table(results))  # noqa: T201 - a program's output
-    for note in (f"{result.scenario}: {note}" for result in results if not result.holds for note in result.notes):
-        say(note)
     return 0 if all(result.holds for result in results) else 1
 
 
@@ -87,6 +89,8 @@ def _played(scenarios: Sequence[Scenario], seed: int, options: argparse.Namespac
                 continue
             result = play(scenario, scenery, seed, is_quick=options.quick)
             say(table([result]))
+            if not result.holds:
+                say("\n".join(f"{result.scenario}: {note}" for note in result.notes))
             if not options.quick:
                 write_chaos(options.output, merged(read_chaos(options.output), [result]))
             yield result
@@ -94,5 +98,13 @@ def _played(scenarios: Sequence[Scenario], seed: int, options: argparse.Namespac
         scenery.clear()
 
 
+def _end(*_: object) -> NoReturn:
+    raise KeyboardInterrupt  # so that whatever stands is taken down
+
+
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    signal.signal(signal.SIGTERM, _end)
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)

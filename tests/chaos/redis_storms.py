@@ -58,7 +58,8 @@ def _over_redis(stage: Stage) -> Sequence[Figure]:
     async def rage() -> Sequence[Figure]:
         async with FaultProxy(server.socket, stage.dice) as proxy:
             flips = stage.size(Full.STORM_FLIPS, FEW_FLIPS)
-            storm = Storm(f"redis://127.0.0.1:{proxy.port}", server.url, flips, mishaps_of(server, proxy), lost=0.0)
+            calm_s = 0.5 if stage.is_quick else 3.0
+            storm = Storm(f"redis://127.0.0.1:{proxy.port}", server.url, flips, mishaps_of(server, proxy), lost=0.0, calm_s=calm_s)
             return figures_of(storm, await weather(storm, stage.folder, stage.seed), stage)
 
     try:

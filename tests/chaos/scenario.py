@@ -27,6 +27,7 @@ class Full(IntEnum):
     ROLLBACKS = 100
     TAMPERINGS = 1_000
     MUTATIONS = 10_000
+    KILLS = 100
 
 
 Site = TypeVar("Site")

@@ -14,6 +14,12 @@ from tests.e2e.installation import Installation
 CHANGE = {"If-Match": "*", "X-Actor": "chaos"}
 
 
+def accepted(answer: httpx.Response) -> httpx.Response:
+    """The answer to a change that must go through. Raises `AssertionError` with what it says when it did not."""
+    assert answer.is_success, f"{answer.request.method} {answer.request.url}: {answer.status_code} {answer.text}"
+    return answer
+
+
 @dataclass(frozen=True, slots=True)
 class Site:
     """An installation that serves the stamped family: the first version in production, the second loaded."""
@@ -28,7 +34,7 @@ class Site:
     def promote(self, version: str) -> None:
         """Put a version into production everywhere, whatever was held against it."""
         body = {"version": version, "override": True, "reason": "chaos", "wait": 10}
-        self.change("POST", "promote", body).raise_for_status()
+        accepted(self.change("POST", "promote", body))
 
     @property
     def state(self) -> Path:

@@ -4,6 +4,7 @@ Its plan stands on the first line of stdin; what it does and sees goes to its jo
 """
 
 import asyncio
+import os
 import signal
 import sys
 from pathlib import Path
@@ -15,6 +16,8 @@ from tests.chaos.homes import opened
 from tests.tools.broken_stores import LosesAnswers
 from tests.tools.flipping import Flipper
 from tests.tools.journal import Journal
+
+ORPHANED = 3
 
 
 class WriterPlan(msgspec.Struct, frozen=True):
@@ -32,7 +35,8 @@ async def run(plan: WriterPlan) -> None:
     """Flip until told to stop."""
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, stop.set)
-    loop.add_reader(sys.stdin.fileno(), stop.set)  # nothing more is said: what can be read is the end, when the starter died
+    # Nothing more is said on stdin: what can be read is its end, when the starter died. Then there is nobody to settle a flip for.
+    loop.add_reader(sys.stdin.fileno(), os._exit, ORPHANED)
     journal = Journal(Path(plan.journal))
     async with opened(plan.location) as store:
         lossy = LosesAnswers(store, Random(f"{plan.seed}-network"), plan.lost / 2)

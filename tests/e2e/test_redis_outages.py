@@ -5,7 +5,7 @@ from random import Random
 
 import pytest
 
-from tests.chaos.outage import Outage, endure
+from tests.chaos.outage import Outage, endure, missed
 from tests.chaos.redis_outages import REDIS_KINDS, RedisSite, over_redis
 from tests.chaos.scenario import Stage
 from tests.e2e.load import Record
@@ -28,4 +28,4 @@ def test_an_outage_of_redis_is_endured(
     figures = endure(outage, site, stage, cycles=1)
 
     record_property(outage.name, {figure.name: figure.value for figure in figures})
-    assert [figure for figure in figures if not figure.holds] == [], stage.notes
+    assert missed(figures) == [], stage.notes
