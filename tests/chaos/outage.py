@@ -6,7 +6,7 @@ rolled back all the same by an override, the store is healed, a change must be a
 
 import time
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -106,11 +106,19 @@ def _cycle(outage: Outage[Hurt], site: Hurt, load: Load, seen: Seen) -> None:
 def _roll_back(installation: Installation, load: Load, seen: Seen) -> str:
     typed = time.monotonic()
     document = installation.do("override", FAMILY, "--reason", "chaos")
-    ordered = Path(document["file"]).stat().st_mtime - time.time() + time.monotonic()
+    ordered = wait_for(lambda: _written_at(Path(document["file"])), "the order is found", seconds=HEALED_S)
     last = load.wait_gone(NEW)
     seen.typed.append(max(last - typed, 0.0))
     seen.rollbacks.append(max(last - ordered, 0.0))
     return str(document["operation_id"])
+
+
+def _written_at(order: Path) -> float | None:
+    """On the monotonic clock. A store that is back may have taken the order up already: the file is moved then, and keeps its time."""
+    for place in (order, order.parent / "done" / order.name):
+        with suppress(FileNotFoundError):
+            return place.stat().st_mtime - time.time() + time.monotonic()
+    return None
 
 
 def _try_to_change(site: Site, seen: Seen) -> None:

@@ -7,9 +7,12 @@ from pathlib import Path
 from random import Random
 
 import pytest
+import uvloop
 
 from serving.core.errors import StoreUnavailable, StoreWentBack
-from serving.ports import Commit, GatewayAck
+from serving.ports import Commit, GatewayAck, Snapshot
+from serving.stores.address import parse_store
+from serving.stores.redis.plan import RedisPlan
 from serving.stores.redis.store import RedisStore
 from tests.fixtures.redis_server import DURABLE, RedisServer, free_port
 from tests.fixtures.redis_stores import Open, once_reconnected
@@ -79,6 +82,29 @@ async def test_a_call_into_a_network_that_swallows_everything_is_over_in_time(
         assert took < TIMEOUT + LATE
         proxy.faults = Faults()
         assert isinstance(await store.snapshot(), object)
+
+
+def test_under_uvloop_too_a_store_whose_connections_are_reset_is_one_that_is_away(server: RedisServer) -> None:
+    async def escaped() -> list[BaseException]:
+        found = list[BaseException]()
+        async with FaultProxy(server.socket, Random(1)) as proxy:
+            address = parse_store(f"redis://127.0.0.1:{proxy.port}")
+            assert address is not None
+            store = RedisStore.open(RedisPlan(address=address))
+            for _ in range(10):
+                await store.snapshot()
+                await asyncio.gather(*(store.snapshot() for _ in range(3)))
+                proxy.faults = Faults(refuse=True)
+                await asyncio.sleep(0.02)  # nothing else tells when the reset has come through the kernel
+                answers = await asyncio.gather(*(store.snapshot() for _ in range(4)), return_exceptions=True)
+                found += [each for each in answers if isinstance(each, BaseException) and not isinstance(each, StoreUnavailable)]
+                await store.changed(Snapshot(), 0.01)
+                proxy.faults = Faults()
+                await once_reconnected(store.snapshot)
+            await store.close()
+        return found
+
+    assert uvloop.run(escaped()) == []
 
 
 async def test_a_change_whose_answer_is_lost_is_sent_once_and_can_be_looked_up(server: RedisServer, open_redis: Open) -> None:

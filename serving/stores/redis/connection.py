@@ -15,7 +15,7 @@ from redis.credentials import CredentialProvider, UsernamePasswordCredentialProv
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from serving.core.errors import StoreUnavailable
-from serving.stores.redis.failures import named_failures
+from serving.stores.redis.failures import closed_transports, named_failures
 from serving.stores.redis.plan import RedisPlan
 from serving.stores.redis.scripts import Script
 
@@ -94,7 +94,7 @@ class Wire:
         """Send a command that waits for news. Comes back with the news or after `seconds`, and never raises for a store that is away."""
         loop = asyncio.get_running_loop()
         until = loop.time() + seconds
-        with suppress(RedisError, OSError, TimeoutError):
+        with suppress(RedisError, OSError, TimeoutError), closed_transports():
             async with asyncio.timeout(seconds + GRACE_S):
                 await _send(self._waits, *command)
                 return

@@ -60,10 +60,22 @@ _TOO_MUCH_FOR_A_STRANGER = "Protocol error: unauthenticated"
 def named_failures(address: str) -> Iterator[None]:
     """Give every failure of Redis, of the way to it or of a deadline its sentence, as `StoreUnavailable`."""
     try:
-        yield
+        with closed_transports():
+            yield
     except (exceptions.RedisError, exceptions.RedisClusterException, OSError, TimeoutError) as error:
         msg = f"the store {address} did not answer: {sentence(error)}"
         raise StoreUnavailable(msg) from error
+
+
+@contextmanager
+def closed_transports() -> Iterator[None]:
+    """Take what uvloop says of a connection that was reset before it is written to, a RuntimeError, for what it is."""
+    try:
+        yield
+    except RuntimeError as error:
+        if "handler is closed" not in str(error):
+            raise
+        raise ConnectionResetError(str(error)) from error
 
 
 def sentence(error: BaseException) -> str:
