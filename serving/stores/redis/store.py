@@ -17,7 +17,7 @@ from serving.ports import Commit, PastRecord, Reseed, Snapshot, Transition
 from serving.stores.chain import entry_of, past_record, reseeded
 from serving.stores.encoding import record_from_document, record_to_document
 from serving.stores.redis import scripts
-from serving.stores.redis.connection import Wire
+from serving.stores.redis.connection import GRACE_S, Wire
 from serving.stores.redis.entries import entry_from_stream, entry_to_document, microseconds
 from serving.stores.redis.keys import Keys
 from serving.stores.redis.plan import RedisPlan
@@ -64,7 +64,7 @@ class RedisStore(RedisSigns):
     async def changed(self, seen: Snapshot, seconds: float) -> None:
         """Return when the audit goes on beyond `seen`, at the latest after `seconds`."""
         after = f"{max(seen.epoch, 0)}-0"
-        milliseconds = max(1, round(seconds * 1000))
+        milliseconds = max(1, round((seconds - min(GRACE_S, seconds / 2)) * 1000))
         await self._wire.wait("XREAD", "COUNT", 1, "BLOCK", milliseconds, "STREAMS", self._keys.audit, after, seconds=seconds)
 
     async def committed(self, operation_id: str) -> AuditEntry | None:
