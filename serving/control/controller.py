@@ -103,4 +103,6 @@ class Controller:
                     log.info("controller_step_recovered", loop=loop)
                 trouble = ""
             with suppress(TimeoutError):
-                await asyncio.wait_for(wake.wait(), self._tick)
+                # Not wait_for: in Python 3.11 it loses a cancellation that comes as the event does, and the term would never end.
+                async with asyncio.timeout(self._tick):
+                    await wake.wait()

@@ -15,6 +15,7 @@ from typing import NoReturn
 from benchmarks.chaos import CHAOS, Figure, Result, merged, read_chaos, table, write_chaos
 from benchmarks.machine import look_around
 from benchmarks.progress import say
+from tests.chaos.killing import KILLING
 from tests.chaos.kills import KILLS
 from tests.chaos.mutating import MUTATING
 from tests.chaos.outages import OUTAGES
@@ -27,7 +28,7 @@ from tests.chaos.streams import STREAMS
 from tests.chaos.tampering import TAMPERING
 
 RESULTS = Path(__file__).parents[2] / "benchmarks" / "results" / CHAOS
-SCENARIOS = (*SEEDED, *STORMS, *REDIS_STORMS, *STREAMS, *OUTAGES, *REDIS_OUTAGES, *TAMPERING, *KILLS, *MUTATING)
+SCENARIOS = (*SEEDED, *STORMS, *REDIS_STORMS, *STREAMS, *OUTAGES, *REDIS_OUTAGES, *KILLING, *TAMPERING, *KILLS, *MUTATING)
 BITS = 32
 INTERRUPTED = 130
 

@@ -25,9 +25,9 @@ class Full(IntEnum):
     OUTAGES = 10
     """Of each kind."""
     ROLLBACKS = 100
+    KILLS = 100
     TAMPERINGS = 1_000
     MUTATIONS = 10_000
-    KILLS = 100
 
 
 Site = TypeVar("Site")

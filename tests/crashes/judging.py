@@ -53,3 +53,12 @@ async def _judged(folder: Path) -> tuple[FamilyRecord, list[AuditEntry]]:
 def work_done(folder: Path) -> Counter[str]:
     """What was really started and stopped, counted."""
     return Counter(FolderFleet(folder / "fleet").journal())
+
+
+def is_rolled_back_once(folder: Path) -> None:
+    """One rollback by the controller, and each version started and stopped as often as needed: once."""
+    record, entries = judged(folder)
+    rollbacks = [entry for entry in entries if entry.action == "rollback"]
+    assert [(entry.actor, entry.signal) for entry in rollbacks] == [("auto", "errors-in-a-row")]
+    assert (str(record.production), record.canaries) == ("1.1.0", ())
+    assert work_done(folder) == {"load 1.1.0": 1, "load 1.2.0": 1, "unload 1.2.0": 1}

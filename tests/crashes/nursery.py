@@ -70,7 +70,7 @@ def _forked(scene: Callable[..., object], props: dict[str, Any]) -> dict[str, ob
     child = os.fork()
     if child == 0:
         os.close(reading)
-        os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # stdout is for how children ended
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # it is for how children ended, not for what they log
         os._exit(_play(scene, props, writing))
     os.close(writing)
     with os.fdopen(reading) as pipe:

@@ -35,6 +35,7 @@ FAMILY = "digits"
 PUBLISHED = ("1.0.0", "1.1.0", "1.2.0")
 LEASE_S = 0.3
 PATIENCE_S = 15.0
+OK = 200
 
 Scene = Callable[[SqliteStore], Awaitable[Any]]
 

@@ -136,3 +136,14 @@ def test_every_step_says_when_it_is_reached() -> None:
 
     # then
     assert len(described) == len(Failpoint)
+
+
+def test_every_step_is_reached_somewhere() -> None:
+    # given
+    program = "".join(path.read_text(encoding="utf-8") for path in Path("serving").rglob("*.py") if path.name != "failpoints.py")
+
+    # when
+    unreached = [point.name for point in Failpoint if f"Failpoint.{point.name}" not in program]
+
+    # then
+    assert unreached == []
