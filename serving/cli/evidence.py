@@ -52,6 +52,8 @@ def _unsigned(heads: Sequence[SignedHead], keys: Collection[str]) -> str:
 def read_export(path: Path) -> tuple[list[Json], list[Json]]:
     """Entries and signed heads of a file that `audit export` wrote. Raises `NoSuchFile` or `BadEvidence`."""
     lines = list(_lines(path))
+    if not lines:
+        raise BadEvidence(path, "it is empty: even an export without changes ends in a signed head")
     return [line for line in lines if "signed_head" not in line], [line["signed_head"] for line in lines if "signed_head" in line]
 
 

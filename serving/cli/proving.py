@@ -98,7 +98,12 @@ def _heads(client: AdminClient) -> Iterator[dict[str, Any]]:
 
 def _write(path: Path, lines: Iterator[dict[str, Any]]) -> int:
     count = 0
-    with path.open("w", encoding="utf-8") as file:
-        for count, line in enumerate(lines):  # noqa: B007 - the head comes last and is no entry
-            Output.line(file, line)
+    aside = path.with_name(f"{path.name}.part")  # half an export would verify as a whole, shorter one
+    try:
+        with aside.open("w", encoding="utf-8") as file:
+            for count, line in enumerate(lines):  # noqa: B007 - the head comes last and is no entry
+                Output.line(file, line)
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)
     return count

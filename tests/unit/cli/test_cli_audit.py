@@ -128,7 +128,7 @@ def test_a_head_that_was_forged_does_not_count(export: Path) -> None:
     assert Terminal("http://127.0.0.1:1").run("audit", "verify", "--export", str(export)).exit_code == 1
 
 
-@pytest.mark.parametrize("content", ["not json", "[1]", '{"epoch": 1}', '{"signed_head": {}}', '{"signed_head": 7}'])
+@pytest.mark.parametrize("content", ["", "not json", "[1]", '{"epoch": 1}', '{"signed_head": {}}', '{"signed_head": 7}'])
 def test_a_file_that_is_no_export_is_wrong_usage(tmp_path: Path, content: str) -> None:
     path = tmp_path / "audit.jsonl"
     write(path, [content])
@@ -137,6 +137,13 @@ def test_a_file_that_is_no_export_is_wrong_usage(tmp_path: Path, content: str) -
 
     assert result.exit_code == 2
     assert says_why(result.stderr)
+
+
+def test_an_export_that_does_not_come_to_its_end_leaves_no_file(tmp_path: Path) -> None:
+    result = Terminal("http://127.0.0.1:1").run("audit", "export", "--output", str(tmp_path / "audit.jsonl"))
+
+    assert result.exit_code != 0
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_an_export_that_is_not_there_is_not_found(tmp_path: Path) -> None:
