@@ -16,6 +16,7 @@ from serving.gateway.standing import StoreStanding
 from serving.ports import Kept, NodeRecorder, Snapshot, StateStore
 from serving.stores.override_files import OverrideFiles
 from serving.stores.snapshot_file import SnapshotFile
+from serving.telemetry.clock import SystemClock
 
 
 async def load_kept(layout: Layout) -> Kept:
@@ -52,4 +53,4 @@ def dial_kept(pool: LinkPool, table: RouteTable, kept: Kept) -> None:
 def reconciliation_of(layout: Layout, store: StateStore) -> Reconciliation:
     """Who writes this node's overrides to the store."""
     snapshots = SnapshotFile(layout.snapshot)
-    return Reconciliation(override_files(layout), SeenStore(store, snapshots), snapshots)
+    return Reconciliation(override_files(layout), SeenStore(store, snapshots), snapshots, SystemClock())

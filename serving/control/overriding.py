@@ -5,6 +5,7 @@ An override whose condemned versions are no longer routed changes nothing, and t
 
 import asyncio
 from dataclasses import dataclass, replace
+from datetime import timedelta
 
 import structlog
 
@@ -14,9 +15,13 @@ from serving.core.lifecycle import FamilyRecord, differences
 from serving.core.overrides import SIGNAL, Clearing, Ending, Override, Settlement, remedy
 from serving.core.refusals import NothingToRollBack
 from serving.failpoints import Failpoint, reach
-from serving.ports import AuditEntry, Kept, Overrides, Snapshot, Snapshots, StateStore, Transition
+from serving.ports import AuditEntry, Clock, Kept, Overrides, Snapshot, Snapshots, StateStore, Transition
 
 log = structlog.get_logger()
+
+LIES_FOR = timedelta(seconds=1)
+"""How long an override lies before it is put away, written or not. Every gateway looks ten times as often, so by then each has read it:
+also one whose own connection to the store hangs, and which would not hear of it otherwise."""
 
 ATTEMPTS = 100
 """How often a commit is tried again when others keep changing the family; each of them succeeded in the meantime."""
@@ -37,10 +42,11 @@ class Reconciliation:
     An override is a person's decision, so whoever serves on the node may write it, leader or not; several at once do it once.
     """
 
-    def __init__(self, overrides: Overrides, store: StateStore, snapshots: Snapshots) -> None:
+    def __init__(self, overrides: Overrides, store: StateStore, snapshots: Snapshots, clock: Clock) -> None:
         self._overrides = overrides
         self._store = store
         self._snapshots = snapshots
+        self._clock = clock
         self._stamp = -1
         self._trouble: dict[str, str] = {}
 
@@ -53,7 +59,7 @@ class Reconciliation:
         left = 0
         for override in sorted(placed.standing, key=lambda each: (each.at, each.operation_id)):
             try:
-                await self._reconcile(override, placed.clearings.get(override.operation_id))
+                left += not await self._reconcile(override, placed.clearings.get(override.operation_id))
             except StoreUnavailable:
                 raise
             except PointsmanError as error:
@@ -74,13 +80,16 @@ class Reconciliation:
                 log.warning("override_cleared_too_late", override=operation_id, ending=settlement.ending.value)
                 await asyncio.to_thread(self._overrides.settle, operation_id, settlement)
 
-    async def _reconcile(self, override: Override, clearing: Clearing | None) -> None:
+    async def _reconcile(self, override: Override, clearing: Clearing | None) -> bool:
+        """Write an override; say whether it was put away too."""
         reach(Failpoint.OVERRIDE_RECONCILING)
         entry = await self._store.committed(override.operation_id)
         if entry is None:
             await self._write(override, clearing)
             entry = await self._store.committed(override.operation_id)
         reach(Failpoint.OVERRIDE_COMMITTED)
+        if timedelta() <= self._clock.now() - override.at < LIES_FOR:
+            return False
         if entry is None:
             settlement = Settlement(Ending.SUPERSEDED, 1, 0)
             log.error("override_family_gone", override=override.operation_id, does=str(override), by=override.actor, why=override.reason)
@@ -90,6 +99,7 @@ class Reconciliation:
             await asyncio.to_thread(self._snapshots.keep, Kept(await self._store.snapshot(), await self._endpoints()))
         await asyncio.to_thread(self._overrides.settle, override.operation_id, settlement)
         log.warning("override_reconciled", override=override.operation_id, does=str(override), ending=settlement.ending.value)
+        return True
 
     async def _endpoints(self) -> dict[str, tuple[str, ...]]:
         kept = await asyncio.to_thread(self._snapshots.load)

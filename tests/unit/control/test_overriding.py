@@ -30,9 +30,14 @@ class World:
     """A store that holds digits 1.1.0, with 1.0.0 before it, and a node with overrides."""
 
     def __init__(self, folder: Path) -> None:
-        self.store = FakeStore(FakeClock())
+        self.clock = FakeClock()
+        self.clock.advance(1)  # what is placed here has lain long enough
+        self.store = FakeStore(self.clock)
         self.node = NodeFiles(folder)
-        self.reconciliation = Reconciliation(self.node.overrides, self.store, self.node.snapshots)
+        self.reconciliation = self.another()
+
+    def another(self) -> Reconciliation:
+        return Reconciliation(self.node.overrides, self.store, self.node.snapshots, self.clock)
 
     async def write(self, record: FamilyRecord) -> None:
         await self.store.commit(
@@ -95,6 +100,24 @@ async def test_what_the_store_says_now_is_kept_before_the_file_is_put_away(world
     await world.reconciliation.step()
 
     assert world.node.snapshots.mark() == world.store.state.mark
+
+
+async def test_it_is_written_at_once_and_lies_until_every_gateway_has_had_the_time_to_read_it(world: World) -> None:
+    # given
+    fresh = replace(OVERRIDE, at=world.clock.now())
+    world.place(fresh)
+
+    # when
+    await world.reconciliation.step()
+    written, standing = (await world.record()).production, world.node.overrides.read().standing
+    world.clock.advance(1)
+    await world.reconciliation.step()
+
+    # then
+    assert (written, standing) == (V1, (fresh,))
+    assert world.ending is Ending.RECONCILED
+    assert world.node.overrides.read().standing == ()
+    assert [entry.operation_id for entry in world.store.state.audit].count("override-1") == 1
 
 
 async def test_while_the_store_is_away_it_stands(world: World) -> None:
@@ -235,7 +258,7 @@ async def test_a_record_that_cannot_be_believed_leaves_it_standing_and_does_not_
 
 async def test_several_at_once_write_it_once(world: World) -> None:
     world.place()
-    others = [Reconciliation(world.node.overrides, world.store, world.node.snapshots) for _ in range(4)]
+    others = [world.another() for _ in range(4)]
 
     await asyncio.gather(*(each.step() for each in others))
 
@@ -246,7 +269,7 @@ async def test_several_at_once_write_it_once(world: World) -> None:
 async def test_one_that_finds_the_rollback_made_already_does_not_call_it_superseded(world: World) -> None:
     # given two that have both seen the override unwritten
     world.place()
-    other = Reconciliation(world.node.overrides, world.store, world.node.snapshots)
+    other = world.another()
     world.store.state.before_commit.append(other.step)
 
     # when one writes it in between the other's look and its commit
@@ -267,7 +290,7 @@ async def test_broken_off_at_any_step_it_goes_on_where_it_was(world: World, poin
     with pytest.raises(Injected):
         await world.reconciliation.step()
     arm("")
-    await Reconciliation(world.node.overrides, world.store, world.node.snapshots).step()
+    await world.another().step()
 
     # then
     assert [entry.operation_id for entry in world.store.state.audit].count("override-1") == 1
