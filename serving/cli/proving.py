@@ -65,7 +65,7 @@ def export(
                 session.output.document(line)
             return
         entries = _write(output, lines)
-    session.output.note(f"{entries} entries and their signed head are in {output}")
+    session.output.data({"file": str(output), "entries": entries}, lambda: f"{entries} entries and their signed head are in {output}")
 
 
 def head(session: Session) -> None:

@@ -9,7 +9,7 @@ import httpx
 import msgspec
 
 from tests.chaos.homes import opened
-from tests.chaos.sites import CHANGE, accepted
+from tests.chaos.sites import CHANGE, accepted, load_both
 from tests.chaos.stamped import FAMILY, VERSIONS, stamps_of
 from tests.chaos.stream import Claim, Tally, closing, open_callers
 from tests.e2e.installation import Installation
@@ -39,6 +39,7 @@ class MixingReport(msgspec.Struct, frozen=True):
 
 async def mix(installation: Installation, *, responses: int, flips: int, connections: int = 48) -> MixingReport:
     """Flip `flips` times, spread over at least `responses` answers, and judge every answer."""
+    load_both(installation)
     tally = Tally()
     began = time.monotonic()
     async with httpx.AsyncClient(timeout=30.0, trust_env=False) as admin:

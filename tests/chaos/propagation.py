@@ -12,7 +12,7 @@ import httpx
 
 from benchmarks.chaos import Figure
 from benchmarks.figures import percentile
-from tests.chaos.sites import CHANGE, accepted
+from tests.chaos.sites import CHANGE, accepted, load_both
 from tests.chaos.stamped import FAMILY, VERSIONS
 from tests.chaos.stream import HOST, request
 from tests.e2e.installation import Installation
@@ -99,6 +99,7 @@ class Watcher(asyncio.Protocol):
 
 async def propagate(installation: Installation, flips: int, at_most_ms: float, flip: Flip | None = None) -> list[Figure]:
     """Flip so many times, each when all gateways have followed the one before."""
+    load_both(installation)
     sightings = Sightings()
     async with httpx.AsyncClient(timeout=30.0, trust_env=False) as admin:
         flip = flip or by_admin(installation, admin)

@@ -75,6 +75,14 @@ def serving(installation: Installation) -> Iterator[Installation]:
         installation.clean_up()
 
 
+def load_both(installation: Installation) -> None:
+    """Have both versions of the stamped family loaded, the first in production, whatever was done to them before."""
+    first, second = VERSIONS
+    production = installation.get(f"families/{FAMILY}")["production"]["version"]
+    for version in (first,) if production == second else (second, first):
+        installation.do("promote", FAMILY, version, "--override", "--reason", "chaos begins")
+
+
 def deploy(installation: Installation, bundles: Path) -> None:
     """Publish both versions of the stamped family, promote the first and load the second."""
     for version in VERSIONS:

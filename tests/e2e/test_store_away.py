@@ -103,6 +103,10 @@ def seconds_until(look: Callable[[], bool], what: str, *, seconds: float) -> flo
     return round(time.monotonic() - began, 3)
 
 
+def epochs_acked(installation: Installation) -> set[int]:
+    return {gateway["epoch"] for gateway in installation.do("store", "status")["gateways"]}
+
+
 def told(installation: Installation, event: str) -> int:
     return installation.log.count(event)
 
@@ -207,7 +211,9 @@ def test_a_store_that_went_back_is_refused_until_it_is_reseeded(
         assert "pointsman store reseed" in refused.stderr
         assert status["went_back"]
         assert status["snapshot"]["epoch"] > status["store"]["epoch"]
-        assert {gateway["epoch"] for gateway in status["gateways"]} == {status["snapshot"]["epoch"]}
+        # What the gateways acked is in the store, too: the backup has it as it was, until they say it anew.
+        newest = status["snapshot"]["epoch"]
+        wait_for(lambda: epochs_acked(own) == {newest}, "both gateways say that they serve the newer routes", seconds=10)
 
         # when an operator says what holds
         own.do("store", "reseed", "--from", "snapshot", "--reason", "restored by mistake")
