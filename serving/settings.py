@@ -11,10 +11,13 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, f
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
 
 from serving import failpoints
+from serving.core.authority import Operators
 from serving.stores.address import SQLITE, RedisAddress, parse_store
 
 Port = Annotated[int, Field(ge=1, le=65_535)]
 Seconds = Annotated[float, Field(gt=0, le=3600)]
+Actor = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._@:/+-]{0,127}$")]
+Role = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
 MIB = 2**20
 NODE = "node"
 """Instead of an address: that of the node that a process runs on, as the other nodes know it."""
@@ -136,6 +139,8 @@ class Settings(BaseSettings):
     limits: Limits = Limits()
     shadow: ShadowLimits = ShadowLimits()
     guards: Guards = Guards()
+    operators: dict[Actor, tuple[Role, ...]] = {}
+    """Who may do what, by name; nobody named: everybody everything."""
     ray_address: str | None = None
     cluster: Cluster = Cluster()
     failpoints: str = ""
@@ -154,6 +159,12 @@ class Settings(BaseSettings):
     def _failpoints_exist(cls, plan: str) -> str:
         failpoints.parse(plan)
         return plan
+
+    @field_validator("operators")
+    @classmethod
+    def _nobody_is_the_rollout(cls, operators: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+        Operators(operators)
+        return operators
 
     @field_validator("store")
     @classmethod

@@ -22,8 +22,12 @@ from serving.api.schemas import (
     TagChange,
     Wait,
 )
+from serving.control.entitlement import Entitlement
 from serving.control.operations import Changed, Operations
 from serving.control.steps import FLIP, PROMOTION, ROLLBACK, Steps
+from serving.core.authority import rights_for
+from serving.core.changes import Change, ClearTag, Promote, RollBack, SetCanary, SetShadow, SetTag
+from serving.core.changes import Release as ReleaseChange
 from serving.failpoints import reach
 
 Family = Annotated[str, Path(pattern=r"^[a-z0-9-]{1,63}$", description="The model family.", examples=["digits"])]
@@ -35,8 +39,9 @@ Stated = Annotated[int | None, Depends(stated_revision)]
 class ChangeRoutes:
     """One method per route; each makes one change through the operations and says what became of it."""
 
-    def __init__(self, operations: Operations) -> None:
+    def __init__(self, operations: Operations, entitlement: Entitlement) -> None:
         self._operations = operations
+        self._entitlement = entitlement
 
     def router(self) -> APIRouter:
         """The routes, to be mounted under /v1."""
@@ -75,6 +80,7 @@ class ChangeRoutes:
 
     async def tag(self, family: Family, tag: Tag, body: TagChange, asking: Asking, expected: Expected, response: Response) -> ChangedOut:
         """`candidate` loads a version so that it can take traffic later; `production` and `shadow` follow from the route."""
+        await self._admit(family, asking, SetTag(body.version, "", tag))
         changed = await self._operations.tag(family, body.version, tag, asking.author(body.reason), expected=expected)
         return await self._outcome(changed, body.wait, response)
 
@@ -90,29 +96,35 @@ class ChangeRoutes:
         wait: Annotated[Wait, Query()] = 0.0,
     ) -> ChangedOut:
         """What no tag and no route names any more is unloaded."""
-        changed = await self._operations.untag(family, ModelVersion.parse(version), tag, asking.author(reason), expected=expected)
+        parsed = ModelVersion.parse(version)
+        await self._admit(family, asking, ClearTag(parsed, tag))
+        changed = await self._operations.untag(family, parsed, tag, asking.author(reason), expected=expected)
         return await self._outcome(changed, wait, response)
 
     async def canary(self, family: Family, body: SplitChange, asking: Asking, expected: Expected, response: Response) -> ChangedOut:
         """The version must be READY. The same callers stay in as the weight grows."""
+        await self._admit(family, asking, SetCanary(body.version, "", body.weight, body.override))
         author = asking.author(body.reason)
         changed = await self._operations.canary(family, body.version, body.weight, author, expected=expected, override=body.override)
         return await self._outcome(changed, body.wait, response)
 
     async def shadow(self, family: Family, body: SplitChange, asking: Asking, expected: Expected, response: Response) -> ChangedOut:
         """The version must be READY. Its answers are compared with production's and never reach a caller."""
+        await self._admit(family, asking, SetShadow(body.version, "", body.weight, body.override))
         author = asking.author(body.reason)
         changed = await self._operations.shadow(family, body.version, body.weight, author, expected=expected, override=body.override)
         return await self._outcome(changed, body.wait, response)
 
     async def promote(self, family: Family, body: Promotion, asking: Asking, expected: Expected, response: Response) -> ChangedOut:
         """The version must be READY. The one before stays loaded as the way back."""
+        await self._admit(family, asking, Promote(body.version, "", body.override))
         author = asking.author(body.reason)
         changed = await self._operations.promote(family, body.version, author, expected=expected, override=body.override)
         return await self._outcome(changed, body.wait, response, PROMOTION)
 
     async def release(self, family: Family, body: Release, asking: Asking, expected: Expected, response: Response) -> ChangedOut:
         """It takes no traffic by that; it only may again. Needs a reason."""
+        await self._admit(family, asking, ReleaseChange(body.version))
         changed = await self._operations.release(family, body.version, asking.author(body.reason), expected=expected)
         return await self._outcome(changed, body.wait, response)
 
@@ -122,6 +134,7 @@ class ChangeRoutes:
         """Needs no If-Match, no readiness and no metrics. `dry_run` only answers with the plan."""
         if body.dry_run:
             return plan_document(await self._operations.plan_rollback(family, to=body.to))
+        await self._admit(family, asking, RollBack(body.to))
         changed = await self._operations.rollback(family, asking.author(body.reason), to=body.to, expected=expected)
         return await self._outcome(changed, body.wait, response, ROLLBACK)
 
@@ -133,6 +146,9 @@ class ChangeRoutes:
     ) -> SettledOut:
         """Answers as soon as all have acked, or at the timeout with those that have not."""
         return settled_document(await self._operations.settle(epoch, timeout=timeout))
+
+    async def _admit(self, family: str, asking: Caller, change: Change) -> None:
+        await self._entitlement.admit(family, asking.actor, *rights_for(change))
 
     async def _outcome(self, changed: Changed, wait: float, response: Response, steps: Steps = FLIP) -> ChangedOut:
         commit = changed.commit

@@ -24,7 +24,7 @@ TAGS: Final = [
 
 _SENTENCES: Final = {
     400: ("The request says something impossible; the field is named.", "weight: a percentage must be between 0 and 100"),
-    403: ("The change came from another origin.", "changes are not taken from another origin"),
+    403: ("Who asks may not, or the change came from another origin.", "ben may not rollback: that takes the role oncall or owner"),
     404: ("There is no such family or version.", "no family 'digit' is known here"),
     409: ("The family's state forbids it.", "digits@1.1.0 is not ready to take traffic: it is loading"),
     412: ("The family moved on since it was read.", "family 'digits' is at revision 8, the change expected 7"),

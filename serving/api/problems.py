@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 
 from registry_client.errors import InvalidReference, InvalidVersion, RegistryError, UnknownFamily, UnknownVersion
 from serving.api.times import MalformedTime
+from serving.core.authority import NotEntitled
 from serving.core.errors import (
     ChangeRefused,
     FamilyNotServed,
@@ -55,6 +56,7 @@ STATUS: Mapping[type[Exception], int] = {
     NothingRecorded: 404,
     FamilyNotServed: 404,
     Refusal: 404,
+    NotEntitled: 403,
     ChangeRefused: 409,
     RegistryError: 409,
     StaleRevision: 412,
@@ -70,6 +72,7 @@ TYPES: Mapping[type[Exception], str] = {StoreWentBack: "store-went-back"}
 
 HINTS: Mapping[int, str] = {
     400: "correct the request; GET /openapi.json describes it",
+    403: "ask somebody who may",
     404: "GET /v1/families lists what there is, GET /openapi.json every path",
     405: "the Allow header names the methods of this path",
     409: "GET the family to see why its state forbids this",

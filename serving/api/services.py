@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from serving.control.auditing import Auditing
+from serving.control.entitlement import Entitlement
 from serving.control.operations import Operations
 from serving.control.reseeding import Reseeding
 from serving.control.verification import Verification
@@ -26,6 +27,7 @@ class AdminServices:
     board: FleetBoard
     metrics: Callable[[], bytes]
     auditing: Auditing
+    entitlement: Entitlement
     clock: Clock
 
 

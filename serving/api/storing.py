@@ -9,7 +9,9 @@ from pydantic import Field, StringConstraints
 from serving.api.openapi import RESEED_ERRORS, WATCH_ERRORS
 from serving.api.preconditions import Caller, caller
 from serving.api.schemas import Body, Document, ReasonText
+from serving.control.entitlement import Entitlement
 from serving.control.reseeding import Reseeding, Source, StoreStatus
+from serving.core.authority import Right
 from serving.ports import Mark
 
 Asking = Annotated[Caller, Depends(caller)]
@@ -61,8 +63,9 @@ class ReseededOut(Document):
 class StoreRoutes:
     """One method per route."""
 
-    def __init__(self, reseeding: Reseeding) -> None:
+    def __init__(self, reseeding: Reseeding, entitlement: Entitlement) -> None:
         self._reseeding = reseeding
+        self._entitlement = entitlement
 
     def router(self) -> APIRouter:
         """The routes, to be mounted under /v1."""
@@ -84,6 +87,7 @@ class StoreRoutes:
 
     async def reseed(self, body: ReseedAsked, asking: Asking) -> ReseededOut:
         """Raises the fence: whoever has seen more of the other history takes this one up. Refused while the store is well."""
+        await self._entitlement.admit("", asking.actor, Right.OVERRIDE)
         commit = await self._reseeding.reseed(body.source, asking.author(body.reason))
         return ReseededOut(epoch=commit.epoch, replayed=commit.replayed)
 

@@ -18,11 +18,13 @@ from serving.bootstrap.layout import Layout
 from serving.bootstrap.listening import Listening, bound_socket
 from serving.bootstrap.registry import PublishedVersions
 from serving.control.auditing import Auditing, Publishing
+from serving.control.entitlement import Entitlement
 from serving.control.operations import Operations
 from serving.control.reseeding import Reseeding
 from serving.control.seen import SeenStore
 from serving.control.verification import Verification
 from serving.control.views import Views
+from serving.core.authority import Operators
 from serving.stores.head_log import HeadFile
 from serving.stores.opening import StorePlan, open_store
 from serving.stores.signing import Ed25519Signer
@@ -55,6 +57,7 @@ class AdminPlan:
     release: str
     log_json: bool
     failpoints: str
+    operators: Operators
 
 
 class AdminService:
@@ -88,6 +91,7 @@ class AdminService:
             board=store,
             metrics=partial(scrape, plan.layout.metrics),
             auditing=auditing,
+            entitlement=Entitlement(plan.operators),
             clock=clock,
         )
         app = create_app(services, AdminSurface(public, plan.release))

@@ -14,6 +14,7 @@ from serving.bootstrap.gateway import GatewayPlan, open_gateway
 from serving.bootstrap.layout import CannotServe, Layout
 from serving.control.controller import Policies
 from serving.control.reconciler import LoadPolicy
+from serving.core.authority import Operators
 from serving.core.policy import GuardPolicy
 from serving.dataplane import fleet
 from serving.dataplane.placement import Placement
@@ -133,6 +134,7 @@ def admin_plan(settings: Settings, layout: Layout, between: Between | None = Non
         release=release(),
         log_json=settings.log_json,
         failpoints=settings.failpoints,
+        operators=Operators(settings.operators),
     )
 
 

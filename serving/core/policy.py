@@ -224,6 +224,7 @@ class Authority:
     rollback: tuple[str, ...] = ("oncall", "owner", "auto")
     advance: tuple[str, ...] = ("owner", "release")
     override: tuple[str, ...] = ("release",)
+    start: tuple[str, ...] = ("owner", "release")
 
 
 @dataclass(frozen=True, slots=True)

@@ -141,6 +141,7 @@ def due(policy: Policy, rollout: Rollout) -> tuple[Effect, ...]:
 
 
 def _start(policy: Policy, rollout: Rollout, event: Start) -> Step:
+    _refuse_unentitled(policy.authority.start, event.by, event, rollout)
     if event.obstacles:
         raise EventRefused(event.kind, rollout.state, "; ".join(event.obstacles), "remove what stands in the way, then start again")
     if event.quarantined:

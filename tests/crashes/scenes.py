@@ -19,9 +19,11 @@ from serving import failpoints
 from serving.api import problems
 from serving.api.changing import ChangeRoutes
 from serving.control.controller import Controller, Policies, Surroundings
+from serving.control.entitlement import Entitlement
 from serving.control.leading import Lead, Leading
 from serving.control.operations import Operations
 from serving.control.reconciler import LoadPolicy
+from serving.core.authority import Operators
 from serving.core.policy import GuardPolicy
 from serving.core.routing import Arm, Target
 from serving.ports import ArmCounts, Failure, GatewayReport, LoadState, LoadStatus
@@ -60,7 +62,7 @@ async def _change(folder: Path, path: str, method: str, body: Mapping[str, objec
     store = await opened(folder)
     app = FastAPI()
     operations = Operations(store, store, store, FakeRegistry(**{FAMILY: PUBLISHED}), SystemClock())
-    app.include_router(ChangeRoutes(operations).router())
+    app.include_router(ChangeRoutes(operations, Entitlement(Operators())).router())
     problems.install(app)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1") as client:
         headers = {"Idempotency-Key": key, "If-Match": "*"}

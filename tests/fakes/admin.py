@@ -9,11 +9,13 @@ from registry_client.versions import ModelVersion
 from serving.api.admin import create_app
 from serving.api.services import AdminServices, AdminSurface
 from serving.control.auditing import Auditing, Publishing
+from serving.control.entitlement import Entitlement
 from serving.control.operations import Operations
 from serving.control.reseeding import Reseeding
 from serving.control.seen import SeenStore
 from serving.control.verification import Verification
 from serving.control.views import Views
+from serving.core.authority import Operators
 from serving.core.routing import Target
 from serving.ports import Clock, GatewayAck, LoadState, LoadStatus
 from serving.stores.signing import Ed25519Signer
@@ -47,6 +49,7 @@ class AdminWorld:
         self.kept = MemorySnapshots()
         self.public = FakePublicSide(self.store, self.registry)
         self.heads = FakeHeadLog()
+        self.operators = Operators()
         self.marks = FakeHeadRecorder()
         self.auditing = Auditing(self.store, Publishing(Ed25519Signer(b"k" * 32), self.heads, self.marks), self.clock)
 
@@ -65,6 +68,7 @@ class AdminWorld:
             board=store,
             metrics=lambda: b"pointsman_epoch 1\n",
             auditing=self.auditing,
+            entitlement=Entitlement(self.operators),
             clock=self.clock,
         )
         return create_app(services, AdminSurface(self.public_url, "0.1.0", hosts))

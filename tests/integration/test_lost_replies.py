@@ -13,12 +13,14 @@ from registry_client.versions import ModelVersion
 from serving.api.admin import create_app
 from serving.api.services import AdminServices, AdminSurface
 from serving.control.auditing import Auditing, Publishing
+from serving.control.entitlement import Entitlement
 from serving.control.operations import Operations
 from serving.control.reseeding import Reseeding
 from serving.control.seen import SeenStore
 from serving.control.verification import Verification
 from serving.control.views import Views
 from serving.core.audit import verify_chain
+from serving.core.authority import Operators
 from serving.core.routing import Target
 from serving.ports import LoadState, LoadStatus
 from serving.stores.signing import Ed25519Signer
@@ -62,6 +64,7 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
         metrics=lambda: b"",
         auditing=Auditing(store, publishing, clock),
         clock=clock,
+        entitlement=Entitlement(Operators()),
     )
     yield Site(store, create_app(services, AdminSurface("http://127.0.0.1:9", "0.1.0")))
     await store.close()

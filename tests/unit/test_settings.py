@@ -52,3 +52,13 @@ def test_ports_for_other_nodes_are_bound_everywhere_only_where_that_is_said_and_
 def test_what_is_no_address_is_refused(field: str) -> None:
     with pytest.raises(InvalidSettings, match=field):
         load_settings(cluster={field: "somewhere"})
+
+
+@pytest.mark.parametrize("operators", [{"auto": ["owner"]}, {"ada": ["auto"]}, {"ada": ["Owner!"]}, {"": ["owner"]}])
+def test_an_operator_has_a_name_and_roles_that_are_no_guards(operators: dict[str, list[str]]) -> None:
+    with pytest.raises(InvalidSettings, match="operators"):
+        load_settings(operators=operators)
+
+
+def test_operators_have_roles_by_name() -> None:
+    assert load_settings(operators={"ada": ["owner", "release"]}).operators == {"ada": ("owner", "release")}

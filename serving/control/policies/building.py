@@ -1,5 +1,7 @@
 """From a policy as it is written to the core's values: fractions become basis points, `all` becomes names."""
 
+import msgspec
+
 from registry_client.versions import Bump
 from serving.control.policies import schema
 from serving.core import policy as core
@@ -25,7 +27,7 @@ def build(node: schema.PolicyNode) -> core.Policy:
         lease=node.lease.span,
         warm_up=node.warm_up,
         rollback=_way_back(node.rollback),
-        authority=core.Authority(node.authority.rollback, node.authority.advance, node.authority.override),
+        authority=core.Authority(**msgspec.structs.asdict(node.authority)),
         tell=core.Tell(node.tell.webhooks, node.tell.on),
         drill=None if node.drill is None else _drill(node.drill),
         tracks=tuple((_BUMPS[bump], track) for bump in _BUMPS if (track := getattr(node.tracks, bump)) != OWN),

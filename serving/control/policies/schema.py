@@ -267,7 +267,10 @@ class AuthorityNode(Node, frozen=True, kw_only=True):
 
     rollback: Annotated[tuple[Name, ...], Meta(description="Roll back.")] = ("oncall", "owner", "auto")
     advance: Annotated[tuple[Name, ...], Meta(description="Resume what is held, advance a stage.")] = ("owner", "release")
-    override: Annotated[tuple[Name, ...], Meta(description="Advance against a guard, start what is quarantined.")] = ("release",)
+    override: Annotated[tuple[Name, ...], Meta(description="Advance against a guard, start what is quarantined, promote by hand.")] = (
+        "release",
+    )
+    start: Annotated[tuple[Name, ...], Meta(description="Start a rollout.")] = ("owner", "release")
 
 
 Occasion = Literal["start", "stage", "hold", "harm", "rollback", "verified", "live"]

@@ -83,7 +83,8 @@ def test_a_rollout_starts_with_its_first_stage() -> None:
     [
         (Start(BEGIN, OWNER, obstacles=("the drill is stale",)), "drill is stale"),
         (Start(BEGIN, OWNER, quarantined="it failed"), "quarantined: it failed"),
-        (Start(BEGIN, NOBODY, quarantined="it failed", override="I know"), "none of the roles release"),
+        (Start(BEGIN, NOBODY), "none of the roles owner, release"),
+        (Start(BEGIN, Actor("eve", ("owner",)), quarantined="it failed", override="I know"), "none of the roles release"),
     ],
 )
 def test_what_stands_in_the_way_forbids_the_start(event: Start, why: str) -> None:
