@@ -2,7 +2,7 @@
 
 Pure and total: any record, change and facts give the next record, one revision higher, or raise a `ChangeRefused`.
 A version takes traffic only when it is READY, and never while deprecated or quarantined. A rollback needs nothing but
-a target: no readiness, no approval, no metrics.
+a target: no readiness, no approval, no metrics. While a rollout is afoot it alone moves versions forward; going back is anybody's.
 """
 
 from collections.abc import Mapping
@@ -22,6 +22,7 @@ from serving.core.refusals import (
     NotReady,
     NotRouted,
     Quarantined,
+    RolloutAfoot,
     TagFollowsRoute,
     TagNotCarried,
     TooManyCanaries,
@@ -30,6 +31,7 @@ from serving.core.refusals import (
     WeightOutOfRange,
     WeightsExceedWhole,
 )
+from serving.core.reversing import reversed_by, superseded_by
 from serving.core.traffic import WHOLE, End, Slice
 
 
@@ -125,6 +127,10 @@ class ChangeFacts:
     decided: Decided
     ready: frozenset[ModelVersion] = frozenset()
     states: Mapping[ModelVersion, str] = field(default_factory=dict[ModelVersion, str])
+    roles: tuple[str, ...] = ()
+    """Of whoever asks."""
+    signal: str = ""
+    """What asks, when it is no person."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +166,11 @@ def way_back(record: FamilyRecord, to: ModelVersion | None = None) -> WayBack:
 
 def _applied(record: FamilyRecord, change: Change, facts: ChangeFacts) -> FamilyRecord:
     match change:
-        case SetTag() | SetCanary() | SetShadow() | Promote():
+        case SetTag():
+            return _moved(_known(record, change.version, change.digest), change, facts)
+        case SetCanary() | SetShadow() | Promote():
+            if record.rollout is not None and record.rollout.is_afoot:
+                raise RolloutAfoot(record.family, record.rollout.rollout.version)
             return _moved(_known(record, change.version, change.digest), change, facts)
         case ClearTag():
             return _untagged(record, change)
@@ -276,11 +286,34 @@ def _promoted(record: FamilyRecord, change: Promote, facts: ChangeFacts) -> Fami
     superseded = () if record.production is None else (record.production,)
     standbys = tuple(other for other in (*superseded, *record.previous) if other != version)
     record = _without(_released(record, version), frozenset({version}))
+    if record.rollout is not None and not record.rollout.is_over:
+        record = replace(record, rollout=superseded_by(record.rollout, facts.decided, record.revision, to=str(version)))
     return replace(record, production=version, production_decided=facts.decided, previous=standbys[:MOST_STANDBYS])
+
+
+def _reversed(record: FamilyRecord, back: WayBack, facts: ChangeFacts) -> FamilyRecord:
+    """A rollback says to the rollout what becomes of it: its candidate is condemned, or lost what it was compared with."""
+    underway, is_switched = record.rollout, back.target != record.production
+    if underway is None or underway.is_over:
+        return record
+    version = ModelVersion.parse(underway.rollout.version)
+    if version in back.condemned:
+        after = reversed_by(underway, facts.decided, record.revision, roles=facts.roles, signal=facts.signal)
+        return replace(record, rollout=after)
+    if not is_switched and version not in back.dropped:
+        return record
+    after = superseded_by(underway, facts.decided, record.revision, to=f"the rollback to {back.target}")
+    return replace(retired(record, version), rollout=after)
+
+
+def retired(record: FamilyRecord, version: ModelVersion) -> FamilyRecord:
+    """Without the version in traffic or on its way there."""
+    return _without(record, frozenset({version}))
 
 
 def _rolled_back(record: FamilyRecord, back: WayBack, facts: ChangeFacts) -> FamilyRecord:
     is_switched = back.target != record.production
+    record = _reversed(record, back, facts)
     ended = frozenset((*back.condemned, *back.dropped))
     record = _without_canaries(_without(record, frozenset(back.condemned)), ended)
     if is_switched:

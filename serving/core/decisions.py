@@ -91,6 +91,20 @@ def entry_of(text: bytes) -> Entry:
         raise UnreadableLine(str(error)) from error
 
 
+def plain_event(event: Event) -> Mapping[str, object]:
+    """An event as plain JSON values, with its kind; exact, unlike a line."""
+    return {"kind": event.kind.value, **cast("dict[str, object]", msgspec.to_builtins(event))}
+
+
+def event_of(plain: Mapping[str, Any]) -> Event:
+    """An event from plain JSON values. Raises `ValueError`."""
+    try:
+        return msgspec.convert({name: value for name, value in plain.items() if name != "kind"}, _EVENTS[Kind(plain["kind"])])
+    except KeyError as error:
+        msg = "an event without a kind"
+        raise ValueError(msg) from error
+
+
 def report_of(text: bytes) -> Report:
     """A report as a gateway sends it. Raises `UnreadableLine`: a report with NaN, or one that contradicts itself, is none."""
     try:

@@ -5,7 +5,8 @@
 - one version in production; a canary, a shadow or a rollback target needs a production to stand beside, and is never that version;
 - at most two canaries, growing from opposite ends, together at most the whole;
 - nothing quarantined has a part in the route;
-- whatever is named has a digest.
+- whatever is named has a digest;
+- a rollout is of this family and of a version that is still the same bytes; one that is live is in production.
 """
 
 from collections.abc import Iterator, Mapping
@@ -15,7 +16,9 @@ from datetime import datetime
 from registry_client.references import Tag
 from registry_client.versions import ModelVersion
 from serving.core.routing import MissingKey
+from serving.core.standing import State
 from serving.core.traffic import WHOLE, End, Slice, refuse_weight
+from serving.core.underway import Underway
 
 MOST_CANARIES = len(End)
 MOST_SHADOWS = 4
@@ -76,6 +79,8 @@ class FamilyRecord:
     missing_key: MissingKey = MissingKey.RANDOM
     salt: str = ""
     """What callers are bucketed by while canaries run; kept until none is left, so that nobody changes sides."""
+    rollout: Underway | None = None
+    """The rollout that is afoot, or the last one; None where there never was one."""
 
     def __post_init__(self) -> None:
         """Refuse a record that contradicts itself, naming the field."""
@@ -122,6 +127,7 @@ def _contradictions(record: FamilyRecord) -> Iterator[str]:
     yield from _misplaced(record)
     yield from _overweight(record)
     yield from _unfit(record)
+    yield from _estranged(record)
 
 
 def _misplaced(record: FamilyRecord) -> Iterator[str]:
@@ -161,6 +167,19 @@ def _unfit(record: FamilyRecord) -> Iterator[str]:
             yield f"digests: {version} is named but has none"
 
 
+def _estranged(record: FamilyRecord) -> Iterator[str]:
+    if record.rollout is None:
+        return
+    rollout = record.rollout.rollout
+    version = ModelVersion.parse(rollout.version)
+    if rollout.family != record.family:
+        yield f"rollout: it is of {rollout.family}"
+    if record.digests.get(version) != rollout.digest:
+        yield f"rollout: {version} is not the candidate that it was started with"
+    if rollout.state is State.LIVE and record.production != version:
+        yield f"rollout: {version} is live and not in production"
+
+
 def summary(record: FamilyRecord) -> Mapping[str, object]:
     """The decided parts of a record in plain JSON values, for people and the audit."""
     return {
@@ -172,7 +191,13 @@ def summary(record: FamilyRecord) -> Mapping[str, object]:
         "staging": _text(record.staging),
         "deprecated": [str(version) for version in sorted(record.deprecated)],
         "quarantined": {str(version): why for version, why in record.quarantined.items()},
+        "rollout": None if record.rollout is None else _rollout(record.rollout),
     }
+
+
+def _rollout(underway: Underway) -> Mapping[str, object]:
+    rollout = underway.rollout
+    return {"id": underway.id, "state": rollout.state.value, "stage": rollout.stage}
 
 
 def differences(before: FamilyRecord, after: FamilyRecord) -> tuple[Mapping[str, object], Mapping[str, object]]:

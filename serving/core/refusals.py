@@ -7,6 +7,7 @@ ChangeRefused
 ├── DigestChanged                                                             the version is no longer the bytes it was
 ├── TagFollowsRoute, TagNotCarried, NotQuarantined, NotRouted                 there is nothing there to change
 ├── NothingToRollBack, NotARollbackTarget                                     there is no way back to that
+├── RolloutAfoot                                                              the rollout alone moves versions forward
 └── OperationReused                                                           the operation id belongs to another change
 """
 
@@ -190,6 +191,16 @@ class NotARollbackTarget(ChangeRefused):
     def __init__(self, family: str, version: ModelVersion, targets: Iterable[ModelVersion]) -> None:
         self.family, self.version, self.targets = family, version, tuple(targets)
         super().__init__(f"{family}@{version} is no rollback target (there are: {named(self.targets)})")
+
+
+class RolloutAfoot(ChangeRefused):
+    """While a rollout is afoot, nobody else moves a version forward; back, anybody does."""
+
+    hint = "pointsman hold, advance or rollback FAMILY moves the rollout; pointsman status FAMILY shows it"
+
+    def __init__(self, family: str, version: str) -> None:
+        self.family, self.version = family, version
+        super().__init__(f"the rollout of {family}@{version} is afoot and alone decides who gets the traffic")
 
 
 class ReasonMissing(ChangeRefused):

@@ -137,6 +137,16 @@ def due(policy: Policy, rollout: Rollout) -> tuple[Effect, ...]:
             return (SetMirror(stage.mirror), SetWeight(stage.weight))
 
 
+def taken_back(rollout: Rollout, event: RollBack) -> Rollout:
+    """The rollout whose candidate was taken out of traffic past it, whoever did it: a rollback is not refused to anybody."""
+    return rollout if rollout.state in {State.ROLLING_BACK, *OVER} else _rolling_back(rollout, event)[0]
+
+
+def given_way(rollout: Rollout) -> Rollout:
+    """The rollout that something else took the place of."""
+    return replace(rollout, state=State.SUPERSEDED, held=None)
+
+
 # --- people ---------------------------------------------------------------------------------------------------------
 
 
@@ -197,7 +207,7 @@ def _roll_back(policy: Policy, rollout: Rollout, event: RollBack) -> Step:
 
 def _supersede(policy: Policy, rollout: Rollout, event: Supersede) -> Step:
     del policy
-    after = replace(rollout, state=State.SUPERSEDED, held=None)
+    after = given_way(rollout)
     if rollout.state in {State.DRAFT, State.LIVE}:
         return after, ()
     return after, (TakeOff(), Tell("hold", f"{_name(rollout)} gives way to {event.to}"))

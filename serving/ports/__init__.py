@@ -25,6 +25,7 @@ from serving.ports.requests import (
     Reply,
     Reports,
 )
+from serving.ports.rollouts import DecisionLog, Progress, RolloutBoard
 from serving.ports.state import (
     Acks,
     Commit,
@@ -61,6 +62,7 @@ __all__ = [
     "Clock",
     "Commit",
     "ControlRecorder",
+    "DecisionLog",
     "Departed",
     "Encoding",
     "Engine",
@@ -87,6 +89,7 @@ __all__ = [
     "PastRecord",
     "Placed",
     "Primary",
+    "Progress",
     "PublicAnswer",
     "PublicSide",
     "Recorder",
@@ -94,6 +97,7 @@ __all__ = [
     "Reply",
     "Reports",
     "Reseed",
+    "RolloutBoard",
     "SignedHead",
     "Snapshot",
     "Snapshots",

@@ -17,6 +17,7 @@ from serving.core.lifecycle import Canary, Decided, FamilyRecord, Shadow
 from serving.core.routing import MissingKey, Target
 from serving.core.traffic import WHOLE, End, Slice
 from serving.ports import LoadState, LoadStatus
+from serving.stores.rollout_encoding import UnderwayDocument, rollout_from_document, rollout_to_document
 
 MOST_BYTES = 1 << 20
 """Of a record's document; an honest one has a few kilobytes."""
@@ -63,6 +64,8 @@ class _Record(_Document, frozen=True, kw_only=True):
     key_headers: tuple[str, ...]
     missing_key: MissingKey
     salt: str
+    # Left out where there is none: an earlier program refuses a field that it does not know.
+    rollout: UnderwayDocument | msgspec.UnsetType = msgspec.UNSET
 
 
 class _Status(_Document, frozen=True, kw_only=True):
@@ -95,6 +98,7 @@ def record_to_document(record: FamilyRecord) -> bytes:
             key_headers=record.key_headers,
             missing_key=record.missing_key,
             salt=record.salt,
+            rollout=msgspec.UNSET if record.rollout is None else rollout_to_document(record.rollout),
         )
     )
 
@@ -130,6 +134,7 @@ def _record(parts: _Record) -> FamilyRecord:
         key_headers=parts.key_headers,
         missing_key=parts.missing_key,
         salt=parts.salt,
+        rollout=None if parts.rollout is msgspec.UNSET else rollout_from_document(parts.rollout),
     )
 
 

@@ -1,6 +1,7 @@
 """Records as documents: written the same way every time, read strictly, refused with the field that is wrong."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
@@ -9,11 +10,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from registry_client.versions import ModelVersion
+from serving.core.assessing import Assessment, GuardVerdict
 from serving.core.errors import InvalidRecord
+from serving.core.happenings import Advance, Hold, RollBack
 from serving.core.lifecycle import Canary, Decided, FamilyRecord, Shadow
 from serving.core.routing import MissingKey
+from serving.core.standing import Held, Receipt, Rollout, State
 from serving.core.traffic import End, Slice
+from serving.core.underway import Terms, Underway
+from serving.core.verdicts import Finding
 from serving.stores.encoding import MOST_BYTES, record_from_document, record_to_document
+from tests.fakes.rollout_world import BEGIN, OWNER, track
 
 V1, V2, V3, RC = (ModelVersion.parse(text) for text in ("1.0.0", "9.0.0", "10.0.0", "10.0.0-rc.1"))
 
@@ -144,3 +151,63 @@ def test_a_damaged_document_is_refused_or_still_a_sound_record(data: st.DataObje
     except InvalidRecord:
         return
     assert record_from_document("digits", record_to_document(record)) == record
+
+
+# --- rollouts ---------------------------------------------------------------------------------------------------------
+
+
+def with_rollout() -> FamilyRecord:
+    """A family with a rollout that was held, and whose people's events wait for the log."""
+    pinned = track("careful")
+    receipt = Receipt("it answers 7", "errors", "auto", BEGIN, BEGIN, flipped=BEGIN, epoch=7)
+    rollout = Rollout(
+        "digits", str(V3), "c" * 64, pinned.digest, "ada", State.HELD, 2, BEGIN, Held("lunch", State.RAMPING), ("grace",), receipt=receipt
+    )
+    verdict = GuardVerdict("errors", Finding.SAFE, has_data=True, sentence="0 of 10", numbers={"log_e_safe": 1 / 3})
+    assessment = Assessment((verdict,), 10, 0)
+    terms = Terms.of(pinned.policy, 2)
+    underway = Underway("digits-10.0.0-12", rollout, pinned.document.decode(), BEGIN, terms, classes=("cat", "dog"))
+    for event in (
+        Hold(BEGIN, OWNER, "lunch"),
+        Advance(BEGIN, OWNER, ("p99",), "known", assessment),
+        RollBack(BEGIN, OWNER, "it answers 7"),
+    ):
+        underway = underway.stepped(rollout, revision=12, event=event)
+    return replace(RECORD, rollout=underway)
+
+
+def test_a_rollout_is_read_back_as_it_was_written_with_what_was_asked_of_it() -> None:
+    record = with_rollout()
+
+    assert record_from_document("digits", record_to_document(record)) == record
+
+
+def test_a_record_without_a_rollout_is_the_document_that_earlier_programs_read() -> None:
+    assert b"rollout" not in record_to_document(RECORD)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "named"),
+    [
+        (("later",), 1, "later"),
+        (("rollout", "later"), 1, r"rollout\.rollout\.later"),
+        (("rollout", "held", "later"), 1, r"rollout\.rollout\.held\.later"),
+        (("terms", "unit", "later"), 1, r"rollout\.terms\.unit\.later"),
+        (("rollout", "state"), "dancing", r"rollout\.rollout.*dancing"),
+        (("rollout", "digest"), "d" * 64, r"rollout: 10\.0\.0 is not the candidate"),
+        (("rollout", "family"), "letters", "it is of letters"),
+        (("rollout", "state"), "live", "live and not in production"),
+        (("edges",), [0.1], "1 edges for"),
+        (("asked",), [{"step": 1, "revision": 2, "event": {"kind": "dance"}}], r"rollout\.asked"),
+        (("asked",), [{"step": 1, "revision": 2, "event": {}}], "without a kind"),
+    ],
+)
+def test_a_rollout_that_is_not_understood_whole_is_refused_by_name(path: tuple[str, ...], value: object, named: str) -> None:
+    document = json.loads(record_to_document(with_rollout()))
+    inner = document["rollout"]
+    for part in path[:-1]:
+        inner = inner[part]
+    inner[path[-1]] = value
+
+    with pytest.raises(InvalidRecord, match=named):
+        record_from_document("digits", json.dumps(document).encode())

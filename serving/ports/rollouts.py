@@ -1,0 +1,53 @@
+"""Where the controller leaves what it sees of rollouts: line by line for later, and the newest for whoever asks."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from serving.core.assessing import Assessment
+from serving.core.totals import Totals
+
+
+class DecisionLog(Protocol):
+    """The logs of all rollouts, each by its rollout's id. Every method raises `StoreUnavailable`."""
+
+    async def append(self, rollout: str, token: int, line: bytes) -> None:
+        """Write a line behind the others, for good. Raises `NotLeader` when a newer fencing token has written to this log."""
+        ...
+
+    async def read(self, rollout: str) -> Sequence[bytes]:
+        """Its lines, oldest first; none for a rollout that nobody wrote of. Half a line, cut off by a crash, is none."""
+        ...
+
+    async def rollouts(self) -> Sequence[str]:
+        """The ids of the rollouts that there are logs of, by name."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What the controller last saw of a rollout."""
+
+    rollout: str
+    """Its id."""
+    at: datetime
+    """Of the last look."""
+    assessment: Assessment
+    totals: Totals = field(default_factory=Totals)
+    """All that was counted for it, warm-up left out."""
+    looks: int = 0
+    trouble: str = ""
+    """What keeps it from going on though nothing else does: a candidate that is not ready, reports that are refused."""
+
+
+class RolloutBoard(Protocol):
+    """Where the controller posts how rollouts go, for the admin API to read. Both methods raise `StoreUnavailable`."""
+
+    async def post_progress(self, progress: Mapping[str, Progress]) -> None:
+        """Put up what was seen last, by family, in place of all that was there."""
+        ...
+
+    async def progress(self) -> Mapping[str, Progress]:
+        """What was put up last."""
+        ...
