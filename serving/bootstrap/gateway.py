@@ -30,6 +30,7 @@ from serving.gateway.predict import Gateway, GatewayLimits
 from serving.gateway.request_ids import RequestIds
 from serving.gateway.routes import RouteKeeper, RouteTimes
 from serving.gateway.shadow import Mirror, MirrorLimits
+from serving.gateway.watching import Watchings
 from serving.ports import GatewayReport
 from serving.stores.opening import StorePlan, open_store
 from serving.telemetry.clock import SystemClock
@@ -118,10 +119,12 @@ class GatewayService:
         # Not the loop's own time: uvloop's stands still during a turn and counts whole milliseconds.
         monotonic = self._clock.monotonic
         dice: Callable[[], float] = Random().random  # noqa: S311 - sampling of traffic, no secret
+        watchings = Watchings(self._report)
         gateway = Gateway(
             invoker=self._pool,
             recorder=self._recorder,
-            mirror=Mirror(self._pool, self._recorder, monotonic, self._plan.mirror),
+            mirror=Mirror(self._pool, self._recorder, monotonic, self._plan.mirror, watchings),
+            watchings=watchings,
             request_ids=RequestIds(self._ways.request_id_key),
             monotonic=monotonic,
             dice=dice,
@@ -154,22 +157,29 @@ class GatewayService:
     def _take_table(self, table: RouteTable) -> None:
         targets = [target for route in table.families.values() for target in route.served.values()]
         self._membership.watch(targets)
-        self._gateway.swap(table)
+        begins = self._gateway.swap(table)
         self._departures.swapped(table)
         self._recorder.routed(table)
+        if begins:
+            self._report()  # as the first one of all: what it counts begins where it was first heard of
 
     def _tick(self) -> None:
         self._recorder.linked(self._pool.transports())
         for tally in self._gateway.tallies:
             self._recorder.in_flight(tally.target, tally.arm, tally.in_flight)
-        news = self._gateway.tallies.requests() != self._reported
+        news = self._stamp() != self._reported
         if news or self._clock.monotonic() - self._reported_at >= SIGN_OF_LIFE_S:
             self._report()
 
     def _report(self) -> None:
-        counts = [tally.counts() for tally in self._gateway.tallies]
-        self._reports.send(GatewayReport(self._name, self._started, counts))
-        self._reported, self._reported_at = self._gateway.tallies.requests(), self._clock.monotonic()
+        gateway, watchings = self._gateway, self._gateway.watchings
+        counts = [tally.counts() for tally in gateway.tallies]
+        rollouts = watchings.reports(self._name, self._started)
+        self._reports.send(GatewayReport(self._name, self._started, counts, rollouts, watchings.baselines()))
+        self._reported, self._reported_at = self._stamp(), self._clock.monotonic()
+
+    def _stamp(self) -> int:
+        return self._gateway.tallies.requests() + self._gateway.watchings.stamp
 
     async def _listen(self) -> None:
         plan = self._plan

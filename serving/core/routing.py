@@ -11,6 +11,7 @@ from registry_client.references import AnyVersion, Exact, InRange, Selector, Tag
 from registry_client.versions import ModelVersion
 from serving.core.errors import FamilyNotServed, NothingInProduction, Refusal, SelectorNotServed
 from serving.core.traffic import WHOLE, Slice, point, refuse_weight
+from serving.core.watches import Watch
 
 
 class Reason(StrEnum):
@@ -91,6 +92,8 @@ class FamilyRoute:
     salt: str = ""
     override: str = ""
     """The operation id of the override that this route stands under; empty when the store alone decides."""
+    watch: Watch | None = None
+    """What gateways count of the family's rollout; None while none is afoot."""
 
     def __post_init__(self) -> None:
         """Refuse slices that overlap: together they may not exceed the whole."""

@@ -6,8 +6,10 @@ from dataclasses import replace
 from registry_client.references import Tag
 from registry_client.versions import ModelVersion
 from serving.core.lifecycle import FamilyRecord
-from serving.core.routing import CanaryRoute, FamilyRoute, RouteTable, ShadowRoute, Target
+from serving.core.routing import CanaryRoute, FamilyRoute, MissingKey, RouteTable, ShadowRoute, Target
+from serving.core.standing import State
 from serving.core.traffic import Slice
+from serving.core.watches import Watch
 
 _NOBODY: Collection[str] = frozenset()
 _NOTHING: Mapping[str, str] = {}
@@ -42,6 +44,31 @@ def route_of(record: FamilyRecord, *, lapsed: bool = False) -> FamilyRoute:
         key_headers=record.key_headers,
         missing_key=record.missing_key,
         salt=record.salt,
+        watch=watch_of(record),
+    )
+
+
+def watch_of(record: FamilyRecord) -> Watch | None:
+    """What gateways count of the family's rollout; None where nothing is to be counted."""
+    underway = record.rollout
+    if underway is None or not underway.is_watched:
+        return None
+    rollout, terms = underway.rollout, underway.terms
+    candidate = ModelVersion.parse(rollout.version)
+    # Once the candidate is live, it is compared with what it superseded.
+    production = next((version for version in (record.production, *record.previous) if version not in {None, candidate}), None)
+    state = rollout.state if rollout.held is None else rollout.held.before
+    return Watch(
+        rollout=underway.id,
+        candidate=rollout.digest,
+        production="" if production is None else record.digests[production],
+        stage=rollout.stage,
+        is_shadow=state is State.SHADOWING,
+        counts_keyless=state is State.SHADOWING or record.missing_key is MissingKey.RANDOM,
+        unit=terms.unit,
+        limits=terms.limits,
+        edges=underway.edges,
+        wants_edges=bool(terms.quantiles) and not underway.edges,
     )
 
 

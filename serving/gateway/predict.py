@@ -14,12 +14,11 @@ from serving.gateway.messages import RETRY_AFTER_S, Answer, Request, failed, ref
 from serving.gateway.request_ids import RequestIds
 from serving.gateway.shadow import OK, Mirror
 from serving.gateway.tallies import Tallies, Tally
+from serving.gateway.watching import TRIPPING_ROW, WatchedArm, Watchings
 from serving.ports import Call, Failure, Invoker, Recorder, Reply
 
 ANY = AnyVersion()
 SERVICE_UNAVAILABLE = 503
-TRIPPING_ROW = 3
-"""Failures in a row from which on a report goes out at once rather than with the next tick."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +39,8 @@ class Lane:
     tally: Tally
     headers: bytes
     id_prefix: str
+    watched: WatchedArm | None = None
+    """The arm of a rollout whose trials these are."""
 
 
 class Gateway:
@@ -51,6 +52,7 @@ class Gateway:
         invoker: Invoker,
         recorder: Recorder,
         mirror: Mirror,
+        watchings: Watchings,
         request_ids: RequestIds,
         monotonic: Callable[[], float],
         dice: Callable[[], float],
@@ -64,6 +66,7 @@ class Gateway:
         self.invoker = invoker
         self.recorder = recorder
         self.mirror = mirror
+        self.watchings = watchings
         self.request_ids = request_ids
         self.monotonic = monotonic
         self.dice = dice
@@ -72,11 +75,15 @@ class Gateway:
         self._undivided: dict[str, Lane] = {}
         """The lane of all requests to a family that name no version, where nothing is left to decide."""
 
-    def swap(self, table: RouteTable) -> None:
-        """Serve by a new table from the next request on; those under way end as they began."""
+    def swap(self, table: RouteTable) -> bool:
+        """Serve by a new table from the next request on; those under way end as they began.
+
+        Whether it holds a rollout that the one before did not: a report should tell of it before its first answer is counted.
+        """
         self.table = table
         self.has_table = True
         self._lanes, self._undivided = {}, {}
+        return self.watchings.swap(table)
 
     def handle(self, request: Request, respond: Callable[[Answer], None]) -> None:
         """Answer a request: `respond` is called exactly once, now or later."""
@@ -107,7 +114,7 @@ class Gateway:
             raise NoRoutesYet
         selector: Selector = ANY if request.selector is None else parse_selector(request.selector)
         route = self.table.families.get(request.family)
-        key = _routing_key(route, request.headers) if route is not None and route.canaries else None
+        key = routing_key(route, request.headers) if route is not None and route.canaries else None
         return decide(self.table, Facts(request.family, selector, key, self.dice(), self.dice()))
 
     def lane(self, target: Target, arm: Arm, reason: Reason) -> Lane:
@@ -124,13 +131,14 @@ class Gateway:
         route = self.table.families.get(target.family)
         if route is not None and route.override:
             headers += f"x-route-override: {route.override}\r\n"
-        return Lane(target, arm, self.tallies.of(target, arm), headers.encode(), self.request_ids.prefix(target, arm, epoch))
+        prefix = self.request_ids.prefix(target, arm, epoch)
+        return Lane(target, arm, self.tallies.of(target, arm), headers.encode(), prefix, self.watchings.arm(target, reason))
 
 
 class Exchange:
     """One request under way. A canary that gives no good answer is blamed for it, and production asked once instead."""
 
-    __slots__ = ("arrived", "call", "deadline", "fallback_lane", "gateway", "lane", "respond", "sent", "shadows")
+    __slots__ = ("arrived", "call", "deadline", "fallback_lane", "gateway", "key", "lane", "respond", "sent", "shadows")
 
     def __init__(
         self, gateway: Gateway, request: Request, respond: Callable[[Answer], None], lane: Lane, decision: Decision | None = None
@@ -150,6 +158,8 @@ class Exchange:
         timeout = limits.timeout if request.timeout is None else min(request.timeout, limits.longest_timeout)
         self.deadline = self.arrived + timeout
         self.call = Call(request.kind, lane.target.digest, request.body, request.json_length, request.encoding)
+        if lane.watched is not None:
+            self.key = routing_key(gateway.table.families[request.family], request.headers)
 
     def start(self) -> None:
         """Ask the target; a canary gets half of the time, so that production can still answer in the other half."""
@@ -173,8 +183,12 @@ class Exchange:
         now = gateway.monotonic()
         lane.tally.answered(failure, now)
         gateway.recorder.answered(lane.target, lane.arm, now - self.sent, failure)
+        watched = lane.watched
+        if watched is not None:
+            watched.answered(self.key, failure, now - self.sent)
         if failure is not None and failure is not Failure.CLIENT:
-            if lane.arm is Arm.CANARY and lane.tally.failures_in_a_row >= TRIPPING_ROW:
+            is_candidate = lane.arm is Arm.CANARY or (watched is not None and watched.is_candidate)
+            if is_candidate and lane.tally.failures_in_a_row >= TRIPPING_ROW:
                 gateway.on_failing()
             if self.fallback_lane is not None:
                 self._fall_back(self.fallback_lane)
@@ -194,13 +208,14 @@ class Exchange:
         retry_after = RETRY_AFTER_S if reply.failure in (Failure.UNAVAILABLE, Failure.OVERLOAD) else 0
         self.respond(Answer(reply.status, reply.body, reply.json_length, lane.headers, request_id, retry_after))
         if self.shadows and reply.status == OK:
-            self.gateway.mirror.offer(self.shadows, self.call, reply)
+            self.gateway.mirror.offer(self.shadows, self.call, reply, self.gateway.monotonic() - self.sent)
 
     def _name(self) -> str:
         return f"{self.lane.target.family}@{self.lane.target.version}"
 
 
-def _routing_key(route: FamilyRoute, headers: dict[bytes, bytes]) -> str | None:
+def routing_key(route: FamilyRoute, headers: dict[bytes, bytes]) -> str | None:
+    """What a caller is told apart from others by; None where the request does not say."""
     for name in route.key_headers:
         value = headers.get(name.encode())
         if value:

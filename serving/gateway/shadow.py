@@ -5,14 +5,15 @@ Every offered copy ends in exactly one outcome, so offered = compared + shed + o
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 
 from msgspec.structs import replace
 
 from serving.core.routing import Target
+from serving.gateway.watching import TRIPPING_ROW, Watching, Watchings
 from serving.ports import Call, Failure, Invoker, Primary, Recorder, Reply
 
 OK = 200
+AGREE, SHED, OVERSIZE, TIMEOUT, ERROR = "agree", "shed", "oversize", "timeout", "error"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,38 +28,111 @@ class MirrorLimits:
 class Mirror:
     """Sends copies to shadows within their limits; the newest are shed when a shadow cannot keep up."""
 
-    def __init__(self, invoker: Invoker, recorder: Recorder, monotonic: Callable[[], float], limits: MirrorLimits) -> None:
-        self._invoker = invoker
+    def __init__(
+        self, invoker: Invoker, recorder: Recorder, monotonic: Callable[[], float], limits: MirrorLimits, watchings: Watchings
+    ) -> None:
+        self.invoker = invoker
+        self.monotonic = monotonic
+        self.on_failing = watchings.on_failing
         self._recorder = recorder
-        self._monotonic = monotonic
         self._limits = limits
+        self._watchings = watchings
         self._in_flight: dict[str, int] = {}
 
-    def offer(self, shadows: tuple[Target, ...], call: Call, reply: Reply) -> None:
-        """Mirror one answered call to each of the shadows that sampled it."""
+    def offer(self, shadows: tuple[Target, ...], call: Call, reply: Reply, seconds: float) -> None:
+        """Mirror one answered call, which took so many seconds, to each of the shadows that sampled it."""
         for target in shadows:
-            refusal = self._refusal(target, call, reply)
+            watching = self._watchings.of_candidate(target.digest)
+            limits = self._limits if watching is None else _limits(watching)
+            copy = Copy(self, target, watching, seconds)
+            if watching is not None:
+                watching.pairs.offered += 1
+            refusal = self._refusal(limits, target, call, reply)
             if refusal is not None:
-                self._recorder.shadowed(target, refusal)
+                copy.end(refusal)
                 continue
             self._in_flight[target.digest] = self._in_flight.get(target.digest, 0) + 1
-            copy = replace(call, digest=target.digest, mirror=Primary(reply.body, reply.json_length))
-            deadline = self._monotonic() + self._limits.timeout
-            self._invoker.invoke(copy, deadline, partial(self._compared, target), patient=False)
+            copied = replace(call, digest=target.digest, mirror=Primary(reply.body, reply.json_length))
+            self.invoker.invoke(copied, copy.sent + limits.timeout, copy.answered, patient=False)
 
-    def _refusal(self, target: Target, call: Call, reply: Reply) -> str | None:
-        if self._in_flight.get(target.digest, 0) >= self._limits.in_flight:
-            return "shed"
-        if len(call.body) + len(reply.body) > self._limits.max_bytes:
-            return "oversize"
+    def _refusal(self, limits: MirrorLimits, target: Target, call: Call, reply: Reply) -> str | None:
+        if self._in_flight.get(target.digest, 0) >= limits.in_flight:
+            return SHED
+        if len(call.body) + len(reply.body) > limits.max_bytes:
+            return OVERSIZE
         return None
 
-    def _compared(self, target: Target, reply: Reply) -> None:
+    def landed(self, target: Target) -> None:
+        """A copy is no longer under way."""
         self._in_flight[target.digest] -= 1
-        self._recorder.shadowed(target, _outcome(reply))
+
+    def record(self, target: Target, outcome: str) -> None:
+        """Show what became of a copy."""
+        self._recorder.shadowed(target, outcome)
+
+
+class Copy:
+    """One copy on its way; `primary_s`: how long the answer took that the caller got."""
+
+    __slots__ = ("mirror", "primary_s", "sent", "target", "watching")
+
+    def __init__(self, mirror: Mirror, target: Target, watching: Watching | None, primary_s: float) -> None:
+        self.mirror = mirror
+        self.target = target
+        self.watching = watching
+        self.primary_s = primary_s
+        self.sent = mirror.monotonic()
+
+    def answered(self, reply: Reply) -> None:
+        """Take the comparison, or what came in its place."""
+        self.mirror.landed(self.target)
+        outcome = _outcome(reply)
+        self.end(outcome)
+        if self.watching is not None and self.watching.watch.is_shadow:
+            self._count_trial(self.watching, outcome, reply)
+
+    def end(self, outcome: str) -> None:
+        """Count what became of it."""
+        self.mirror.record(self.target, outcome)
+        if self.watching is None:
+            return
+        pairs = self.watching.pairs
+        match outcome:
+            case "shed":
+                pairs.shed += 1
+            case "oversize":
+                pairs.oversize += 1
+            case "timeout":
+                pairs.timed_out += 1
+            case "error":
+                pairs.failed += 1
+            case _:
+                pairs.agreed(agrees=outcome == AGREE, seconds=self.mirror.monotonic() - self.sent, primary=self.primary_s)
+
+    def _count_trial(self, watching: Watching, outcome: str, reply: Reply) -> None:
+        if outcome == SHED or (outcome == ERROR and not self.mirror.invoker.was_reached(self.target.digest)):
+            return  # it never had the copy, or this gateway, or the candidate, is only just up: nobody is to blame
+        failure = reply.failure
+        if outcome == ERROR and failure is None:
+            # It refused, or failed on, what production had answered: the request was good.
+            failure = Failure.MODEL
+        watching.copied(failure, self.mirror.monotonic() - self.sent)
+        if watching.row >= TRIPPING_ROW:
+            self.mirror.on_failing()
 
 
 def _outcome(reply: Reply) -> str:
     if reply.status == OK:
         return reply.body.decode("ascii")
-    return "timeout" if reply.failure is Failure.TIMEOUT else "error"
+    match reply.failure:
+        case Failure.TIMEOUT:
+            return TIMEOUT
+        case Failure.OVERLOAD:  # the version does not read as fast as copies come
+            return SHED
+        case _:
+            return ERROR
+
+
+def _limits(watching: Watching) -> MirrorLimits:
+    limits = watching.watch.limits
+    return MirrorLimits(limits.inflight, limits.timeout.total_seconds(), limits.max_body)

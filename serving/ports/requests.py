@@ -1,13 +1,15 @@
 """The request path: what a gateway asks of a version, and what it tells of the answers."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from typing import Protocol
 
 import msgspec
 
 from serving.core.routing import Arm, Target
+from serving.core.sketches import Baseline
+from serving.core.totals import Report
 from serving.ports.versions import LoadStatus
 
 
@@ -40,6 +42,10 @@ class GatewayReport:
     gateway: str
     started: float
     counts: Sequence[ArmCounts]
+    rollouts: Mapping[str, Report] = field(default_factory=dict[str, Report])
+    """What it has counted of the rollouts that it has in its routes, by their ids."""
+    baselines: Mapping[str, Baseline] = field(default_factory=dict[str, Baseline])
+    """What production is like, of the rollouts that have something to pin by it."""
 
 
 class Observations(Protocol):

@@ -8,13 +8,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import msgspec
 
 from registry_client.errors import InvalidVersion
 from registry_client.versions import ModelVersion
 from serving.core.routing import Arm, Target
+from serving.core.sketches import Baseline
+from serving.core.totals import Report
 from serving.ports import ArmCounts, Clock, Failure, GatewayReport
 from serving.telemetry.datagrams import Inbox, Outbox
 
@@ -24,6 +26,9 @@ SILENCE = 10.0
 """Seconds after which a gateway that says nothing is taken for gone."""
 _DRAIN = 64
 """Datagrams read before other work of the event loop has its turn."""
+
+ROLLOUTS_MOST = 64
+"""Rollouts that are remembered of a gateway, the latest ones: it does not say when it stops counting for one."""
 
 _Number = Annotated[int, msgspec.Meta(ge=0)]
 
@@ -42,6 +47,8 @@ class _Datagram(msgspec.Struct, array_like=True, frozen=True):
     gateway: str
     started: float
     counts: list[_Counts]
+    rollouts: dict[str, Report] = {}
+    baselines: dict[str, Baseline] = {}
 
 
 class _Sent(msgspec.Struct, array_like=True, frozen=True):
@@ -50,6 +57,8 @@ class _Sent(msgspec.Struct, array_like=True, frozen=True):
     gateway: str
     started: float
     counts: list[msgspec.Raw]
+    rollouts: dict[str, Report] = {}
+    baselines: dict[str, Baseline] = {}
 
 
 class DatagramReports:
@@ -63,7 +72,15 @@ class DatagramReports:
         """Send a report, in several datagrams if it is long. A receiver that is away or full does not get it."""
         room = self._outbox.largest - HEAD - len(report.gateway)
         for counts in _parcels([self._encode(counts) for counts in report.counts], room):
-            self._outbox.send(self._encoder.encode(_Sent(report.gateway, report.started, [msgspec.Raw(one) for one in counts])))
+            self._send(_Sent(report.gateway, report.started, [msgspec.Raw(one) for one in counts]))
+        # Each of these in a datagram of its own: they have no parts that could be told apart, and there are few.
+        for rollout, counted in report.rollouts.items():
+            self._send(_Sent(report.gateway, report.started, [], {rollout: counted}))
+        for rollout, baseline in report.baselines.items():
+            self._send(_Sent(report.gateway, report.started, [], {}, {rollout: baseline}))
+
+    def _send(self, sent: _Sent) -> None:
+        self._outbox.send(self._encoder.encode(sent))
 
     def close(self) -> None:
         """Let go of what it sends by."""
@@ -104,6 +121,9 @@ def _target(family: str, version: str, digest: str) -> Target:
 def _arm_counts(wire: _Counts) -> ArmCounts:
     target = _target(wire.family, wire.version, wire.digest)
     return ArmCounts(target, wire.arm, wire.requests, wire.failures, wire.failures_in_a_row)
+
+
+Said = TypeVar("Said", Report, Baseline)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +185,21 @@ class DatagramObservations:
             self.malformed += 1
             return
         known = self._heard.get(said.gateway)
+        report = GatewayReport(said.gateway, said.started, tuple(counts.values()), said.rollouts, said.baselines)
         if known is not None and known.report.started == said.started:
-            # The other parts of a long report, or of the one before: counters only grow, so the newest of each stands.
-            counts = {(old.target.digest, old.arm): old for old in known.report.counts} | counts
-        self._heard[said.gateway] = _Heard(GatewayReport(said.gateway, said.started, tuple(counts.values())), self._clock.monotonic())
+            report = _merged(known.report, report)
+        self._heard[said.gateway] = _Heard(report, self._clock.monotonic())
+
+
+def _merged(known: GatewayReport, new: GatewayReport) -> GatewayReport:
+    """With the other parts of a long report, or of the one before: counters only grow, so the newest of each stands."""
+    counts = {(one.target.digest, one.arm): one for one in (*known.counts, *new.counts)}
+    return GatewayReport(
+        new.gateway, new.started, tuple(counts.values()), _latest(known.rollouts, new.rollouts), _latest(known.baselines, new.baselines)
+    )
+
+
+def _latest(known: Mapping[str, Said], new: Mapping[str, Said]) -> Mapping[str, Said]:
+    # What is new goes to the end, so that what is no longer said of falls out at the front.
+    merged = {**{rollout: said for rollout, said in known.items() if rollout not in new}, **new}
+    return dict(islice(merged.items(), max(len(merged) - ROLLOUTS_MOST, 0), None))

@@ -1,11 +1,12 @@
 """The gateways' reports without a socket: what a `FakeReports` sends, its `FakeObservations` hear."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from serving.ports import Clock, GatewayReport
 
 SILENCE = 10.0
+ROLLOUTS_MOST = 64
 
 
 @dataclass
@@ -24,6 +25,11 @@ class FakeObservations:
         self.wakes.append(wake)
 
     def hear(self, report: GatewayReport) -> None:
+        known = self.heard.get(report.gateway)
+        if known is not None and known[1].started == report.started:
+            earlier = known[1]
+            rollouts, baselines = {**earlier.rollouts, **report.rollouts}, {**earlier.baselines, **report.baselines}
+            report = replace(report, rollouts=dict([*rollouts.items()][-ROLLOUTS_MOST:]), baselines=baselines)
         self.heard[report.gateway] = (self.clock.monotonic(), report)
         for wake in self.wakes:
             wake()

@@ -16,6 +16,7 @@ from serving.core.routing import FamilyRoute, RouteTable, Target
 from serving.gateway.predict import Gateway, GatewayLimits
 from serving.gateway.request_ids import RequestIds
 from serving.gateway.shadow import Mirror, MirrorLimits
+from serving.gateway.watching import Watchings
 from serving.ports import CallKind, Encoding, Reply
 from tests.fakes.request_path import HandInvoker, MemoryRecorder
 
@@ -55,11 +56,12 @@ class Listening:
 @asynccontextmanager
 async def listening() -> AsyncIterator[Listening]:
     loop = asyncio.get_running_loop()
-    invoker, recorder = HandInvoker(), MemoryRecorder()
+    invoker, recorder, watchings = HandInvoker(), MemoryRecorder(), Watchings()
     gateway = Gateway(
         invoker=invoker,
         recorder=recorder,
-        mirror=Mirror(invoker, recorder, loop.time, MirrorLimits()),
+        mirror=Mirror(invoker, recorder, loop.time, MirrorLimits(), watchings),
+        watchings=watchings,
         request_ids=RequestIds(b"secret"),
         monotonic=loop.time,
         dice=lambda: 0.5,

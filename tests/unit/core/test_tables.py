@@ -1,13 +1,17 @@
 """From records to the route table."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from registry_client.references import Tag
 from registry_client.versions import ModelVersion
 from serving.core.lifecycle import Canary, Decided, FamilyRecord, Shadow
+from serving.core.policy import MirrorLimits
 from serving.core.routing import CanaryRoute, MissingKey, ShadowRoute, Target
+from serving.core.standing import Held, Rollout, State
 from serving.core.tables import route_of, table_of
 from serving.core.traffic import End, Slice
+from serving.core.underway import Terms, Underway
 
 V1, V9, V10, RC = (ModelVersion.parse(text) for text in ("1.0.0", "9.0.0", "10.0.0", "10.0.0-rc.1"))
 
@@ -80,3 +84,52 @@ def test_a_route_names_the_override_that_its_record_stands_under() -> None:
     table = table_of(3, [record(), record("customer-intent")], overridden={"digits": "override-1", "gone": "override-2"})
 
     assert {family: route.override for family, route in table.families.items()} == {"digits": "override-1", "customer-intent": ""}
+
+
+# --- what is watched ---
+
+
+def underway(state: State = State.RAMPING, *, stage: int = 1, held: Held | None = None, **parts: object) -> Underway:
+    rollout = Rollout("digits", str(V10), f"digest of {V10}", "p" * 64, "ada", state=state, stage=stage, held=held)
+    terms = Terms(quantiles=((0.5, 1.2), (0.99, 1.5)), limits=MirrorLimits(inflight=7))
+    return Underway("digits-10.0.0-1", rollout, "{}", datetime(2030, 1, 1, tzinfo=UTC), terms, **parts)  # type: ignore[arg-type]  # a test's shorthand
+
+
+def test_a_family_with_a_rollout_is_watched_by_digests_and_terms() -> None:
+    watch = route_of(replace(record(), rollout=underway())).watch
+
+    assert watch is not None
+    assert (watch.rollout, watch.candidate, watch.production) == ("digits-10.0.0-1", f"digest of {V10}", f"digest of {V9}")
+    assert (watch.stage, watch.is_shadow, watch.counts_keyless, watch.limits.inflight) == (1, False, False, 7)
+    assert (watch.edges, watch.wants_edges) == ((), True)
+
+
+def test_in_a_shadow_every_request_is_a_trial_also_while_it_is_held() -> None:
+    for one in (underway(State.SHADOWING, stage=0), underway(State.HELD, stage=0, held=Held("why", State.SHADOWING))):
+        watch = route_of(replace(record(), rollout=one)).watch
+
+        assert watch is not None
+        assert (watch.is_shadow, watch.counts_keyless) == (True, True)
+
+
+def test_pinned_edges_are_wanted_no_more() -> None:
+    watch = route_of(replace(record(), rollout=underway(edges=(0.1, 0.12, 0.4, 0.6)))).watch
+
+    assert watch is not None
+    assert (watch.edges, watch.wants_edges) == ((0.1, 0.12, 0.4, 0.6), False)
+
+
+def test_a_live_candidate_is_compared_with_what_it_superseded_while_that_is_warm() -> None:
+    live = underway(State.LIVE, stage=1)
+    warm = replace(live, rollout=replace(live.rollout, warm_until=datetime(2030, 1, 2, tzinfo=UTC)))
+    family = replace(record(), production=V10, previous=(V9, V1), canaries=(), shadows=(), candidate=None)
+
+    watch = route_of(replace(family, rollout=warm)).watch
+
+    assert watch is not None
+    assert (watch.candidate, watch.production) == (f"digest of {V10}", f"digest of {V9}")
+    assert route_of(replace(family, rollout=live)).watch is None
+
+
+def test_a_rollout_that_is_over_is_not_watched() -> None:
+    assert route_of(replace(record(), rollout=underway(State.SUPERSEDED))).watch is None

@@ -1,77 +1,16 @@
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import pytest
 
-from registry_client.versions import ModelVersion
-from serving.core.routing import Arm, CanaryRoute, FamilyRoute, RouteTable, ShadowRoute, Target
-from serving.core.traffic import WHOLE, End, Slice
-from serving.gateway.messages import Answer, Request
-from serving.gateway.predict import Gateway, GatewayLimits
+from serving.core.routing import Arm, RouteTable
+from serving.core.traffic import WHOLE
 from serving.gateway.request_ids import RequestIds
-from serving.gateway.shadow import Mirror, MirrorLimits
-from serving.ports import CallKind, Failure, Reply
-from tests.fakes.request_path import HandInvoker, MemoryRecorder
+from serving.ports import Failure, Reply
+from tests.fakes.gateway import ONE, TWO, Bench, table
 
 GOOD = Reply(200, b'{"outputs":[]}')
 BROKEN = Reply(500, b'{"error":"x"}', failure=Failure.MODEL)
 CALLERS_FAULT = Reply(400, b'{"error":"x"}', failure=Failure.CLIENT)
-
-
-def target(version: str) -> Target:
-    return Target("digits", ModelVersion.parse(version), version.encode().hex().ljust(64, "0"))
-
-
-ONE, TWO = target("1.0.0"), target("1.1.0")
-
-
-def table(*, epoch: int = 3, canary: int = 0, shadow: int = 0) -> RouteTable:
-    return RouteTable(
-        epoch,
-        {
-            "digits": FamilyRoute(
-                family="digits",
-                production=ONE,
-                canaries=(CanaryRoute(TWO, Slice(End.LOW, canary)),) if canary else (),
-                shadows=(ShadowRoute(TWO, shadow),) if shadow else (),
-                served={ONE.version: ONE, TWO.version: TWO},
-                live=frozenset({ONE.version}),
-                key_headers=("x-user-id",),
-            )
-        },
-    )
-
-
-@dataclass
-class Bench:
-    """A gateway with nothing real around it."""
-
-    invoker: HandInvoker = field(default_factory=HandInvoker)
-    recorder: MemoryRecorder = field(default_factory=MemoryRecorder)
-    answers: list[Answer] = field(default_factory=list)
-    now: float = 100.0
-    alarms: int = 0
-    request_ids: RequestIds = field(default_factory=lambda: RequestIds(b"secret"))
-
-    def __post_init__(self) -> None:
-        monotonic: Callable[[], float] = lambda: self.now  # noqa: E731 - a clock
-        mirror = Mirror(self.invoker, self.recorder, monotonic, MirrorLimits(in_flight=2, max_bytes=100))
-        self.gateway = Gateway(
-            invoker=self.invoker,
-            recorder=self.recorder,
-            mirror=mirror,
-            request_ids=self.request_ids,
-            monotonic=monotonic,
-            dice=lambda: 0.0,
-            limits=GatewayLimits(timeout=10.0, longest_timeout=20.0, in_flight=3),
-        )
-        self.gateway.on_failing = self._alarm
-
-    def _alarm(self) -> None:
-        self.alarms += 1
-
-    def ask(self, *, family: str = "digits", selector: str | None = None, timeout: float | None = None, body: bytes = b"{}") -> None:
-        self.gateway.handle(Request(CallKind.INFER, family, selector, body, {}, timeout=timeout), self.answers.append)
 
 
 @pytest.fixture

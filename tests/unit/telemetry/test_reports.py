@@ -1,6 +1,7 @@
 import asyncio
 import socket
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -8,9 +9,12 @@ import pytest
 
 from registry_client.versions import ModelVersion
 from serving.core.routing import Arm, Target
+from serving.core.sketches import Baseline, Sketch
+from serving.core.statistics import Sums
+from serving.core.totals import ArmTotals, PairTotals, Report, Totals
 from serving.ports import ArmCounts, Failure, GatewayReport
 from serving.telemetry.datagrams import Inbox, Outbox, UdpInbox, UdpOutbox, UnixInbox, UnixOutbox
-from serving.telemetry.reports import DatagramObservations, DatagramReports
+from serving.telemetry.reports import ROLLOUTS_MOST, DatagramObservations, DatagramReports
 from tests.fakes.clock import FakeClock
 from tests.fakes.observations import FakeObservations, FakeReports
 
@@ -95,6 +99,33 @@ async def test_the_newest_report_of_every_gateway_is_known(wire: Wire) -> None:
     assert set(latest) == {"g1", "g2"}
     assert latest["g1"] == report(counts(requests=12, timeout=2, model=1))
     assert latest["g2"].counts == ()
+
+
+async def test_what_is_counted_of_rollouts_arrives_beside_the_counts(wire: Wire) -> None:
+    first = Report("g1", 1.5, 1, Totals(ArmTotals(10, 2, slow=(3, 1), classes=(6, 4), rewards=Sums(2, 1.5, 1.25))), 2)
+    second = replace(first, sequence=2, totals=replace(first.totals, pairs=PairTotals(5, 4, 1, 2, 1)))
+    other = Report("g1", 1.5, 1, Totals(production=ArmTotals(7)))
+    baseline = Baseline(Sketch({-40: 3, 0: 2}))
+
+    wire.reports.send(GatewayReport("g1", 1.5, (counts(),), {"digits-1.1.0-1": first, "iris-2.0.0-1": other}))
+    wire.reports.send(GatewayReport("g1", 1.5, (counts(),), {"digits-1.1.0-1": second}, {"digits-1.1.0-1": baseline}))
+    wire.reports.send(report(gateway="g2"))
+    await wire.arrival()
+
+    heard = wire.observations.latest()["g1"]
+    assert heard.counts == (counts(),)
+    assert heard.rollouts == {"digits-1.1.0-1": second, "iris-2.0.0-1": other}
+    assert heard.baselines == {"digits-1.1.0-1": baseline}
+
+
+async def test_rollouts_that_are_no_longer_told_of_are_forgotten_at_last(wire: Wire) -> None:
+    for number in range(ROLLOUTS_MOST + 2):
+        wire.reports.send(GatewayReport("g1", 1.5, (), {f"r{number}": Report("g1", 1.5, 1, Totals())}))
+        await wire.arrival()
+
+    remembered = wire.observations.latest()["g1"].rollouts
+    assert len(remembered) == ROLLOUTS_MOST
+    assert f"r{ROLLOUTS_MOST + 1}" in remembered
 
 
 async def test_a_gateway_that_falls_silent_is_forgotten(wire: Wire) -> None:
@@ -195,6 +226,10 @@ async def test_reports_flow_again_after_the_receiver_was_away(tmp_path: Path) ->
         msgspec.msgpack.encode(["g1", 1.0, [["digits", "1.0.0", "d", "canary", -1, {}, 0]]]),
         msgspec.msgpack.encode(["g1", 1.0, [["digits", "1.0.0", "d", "no arm", 1, {}, 0]]]),
         msgspec.msgpack.encode(["g1", 1.0, [["digits", "1.0.0", "d", "canary", 1, {"no kind": 1}, 0]]]),
+        msgspec.msgpack.encode(
+            ["g1", 1.0, [], {"r1": {"source": "g1", "life": 1.0, "sequence": 1, "totals": {"canary": {"failures": 2}}}}]
+        ),
+        msgspec.msgpack.encode(["g1", 1.0, [], {}, {"r1": {"latencies": {"counts": {3: -1}}}}]),
     ],
 )
 async def test_what_is_no_report_is_counted_and_changes_nothing(listening: DatagramObservations, tmp_path: Path, nonsense: bytes) -> None:

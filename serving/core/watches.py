@@ -1,0 +1,25 @@
+"""What gateways count of a rollout that is afoot: who plays which arm, and by what an answer is sorted. A part of the family's route."""
+
+from dataclasses import dataclass
+
+from serving.core.policy import MirrorLimits, Unit
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """What a gateway needs to know of one rollout. `candidate` and `production` are digests, whatever tags they carry by now."""
+
+    rollout: str
+    candidate: str
+    production: str
+    stage: int = 0
+    is_shadow: bool = False
+    """Whether no caller is answered by the candidate: then its trials are the copies that it is sent."""
+    counts_keyless: bool = True
+    """Whether an answer to a request without a routing key is a trial: only what could have been either arm's is."""
+    unit: Unit = Unit()  # noqa: RUF009 - frozen
+    limits: MirrorLimits = MirrorLimits()  # noqa: RUF009 - frozen
+    edges: tuple[float, ...] = ()
+    """Seconds; none until they are pinned."""
+    wants_edges: bool = False
+    """Whether some guard looks at latencies, and no edges are pinned yet."""

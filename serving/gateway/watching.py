@@ -1,0 +1,153 @@
+"""Counting for the rollouts that are afoot: what their guards are told of this gateway's answers. A family without one costs nothing."""
+
+from collections.abc import Callable, Iterator, Mapping
+
+from serving.core.routing import Reason, RouteTable, Target
+from serving.core.sketches import Baseline, Sketch, bucket_of
+from serving.core.totals import Report, Totals
+from serving.core.watches import Watch
+from serving.gateway.counters import ArmCounter, PairCounter
+from serving.ports import Failure
+
+TRIPPING_ROW = 3
+"""Failures in a row from which on a report goes out at once rather than with the next tick."""
+
+_DRAWN = frozenset({Reason.PRODUCTION, Reason.CANARY})
+"""Who asked for a version, and who was given production in place of a canary, was not drawn: no trial of either arm."""
+
+
+class WatchedArm:
+    """One arm of a rollout, as a lane of the gateway sees it."""
+
+    __slots__ = ("_counter", "_watching", "is_candidate")
+
+    def __init__(self, watching: "Watching", counter: ArmCounter, *, is_candidate: bool) -> None:
+        self.is_candidate = is_candidate
+        self._watching = watching
+        self._counter = counter
+
+    def answered(self, key: str | None, failure: Failure | None, seconds: float) -> None:
+        """Count an answer to a request with this routing key."""
+        watching = self._watching
+        if self.is_candidate:
+            watching.note(failure)
+        if key is None and not watching.watch.counts_keyless:
+            return
+        if failure is Failure.CLIENT:
+            self._counter.mistakes += 1
+            return
+        self._counter.answered(failure, seconds)
+        if watching.watch.wants_edges and not self.is_candidate:
+            watching.time(seconds)
+
+
+class Watching:
+    """What this gateway has counted of one rollout since it first had it in its routes."""
+
+    def __init__(self, watch: Watch) -> None:
+        self.watch = watch
+        self.canary, self.production, self.pairs = ArmCounter(), ArmCounter(), PairCounter()
+        self.row = 0
+        """Failures of the candidate in a row, up to now."""
+        self._latencies: dict[int, int] = {}
+        self._sequence = 0
+        self.adopt(watch)
+
+    def adopt(self, watch: Watch) -> None:
+        """Go on by another stage, or by other pins."""
+        self.watch = watch
+        for arm in (self.canary, self.production):
+            arm.pin(watch.edges)
+
+    def arm(self, target: Target, reason: Reason) -> WatchedArm | None:
+        """The arm that a target plays for a reason; None where its answers are no trials."""
+        if reason not in _DRAWN:
+            return None
+        if target.digest == self.watch.candidate:
+            return WatchedArm(self, self.canary, is_candidate=True)
+        return WatchedArm(self, self.production, is_candidate=False) if target.digest == self.watch.production else None
+
+    def note(self, failure: Failure | None) -> None:
+        """Go on with the row of failures, or end it; the caller's own mistakes do neither."""
+        if failure is not Failure.CLIENT:
+            self.row = 0 if failure is None else self.row + 1
+
+    def time(self, seconds: float) -> None:
+        """Sketch what production takes."""
+        bucket = bucket_of(seconds)
+        self._latencies[bucket] = self._latencies.get(bucket, 0) + 1
+
+    def copied(self, failure: Failure | None, seconds: float) -> None:
+        """Count the candidate's answer to a copy, in a stage in which it answers nobody else."""
+        self.note(failure)
+        self.canary.answered(failure, seconds)
+
+    @property
+    def stamp(self) -> int:
+        """Another number when there is something new to report."""
+        return self.canary.trials + self.canary.mistakes + self.production.trials + self.production.mistakes + self.pairs.ended
+
+    def report(self, source: str, life: float) -> Report:
+        """All of it, in the next report."""
+        self._sequence += 1
+        totals = Totals(self.canary.totals(), self.production.totals(), self.pairs.totals())
+        return Report(source, life, self._sequence, totals, self.row)
+
+    def baseline(self) -> Baseline | None:
+        """What is to be pinned from; None where all is pinned."""
+        return Baseline(Sketch(dict(self._latencies))) if self.watch.wants_edges else None
+
+
+class Watchings:
+    """All rollouts that this gateway has in its routes."""
+
+    def __init__(self, on_failing: Callable[[], None] = lambda: None) -> None:
+        self.on_failing = on_failing
+        """Called when a candidate fails several times in a row on copies, so that the controller hears of it at once."""
+        self._afoot: dict[str, Watching] = {}
+        self._families: dict[str, Watching] = {}
+        self._candidates: dict[str, Watching] = {}
+
+    def swap(self, table: RouteTable) -> bool:
+        """Go by a new table; whether a rollout is in it that was not before, of which a report should go out before its first answer."""
+        watches = {family: route.watch for family, route in table.families.items() if route.watch is not None}
+        before, afoot = self._afoot, dict[str, Watching]()
+        for watch in watches.values():
+            watching = before.get(watch.rollout)
+            if watching is None:
+                watching = Watching(watch)
+            else:
+                watching.adopt(watch)
+            afoot[watch.rollout] = watching
+        self._afoot = afoot
+        self._families = {family: afoot[watch.rollout] for family, watch in watches.items()}
+        self._candidates = {watching.watch.candidate: watching for watching in afoot.values()}
+        return not afoot.keys() <= before.keys()
+
+    def arm(self, target: Target, reason: Reason) -> WatchedArm | None:
+        """The arm of a rollout that a target plays for a reason, if it plays one."""
+        watching = self._families.get(target.family)
+        return None if watching is None else watching.arm(target, reason)
+
+    def of_candidate(self, digest: str) -> Watching | None:
+        """The rollout that a version is the candidate of."""
+        return self._candidates.get(digest)
+
+    @property
+    def stamp(self) -> int:
+        """Another number when there is something new to report."""
+        return sum(watching.stamp for watching in self._afoot.values())
+
+    def reports(self, source: str, life: float) -> Mapping[str, Report]:
+        """The next report of every rollout, by its id."""
+        return {rollout: watching.report(source, life) for rollout, watching in self._afoot.items()}
+
+    def baselines(self) -> Mapping[str, Baseline]:
+        """What is to be pinned from, of the rollouts that have something to pin."""
+        return dict(self._baselines())
+
+    def _baselines(self) -> Iterator[tuple[str, Baseline]]:
+        for rollout, watching in self._afoot.items():
+            baseline = watching.baseline()
+            if baseline is not None:
+                yield rollout, baseline

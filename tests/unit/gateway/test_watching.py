@@ -1,0 +1,271 @@
+"""What a gateway counts of a rollout."""
+
+from datetime import timedelta
+
+import pytest
+
+from serving.core.policy import MirrorLimits
+from serving.core.totals import ArmTotals, Report
+from serving.core.traffic import WHOLE
+from serving.core.watches import Watch
+from serving.ports import Failure, Reply
+from tests.fakes.gateway import ONE, TWO, Bench, table
+
+GOOD = Reply(200, b'{"outputs":[]}')
+BROKEN = Reply(500, b'{"error":"x"}', failure=Failure.MODEL)
+CALLERS_FAULT = Reply(400, b'{"error":"x"}', failure=Failure.CLIENT)
+LATE = Reply(504, b'{"error":"x"}', failure=Failure.TIMEOUT)
+
+
+def watch(**parts: object) -> Watch:
+    return Watch("digits-1.1.0-1", TWO.digest, ONE.digest, **parts)  # type: ignore[arg-type]  # a test's shorthand
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return Bench()
+
+
+def report(bench: Bench) -> Report:
+    return bench.gateway.watchings.reports("g1", 1.5)["digits-1.1.0-1"]
+
+
+def test_a_family_without_a_rollout_has_no_report(bench: Bench) -> None:
+    bench.gateway.swap(table(canary=WHOLE))
+
+    bench.ask()
+    bench.invoker.answer(GOOD)
+
+    assert bench.gateway.watchings.reports("g1", 1.5) == {}
+
+
+def test_both_arms_are_counted_with_their_own_failures_and_the_callers_mistakes_beside(bench: Bench) -> None:
+    bench.gateway.swap(table(canary=5000, watch=watch()))
+
+    for dice, reply in ((0.1, GOOD), (0.1, CALLERS_FAULT), (0.9, GOOD), (0.9, BROKEN)):
+        bench.dice = dice
+        bench.ask()
+        bench.invoker.answer(reply)
+
+    totals = report(bench).totals
+    assert totals.canary == ArmTotals(trials=1, mistakes=1)
+    assert totals.production == ArmTotals(trials=2, failures=1)
+
+
+def test_a_canary_that_production_stood_in_for_is_the_only_trial(bench: Bench) -> None:
+    bench.gateway.swap(table(canary=WHOLE, watch=watch()))
+
+    bench.ask()
+    bench.invoker.answer(BROKEN)
+    bench.invoker.answer(GOOD)
+
+    totals = report(bench).totals
+    assert totals.canary == ArmTotals(trials=1, failures=1)
+    assert totals.production == ArmTotals()
+
+
+def test_who_asks_for_a_version_is_no_trial(bench: Bench) -> None:
+    bench.gateway.swap(table(canary=5000, watch=watch()))
+
+    for selector in ("1.0.0", "1.1.0", "^1.0"):
+        bench.ask(selector=selector)
+        bench.invoker.answer(BROKEN)
+
+    assert report(bench).totals.canary == report(bench).totals.production == ArmTotals()
+
+
+def test_who_could_only_have_been_productions_is_no_trial(bench: Bench) -> None:
+    bench.gateway.swap(table(canary=1, watch=watch(counts_keyless=False)))
+
+    bench.dice = 0.9
+    for user in ("", "ada"):
+        bench.ask(user=user)
+        bench.invoker.answer(GOOD)
+
+    assert report(bench).totals.production == ArmTotals(trials=1)
+
+
+def test_trials_are_counted_over_each_pinned_edge_and_what_timed_out_is_over_all(bench: Bench) -> None:
+    bench.gateway.swap(table(canary=WHOLE, watch=watch(edges=(0.1, 0.15, 1.0, 2.0))))
+
+    for seconds, reply in ((0.05, GOOD), (0.12, GOOD), (1.5, GOOD), (0.01, LATE)):
+        bench.ask()
+        bench.now += seconds
+        bench.invoker.answer(reply)
+        if reply is LATE:
+            bench.invoker.answer(GOOD)
+
+    assert report(bench).totals.canary.slow == (3, 2, 2, 1)
+
+
+def test_counting_over_edges_begins_when_they_are_pinned_and_goes_on_over_swaps(bench: Bench) -> None:
+    bench.gateway.swap(table(canary=WHOLE, watch=watch(wants_edges=True)))
+    bench.ask()
+    bench.now += 5
+    bench.invoker.answer(GOOD)
+    assert report(bench).totals.canary == ArmTotals(trials=1)
+
+    for epoch in (4, 5):
+        bench.gateway.swap(table(epoch=epoch, canary=WHOLE, watch=watch(edges=(1.0, 2.0))))
+        bench.ask()
+        bench.now += 1.5
+        bench.invoker.answer(GOOD)
+
+    assert report(bench).totals.canary == ArmTotals(trials=3, slow=(2, 0))
+
+
+def test_production_is_sketched_until_edges_are_pinned(bench: Bench) -> None:
+    bench.gateway.swap(table(canary=1, watch=watch(wants_edges=True)))
+    bench.dice = 0.9
+    for _ in range(10):
+        bench.ask()
+        bench.now += 0.02
+        bench.invoker.answer(GOOD)
+
+    (baseline,) = bench.gateway.watchings.baselines().values()
+    bench.gateway.swap(table(epoch=4, canary=1, watch=watch(edges=(0.02, 0.03))))
+
+    assert baseline.latencies.trials == 10
+    assert baseline.latencies.quantile(0.5) == pytest.approx(0.02, rel=0.05)
+    assert bench.gateway.watchings.baselines() == {}
+
+
+def test_the_candidates_row_of_failures_is_told_and_broken_by_an_answer_and_not_by_a_callers_mistake(bench: Bench) -> None:
+    bench.gateway.swap(table(canary=WHOLE, watch=watch()))
+    rows = list[int]()
+
+    for reply in (BROKEN, BROKEN, CALLERS_FAULT, BROKEN, GOOD):
+        bench.ask()
+        bench.invoker.answer(reply)
+        if reply is BROKEN:
+            bench.invoker.answer(BROKEN)
+        rows.append(report(bench).row)
+
+    assert rows == [1, 2, 2, 3, 0]
+    assert bench.alarms == 1
+
+
+def test_a_candidate_that_is_production_by_now_still_raises_the_alarm(bench: Bench) -> None:
+    live = Watch("digits-1.0.0-1", ONE.digest, TWO.digest)
+    bench.gateway.swap(table(watch=live))
+
+    for _ in range(3):
+        bench.ask()
+        bench.invoker.answer(BROKEN)
+
+    assert bench.gateway.watchings.reports("g1", 1.5)["digits-1.0.0-1"].totals.canary == ArmTotals(trials=3, failures=3)
+    assert bench.alarms == 1
+
+
+def test_reports_are_numbered_and_say_when_there_is_something_new(bench: Bench) -> None:
+    bench.gateway.swap(table(canary=WHOLE, watch=watch()))
+    before = bench.gateway.watchings.stamp
+
+    first, second = report(bench), report(bench)
+    bench.ask()
+    bench.invoker.answer(GOOD)
+
+    assert (first.source, first.life, second.sequence - first.sequence) == ("g1", 1.5, 1)
+    assert bench.gateway.watchings.stamp != before
+
+
+def test_a_table_with_a_new_rollout_says_so_once(bench: Bench) -> None:
+    begins = [
+        bench.gateway.swap(table(epoch=3)),
+        bench.gateway.swap(table(epoch=4, canary=1, watch=watch())),
+        bench.gateway.swap(table(epoch=5, canary=2, watch=watch(stage=1))),
+        bench.gateway.swap(table(epoch=6)),
+    ]
+
+    assert begins == [False, True, False, False]
+
+
+# --- copies ---
+
+
+def mirror(bench: Bench, reply: Reply, *, primary_s: float = 0.0, copy_s: float = 0.0, body: bytes = b"{}") -> None:
+    bench.ask(body=body)
+    bench.now += primary_s
+    bench.invoker.answer(GOOD)
+    bench.now += copy_s
+    if bench.invoker.invoked:
+        bench.invoker.answer(reply)
+
+
+def test_in_a_shadow_the_candidates_trials_are_its_copies(bench: Bench) -> None:
+    bench.gateway.swap(table(shadow=WHOLE, watch=watch(is_shadow=True, edges=(1.0, 1.5))))
+
+    mirror(bench, Reply(200, b"agree"), copy_s=1.2)
+    mirror(bench, Reply(200, b"error"))
+    mirror(bench, LATE)
+
+    totals = report(bench).totals
+    assert totals.canary == ArmTotals(trials=3, failures=2, slow=(2, 1))
+    assert totals.production == ArmTotals(trials=3, slow=(0, 0))
+    assert report(bench).row == 2
+
+
+def test_copies_beside_a_canary_are_pairs_and_no_trials(bench: Bench) -> None:
+    bench.gateway.swap(table(canary=1, shadow=WHOLE, watch=watch()))
+    bench.dice = 0.9
+
+    mirror(bench, Reply(200, b"agree"))
+
+    assert report(bench).totals.canary == ArmTotals()
+    assert report(bench).totals.pairs.compared == 1
+
+
+def test_a_candidate_that_fails_on_copies_in_a_row_raises_the_alarm_at_once(bench: Bench) -> None:
+    bench.gateway.swap(table(shadow=WHOLE, watch=watch(is_shadow=True)))
+
+    for _ in range(3):
+        mirror(bench, Reply(200, b"error"))
+
+    assert (report(bench).row, bench.alarms) == (3, 1)
+
+
+def test_a_candidate_that_was_never_reached_from_here_is_not_blamed_for_its_copies(bench: Bench) -> None:
+    bench.gateway.swap(table(shadow=WHOLE, watch=watch(is_shadow=True)))
+    bench.invoker.unreached.add(TWO.digest)
+
+    mirror(bench, Reply(503, b"{}", failure=Failure.UNAVAILABLE))
+
+    assert report(bench).totals.canary == ArmTotals()
+    assert report(bench).totals.pairs.failed == 1
+
+
+def test_the_coverage_of_copies_adds_up(bench: Bench) -> None:
+    bench.gateway.swap(table(shadow=WHOLE, watch=watch(is_shadow=True)))
+
+    for reply in (Reply(200, b"agree"), Reply(200, b"label"), Reply(200, b"error"), LATE, Reply(429, b"{}", failure=Failure.OVERLOAD)):
+        mirror(bench, reply)
+    mirror(bench, GOOD, body=b"x" * (17 * 2**20))
+
+    pairs = report(bench).totals.pairs
+    assert (pairs.offered, pairs.compared, pairs.disagreed) == (6, 2, 1)
+    assert (pairs.shed, pairs.oversize, pairs.timed_out, pairs.failed) == (1, 1, 1, 1)
+
+
+def test_a_stages_own_limits_bound_its_copies(bench: Bench) -> None:
+    limits = MirrorLimits(inflight=1, timeout=timedelta(seconds=0.5), max_body=20)
+    bench.gateway.swap(table(shadow=WHOLE, watch=watch(is_shadow=True, limits=limits)))
+
+    bench.ask(body=b"x" * 30)
+    bench.invoker.answer(GOOD)
+    for _ in range(2):
+        bench.ask()
+        bench.invoker.invoked.pop().done(GOOD)
+
+    pairs = report(bench).totals.pairs
+    assert (pairs.offered, pairs.oversize, pairs.shed) == (3, 1, 1)
+    assert [invoked.deadline for invoked in bench.invoker.invoked] == [bench.now + 0.5]
+
+
+def test_a_pair_has_a_winner_when_one_took_clearly_longer(bench: Bench) -> None:
+    bench.gateway.swap(table(shadow=WHOLE, watch=watch(is_shadow=True)))
+
+    for primary_s, copy_s in ((1.0, 1.3), (1.0, 0.5), (1.0, 1.05)):
+        mirror(bench, Reply(200, b"agree"), primary_s=primary_s, copy_s=copy_s)
+
+    pairs = report(bench).totals.pairs
+    assert (pairs.compared, pairs.slower, pairs.faster) == (3, 1, 1)
