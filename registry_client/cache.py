@@ -23,8 +23,8 @@ from registry_client.manifest import Artifact, Manifest, parse_manifest
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
-OpenBlob = Callable[[str], BinaryIO]
-"""Opens a file of the registry by its sha256."""
+OpenFile = Callable[[Artifact], BinaryIO]
+"""Opens a file of a published version in the registry."""
 
 
 def _nobody(_damaged: str) -> None:
@@ -63,13 +63,13 @@ class Cache:
             return None
         return manifest
 
-    def bundle(self, manifest: Manifest, open_blob: OpenBlob) -> Path:
+    def bundle(self, manifest: Manifest, open_file: OpenFile) -> Path:
         """The directory with a version's files, each of them just verified. Raises `DigestMismatch` or `MissingBlob`."""
         digest = manifest.digest
         directory = self._root / "bundles" / digest
         if not directory.is_dir():
-            self._assemble(manifest, directory, open_blob)
-        self._put_right(manifest, directory, open_blob)
+            self._assemble(manifest, directory, open_file)
+        self._put_right(manifest, directory, open_file)
         self._remember(manifest, digest)
         return directory
 
@@ -83,15 +83,15 @@ class Cache:
             whole.write_bytes(manifest.canonical())
             whole.rename(path)
 
-    def _assemble(self, manifest: Manifest, directory: Path, open_blob: OpenBlob) -> None:
+    def _assemble(self, manifest: Manifest, directory: Path, open_file: OpenFile) -> None:
         with staging(self._staging) as unfinished:
             for artifact in manifest.artifacts:
                 target = unfinished / "bundle" / artifact.path
                 target.parent.mkdir(parents=True, exist_ok=True)
-                self._copy_blob(artifact, target, open_blob)
+                self._copy_blob(artifact, target, open_file)
             move_into_place(unfinished / "bundle", directory)
 
-    def _put_right(self, manifest: Manifest, directory: Path, open_blob: OpenBlob) -> None:
+    def _put_right(self, manifest: Manifest, directory: Path, open_file: OpenFile) -> None:
         """Hash every file again, replace what is damaged, remove what the manifest does not name."""
         self._remove_foreign(manifest, directory)
         for artifact in manifest.artifacts:
@@ -99,7 +99,7 @@ class Cache:
                 continue
             self._repaired(str(directory / artifact.path))
             with staging(self._staging) as unfinished:
-                self._copy_blob(artifact, unfinished / "file", open_blob)
+                self._copy_blob(artifact, unfinished / "file", open_file)
                 target = directory / artifact.path
                 target.parent.mkdir(parents=True, exist_ok=True)
                 (unfinished / "file").replace(target)
@@ -115,11 +115,11 @@ class Cache:
                 if not wanted:
                     self._discard(path)
 
-    def _copy_blob(self, artifact: Artifact, target: Path, open_blob: OpenBlob) -> None:
-        with self._blob(artifact, open_blob) as source:
+    def _copy_blob(self, artifact: Artifact, target: Path, open_file: OpenFile) -> None:
+        with self._blob(artifact, open_file) as source:
             write_verified(source, target, artifact.sha256, what=artifact.path)
 
-    def _blob(self, artifact: Artifact, open_blob: OpenBlob) -> BinaryIO:
+    def _blob(self, artifact: Artifact, open_file: OpenFile) -> BinaryIO:
         """The cached file, verified and open; the caller verifies once more what it reads from it."""
         folder = self._root / "blobs" / "sha256" / artifact.sha256[:2]
         path = folder / artifact.sha256
@@ -130,7 +130,7 @@ class Cache:
                 return path.open("rb")
             self._discard(path)
         make_directory(folder)
-        with staging(self._staging) as unfinished, open_blob(artifact.sha256) as source:
+        with staging(self._staging) as unfinished, open_file(artifact) as source:
             write_verified(source, unfinished / "blob", artifact.sha256, what=artifact.path)
             (unfinished / "blob").replace(path)
         sync_directory(folder)

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -109,7 +110,7 @@ class RegistryClient:
         digest = manifest.digest
         if expected_digest not in (None, digest):
             raise DigestMismatch(what=f"the manifest of {family}@{version}", expected=str(expected_digest), actual=digest)
-        return FetchedBundle(manifest, digest, self._cache.bundle(manifest, self._backend.open_blob))
+        return FetchedBundle(manifest, digest, self._cache.bundle(manifest, partial(self._backend.open_file, manifest)))
 
     def _cached(self, family: str, version: str, digest: str | None) -> Manifest | None:
         manifest = None if digest is None else self._cache.manifest(digest)
@@ -131,10 +132,10 @@ class RegistryClient:
         for artifact in manifest.artifacts:
             path = bundle.files[artifact.path]
             with open_regular(path.parent, path.name) as file:
-                self._backend.put_blob(artifact.sha256, file)
+                self._backend.put_file(manifest, artifact, file)
         created = self._backend.put_manifest(manifest)
         published = self.manifest(manifest.family, manifest.version)
-        if not created:  # another publisher was faster
+        if not created or published.digest != manifest.digest:  # another publisher was faster, or, where nothing keeps one off, came after
             return _same_again(published, bundle)
         return Published(published, published.digest, created=True, warnings=warnings)
 

@@ -11,6 +11,8 @@ RegistryError
 ├── StaleJudgement                        the version was judged against others than there are now
 ├── CannotRun                             a version that does not run on this machine
 ├── MissingBlob                           the registry lacks a file that a manifest names
+├── RegistryUnavailable                   the registry cannot be asked, or gave no usable answer
+├── AccessRefused                         the registry does not let this one in
 ├── DigestMismatch                        bytes that are not what the manifest says
 ├── ImmutabilityViolation                 a version is no longer what it was when first seen
 └── DamagedLedger                         the record of first sights cannot be read
@@ -145,6 +147,26 @@ class MissingBlob(RegistryError, LookupError):
     def __init__(self, digest: str) -> None:
         self.digest = digest
         super().__init__(f"the registry has no file of sha256 {digest[:64]}")
+
+
+class RegistryUnavailable(RegistryError):
+    """The registry cannot be asked now, or gives an answer that means nothing; what is cached serves on."""
+
+    hint = "what is loaded serves on; see whether the registry is up and reachable from here"
+
+    def __init__(self, registry: str, reason: str) -> None:
+        self.registry = registry
+        super().__init__(f"the registry {registry} cannot be used: {reason}")
+
+
+class AccessRefused(RegistryError):
+    """The registry answers, and does not let this one in."""
+
+    hint = "set registry_access.username and registry_access.password_file to what the registry knows"
+
+    def __init__(self, registry: str, reason: str) -> None:
+        self.registry = registry
+        super().__init__(f"the registry {registry} refuses access: {reason}")
 
 
 class ImmutabilityViolation(RegistryError):

@@ -10,6 +10,7 @@ from typing import Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
 
+from registry_client.address import Access, FilesAddress, RegistryPlan, parse_registry
 from serving import failpoints
 from serving.core.authority import Operators
 from serving.stores.address import SQLITE, RedisAddress, parse_store
@@ -114,6 +115,15 @@ class Cluster(Section):
         return self
 
 
+class RegistryAccess(Section):
+    """As whom a registry that is reached over the network is asked."""
+
+    username: str = ""
+    password_file: Path | None = None
+    endpoint: str = ""
+    region: str = ""
+
+
 class Settings(BaseSettings):
     """Everything that can be set; every field has a default that works on a laptop."""
 
@@ -122,7 +132,8 @@ class Settings(BaseSettings):
     )
 
     data: Path = Path("pointsman-data")
-    registry: Path | None = None
+    registry: str | None = None
+    registry_access: RegistryAccess = RegistryAccess()
     store: SecretStr = SecretStr(SQLITE)
     """Secret as a whole, for a URL may hold a password."""
     redis: RedisAccess = RedisAccess()
@@ -172,6 +183,13 @@ class Settings(BaseSettings):
         parse_store(store.get_secret_value())
         return store
 
+    @field_validator("registry")
+    @classmethod
+    def _registry_is_known(cls, registry: str | None) -> str | None:
+        if registry is not None:
+            parse_registry(registry)
+        return registry
+
     @model_validator(mode="after")
     def _ports_differ(self) -> Self:
         if self.port == self.admin_port:
@@ -200,9 +218,10 @@ class Settings(BaseSettings):
         return self.cluster.named("secret", self.cluster.secret)
 
     @property
-    def registry_path(self) -> Path:
-        """Where published versions live."""
-        return self.registry or self.data / "registry"
+    def registry_plan(self) -> RegistryPlan:
+        """Where published versions live, and as whom they are asked for."""
+        address = FilesAddress(self.data / "registry") if self.registry is None else parse_registry(self.registry)
+        return RegistryPlan(address, Access(**dict(self.registry_access)))
 
     @property
     def redis_address(self) -> RedisAddress | None:

@@ -1,4 +1,4 @@
-"""What all tests share: hypothesis profiles, and a private Redis.
+"""What all tests share: hypothesis profiles, and private servers.
 
 Times on a busy two-core machine say nothing, so no example has a deadline."""
 
@@ -9,10 +9,21 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.fixtures.redis_server import RedisServer
+from tests.fixtures.s3_server import S3Server
 
 settings.register_profile("dev", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("ci", deadline=None, max_examples=100, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("ci" if os.environ.get("CI") else "dev")
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[S3Server]:
+    """An S3 of this test run's own; each test has a bucket of its own."""
+    server = S3Server()
+    try:
+        yield server.up()
+    finally:
+        server.remove()
 
 
 @pytest.fixture(scope="session")

@@ -1,11 +1,33 @@
 """What a home of published versions must be able to do, and how each says what it can only imitate or not do at all."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import BinaryIO, Protocol
 
-from registry_client.manifest import Manifest
+from registry_client.errors import InvalidVersion
+from registry_client.manifest import Artifact, Manifest
+from registry_client.versions import ModelVersion
+
+LARGEST_MANIFEST = 16 * 2**20
+"""Bytes; a registry that offers more offers no manifest."""
+
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+
+
+def is_digest(text: str) -> bool:
+    """Whether it is a sha256 in hexadecimal, and so nothing that leads elsewhere."""
+    return _DIGEST.fullmatch(text) is not None
+
+
+def is_version(text: str) -> bool:
+    """Whether a version may be published under that name."""
+    try:
+        ModelVersion.parse(text)
+    except InvalidVersion:
+        return False
+    return True
 
 
 class Support(StrEnum):
@@ -23,13 +45,13 @@ class Capabilities:
     immutable: Support
     """What is published cannot be changed."""
     cas: Support
-    """A change can be made on condition that nothing changed meanwhile."""
+    """Of several who publish one version at the same time, exactly one does."""
     events: Support
-    """It tells of new versions; otherwise one must ask."""
+    """It tells when somebody else has moved what it deploys; otherwise nothing there moves, or one must look."""
     history: Support
-    """It keeps who published what, and when."""
+    """It keeps, apart from the manifest, who published what, and when."""
     signing: Support
-    """It keeps and checks signatures."""
+    """It keeps signatures beside what they sign."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +75,8 @@ class Backend(Protocol):
         """What this backend can do."""
         ...
 
-    def put_blob(self, digest: str, source: BinaryIO) -> bool:
-        """Store a file under its sha256 unless it is there; whether it was new. Raises `DigestMismatch` for other bytes."""
+    def put_file(self, manifest: Manifest, artifact: Artifact, source: BinaryIO) -> bool:
+        """Store a file of a version that is about to be published; whether it was new. Raises `DigestMismatch` for other bytes."""
         ...
 
     def put_manifest(self, manifest: Manifest) -> bool:
@@ -68,8 +90,8 @@ class Backend(Protocol):
         """Look a version up. Raises `UnknownFamily` or `UnknownVersion`."""
         ...
 
-    def open_blob(self, digest: str) -> BinaryIO:
-        """Read a file; the caller verifies it. Raises `MissingBlob`."""
+    def open_file(self, manifest: Manifest, artifact: Artifact) -> BinaryIO:
+        """Read a file of a published version; the caller verifies it. Raises `MissingBlob`."""
         ...
 
     def families(self) -> Sequence[str]:

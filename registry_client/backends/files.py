@@ -11,18 +11,14 @@ Nothing is ever changed: files appear whole by a link, versions whole by a renam
 """
 
 import os
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-from registry_client.backends.base import Capabilities, StoredManifest, Support
-from registry_client.errors import DigestMismatch, InvalidManifest, InvalidVersion, MissingBlob, UnknownFamily, UnknownVersion
+from registry_client.backends.base import LARGEST_MANIFEST, Capabilities, StoredManifest, Support, is_digest, is_version
+from registry_client.errors import DigestMismatch, InvalidManifest, MissingBlob, UnknownFamily, UnknownVersion
 from registry_client.files import make_directory, measure, move_into_place, staging, sync_directory, write_verified
-from registry_client.manifest import Manifest, is_family_name
-from registry_client.versions import ModelVersion
-
-LARGEST_MANIFEST = 16 * 2**20
+from registry_client.manifest import Artifact, Manifest, is_family_name
 
 _README = """\
 Published model versions, kept by Pointsman. Nothing in here ever changes; do not edit it by hand.
@@ -32,12 +28,10 @@ families/NAME/VERSION/bundle/          the same files under their own names (lin
 blobs/sha256/                          every file once, named by its sha256; check one with: sha256sum FILE
 .staging/                              unfinished writes; may be removed while nobody publishes
 """
-_DIGEST = re.compile(r"[0-9a-f]{64}")
-
 
 _CAPABILITIES = Capabilities(
     immutable=Support.EMULATED,  # whoever may write to the disk may change it; the digests and the ledger tell
-    cas=Support.NONE,
+    cas=Support.NATIVE,  # a rename onto a folder with content fails
     events=Support.NONE,
     history=Support.NONE,
     signing=Support.NONE,
@@ -61,6 +55,16 @@ class FilesBackend:
     def capabilities(self) -> Capabilities:
         """What a directory can do: little by itself."""
         return _CAPABILITIES
+
+    def put_file(self, manifest: Manifest, artifact: Artifact, source: BinaryIO) -> bool:
+        """Store a file unless it is there, from this version or another. Raises `DigestMismatch` for other bytes."""
+        del manifest
+        return self.put_blob(artifact.sha256, source)
+
+    def open_file(self, manifest: Manifest, artifact: Artifact) -> BinaryIO:
+        """Read a file; the caller verifies it. Raises `MissingBlob`."""
+        del manifest
+        return self.open_blob(artifact.sha256)
 
     def put_blob(self, digest: str, source: BinaryIO) -> bool:
         """Store a file under its sha256 unless it is there; whether it was new. Raises `DigestMismatch` for other bytes."""
@@ -134,17 +138,17 @@ class FilesBackend:
 
     def _published(self, family: str) -> list[str]:
         directory = self._families / family
-        return [name for name in _names(directory) if _is_version(name) and (directory / name / "manifest.json").is_file()]
+        return [name for name in _names(directory) if is_version(name) and (directory / name / "manifest.json").is_file()]
 
     def _version(self, family: str, version: str) -> Path:
         if not is_family_name(family):
             raise UnknownFamily(family)
-        if not _is_version(version):
+        if not is_version(version):
             raise UnknownVersion(family, version)
         return self._families / family / version
 
     def _blob(self, digest: str) -> Path:
-        if _DIGEST.fullmatch(digest) is None:
+        if not is_digest(digest):
             raise MissingBlob(digest)
         return self._root / "blobs" / "sha256" / digest[:2] / digest
 
@@ -153,14 +157,6 @@ class FilesBackend:
         if not readme.exists():
             make_directory(self._root)
             readme.write_text(_README, "utf-8")
-
-
-def _is_version(text: str) -> bool:
-    try:
-        ModelVersion.parse(text)
-    except InvalidVersion:
-        return False
-    return True
 
 
 def _names(directory: Path) -> list[str]:

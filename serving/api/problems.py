@@ -8,7 +8,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from registry_client.errors import InvalidReference, InvalidVersion, RegistryError, UnknownFamily, UnknownVersion
+from registry_client.errors import InvalidReference, InvalidVersion, RegistryError, RegistryUnavailable, UnknownFamily, UnknownVersion
 from serving.api.times import MalformedTime
 from serving.core.authority import NotEntitled
 from serving.core.errors import (
@@ -63,6 +63,7 @@ STATUS: Mapping[type[Exception], int] = {
     MissingPrecondition: 428,
     PointsmanError: 500,
     HeadLogBroken: 503,
+    RegistryUnavailable: 503,
     StoreUnavailable: 503,
 }
 """The most special class wins: a refused change, and a registry whose version cannot be used, is a conflict with how things are."""

@@ -7,8 +7,20 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from serving.bootstrap.layout import Layout, Lock
+from registry_client.address import RegistryPlan
+from registry_client.backends.opening import open_backend
+from registry_client.errors import RegistryError
+from serving.bootstrap.layout import CannotServe, Layout, Lock
 from serving.settings import Settings
+
+
+class UnusableRegistry(CannotServe):
+    """A registry that cannot even be opened from here."""
+
+    hint = "see registry and registry_access in the settings"
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(f"the registry cannot be opened: {error}")
 
 
 def serve(settings: Settings) -> None:
@@ -16,7 +28,7 @@ def serve(settings: Settings) -> None:
 
     Raises `CannotServe` with a hint: `AlreadyRunning`, `PortTaken`, `UnusableDirectory`, `UnsafeDirectory` or `StartFailed`.
     """
-    layout = Layout.of(settings.data, settings.registry_path)
+    layout = Layout.of(settings.data, _openable(settings.registry_plan))
     layout.create()
     lock = Lock(layout.data)
     try:
@@ -27,6 +39,15 @@ def serve(settings: Settings) -> None:
             _join(settings, layout)
     finally:
         lock.release()
+
+
+def _openable(plan: RegistryPlan) -> RegistryPlan:
+    """The same plan. Whether the registry answers does not matter yet: what is cached serves without it."""
+    try:
+        open_backend(plan)
+    except (RegistryError, OSError) as error:
+        raise UnusableRegistry(error) from error
+    return plan
 
 
 def _join(settings: Settings, layout: Layout) -> None:

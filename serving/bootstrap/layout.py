@@ -23,6 +23,7 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 
+from registry_client.address import RegistryPlan
 from serving.stores.credential import issue_credential
 from serving.stores.home import NodeHome
 from serving.stores.override_files import APPLIED
@@ -70,14 +71,14 @@ class Layout:
     """The paths of one installation, on one node."""
 
     data: Path
-    registry: Path
+    registry: RegistryPlan
     sockets: Path
     memory: Path
     shares_registry: bool = False
     """Whether the registry is a folder that other nodes read too, and that must be there."""
 
     @classmethod
-    def of(cls, data: Path, registry: Path) -> "Layout":
+    def of(cls, data: Path, registry: RegistryPlan) -> "Layout":
         """The layout of a data directory. The sockets stand elsewhere because a unix socket's path has at most 107 bytes."""
         data = data.absolute()
         name = f"pointsman-{os.getuid()}-{sha256(str(data).encode()).hexdigest()[:8]}"
@@ -173,8 +174,8 @@ class Layout:
             self.log.parent,
         ):
             directory.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
-        if not self.shares_registry:
-            self.registry.mkdir(parents=True, exist_ok=True)
+        if self.registry.folder is not None and not self.shares_registry:
+            self.registry.folder.mkdir(parents=True, exist_ok=True)
         for directory in (self.sockets, self.memory):
             directory.mkdir(mode=PRIVATE, exist_ok=True)
 

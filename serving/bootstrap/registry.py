@@ -3,9 +3,8 @@
 import asyncio
 from collections.abc import Sequence
 
-from registry_client.backends.files import FilesBackend
+from registry_client.backends.opening import open_registry
 from registry_client.cache import Cache
-from registry_client.client import RegistryClient
 from registry_client.golden import GoldenExample, parse_golden
 from registry_client.manifest import Manifest, Role
 from serving.bootstrap.layout import Layout
@@ -13,10 +12,10 @@ from serving.core.routing import Target
 
 
 class PublishedVersions:
-    """The `Registry`, `Manifests` and `Examples` ports on a registry client; its file reads stay off the event loop."""
+    """The `Registry`, `Manifests` and `Examples` ports on a registry client; its reads stay off the event loop."""
 
     def __init__(self, layout: Layout) -> None:
-        self._client = RegistryClient(FilesBackend(layout.registry), Cache(layout.cache))
+        self._client = open_registry(layout.registry, Cache(layout.cache))
 
     async def digest(self, family: str, version: str) -> str:
         """The manifest's digest. Raises `UnknownFamily` or `UnknownVersion`."""

@@ -70,8 +70,9 @@ def complaint(question: Question) -> str:
     release = version("pointsman")
     if release != question.release:
         return f"it has release {release} and not {question.release}"
-    if not _is_readable(question.layout.registry):
-        return f"the registry {question.layout.registry} cannot be read there; it must be a folder that all nodes share"
+    folder = question.layout.registry.folder
+    if folder is not None and not _is_readable(folder):
+        return f"the registry {folder} cannot be read there; it must be a folder that all nodes share"
     try:
         if question.between.key(FINGERPRINT) != question.fingerprint:
             return f"its {question.between.secret} is another than the one here"

@@ -5,9 +5,9 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from registry_client.backends.files import FilesBackend
+from registry_client.backends.opening import open_registry
 from registry_client.cache import Cache
-from registry_client.client import FetchedBundle, RegistryClient
+from registry_client.client import FetchedBundle
 from registry_client.errors import RegistryError
 from registry_client.golden import parse_golden
 from registry_client.manifest import Role
@@ -77,8 +77,8 @@ class VersionService:
 
     def _fetch(self) -> FetchedBundle:
         plan = self._plan
-        client = RegistryClient(FilesBackend(plan.layout.registry), Cache(plan.layout.cache))
         try:
+            client = open_registry(plan.layout.registry, Cache(plan.layout.cache))
             return client.fetch(plan.target.family, str(plan.target.version), expected_digest=plan.target.digest)
         except (RegistryError, OSError) as error:
             if plan.between is None:

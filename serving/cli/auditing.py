@@ -65,13 +65,13 @@ class Audited:
         }
 
 
-def open_registry(data: Path | None, registry: Path | None) -> RegistryClient:
+def open_registry(data: Path | None, registry: str | None) -> RegistryClient:
     """The registry that is named. Raises `BadSettings`."""
     settings = read_settings(data=data, registry=registry)
-    return registry_at(settings.registry_path, settings.data / "cache")
+    return registry_at(settings.registry_plan, settings.data / "cache")
 
 
-def diff_of(family: str, old: str, new: str, data: Path | None, registry: Path | None, *, run: bool) -> Json:
+def diff_of(family: str, old: str, new: str, data: Path | None, registry: str | None, *, run: bool) -> Json:
     """How two published versions differ. Raises `NotFound`, or `CommandFailed` where they cannot be read or run."""
     client = open_registry(data, registry)
     try:

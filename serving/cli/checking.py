@@ -6,7 +6,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from registry_client.backends.files import FilesBackend
+from registry_client.address import RegistryPlan
+from registry_client.backends.opening import open_registry
 from registry_client.bundle import Bundle, load_bundle
 from registry_client.cache import Cache
 from registry_client.client import Published, RegistryClient
@@ -19,7 +20,7 @@ from registry_client.versions import ModelVersion
 from serving.cli.answering import run_version
 from serving.cli.commands import Session
 from serving.cli.configuring import read_settings
-from serving.cli.failures import BundleRefused, NotFound
+from serving.cli.failures import BadSettings, BundleRefused, NotFound
 from serving.cli.judging import judgement_document
 from serving.cli.tagging import tags_of
 
@@ -85,10 +86,10 @@ class Verdict:
         }
 
 
-def check_directory(session: Session, directory: Path, data: Path | None, registry: Path | None) -> tuple[Verdict, RegistryClient]:
+def check_directory(session: Session, directory: Path, data: Path | None, registry: str | None) -> tuple[Verdict, RegistryClient]:
     """Judge the bundle in a directory by the registry that is named, and by the tags of the listener that is named."""
     settings = read_settings(data=data, registry=registry)
-    client = registry_at(settings.registry_path, settings.data / "cache")
+    client = registry_at(settings.registry_plan, settings.data / "cache")
     with session.output.progress(f"checking {directory}"):
         bundle = read_bundle(directory)
         tags, unknown = tags_of(session, bundle.manifest.family)
@@ -96,9 +97,13 @@ def check_directory(session: Session, directory: Path, data: Path | None, regist
     return (verdict.warned(unknown) if unknown else verdict), client
 
 
-def registry_at(path: Path, cache: Path) -> RegistryClient:
-    """The registry in a directory."""
-    return RegistryClient(FilesBackend(path), Cache(cache))
+def registry_at(plan: RegistryPlan, cache: Path) -> RegistryClient:
+    """The registry of a plan, through the cache in a folder. Raises `BadSettings`."""
+    try:
+        return open_registry(plan, Cache(cache))
+    except OSError as error:
+        sentence = f"registry_access.password_file cannot be read: {error.strerror}"
+        raise BadSettings(sentence, "name a file that this user can read") from error
 
 
 def read_bundle(directory: Path) -> Bundle:
@@ -132,7 +137,7 @@ def publish_bundle(bundle: Bundle, registry: RegistryClient, directory: Path, ju
     try:
         return registry.publish(bundle, judgement)
     except (RegistryError, OSError) as error:
-        hint = str(getattr(error, "hint", "")) or "check the registry's directory"
+        hint = str(getattr(error, "hint", "")) or "check the registry"
         raise BundleRefused(directory, str(error), hint) from error
 
 

@@ -12,7 +12,13 @@ DataOption = Annotated[
     Path | None, typer.Option("--data", metavar="DIR", help="Where everything is kept; made when missing.", show_default="pointsman-data")
 ]
 RegistryOption = Annotated[
-    Path | None, typer.Option("--registry", metavar="DIR", help="The published versions.", show_default="DATA/registry")
+    str | None,
+    typer.Option(
+        "--registry",
+        metavar="PLACE",
+        help="The published versions: a folder, or s3://BUCKET/PREFIX.",
+        show_default="DATA/registry",
+    ),
 ]
 
 

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Se
 from dataclasses import dataclass
 from datetime import datetime
 
-from registry_client.errors import UnknownFamily
+from registry_client.errors import RegistryUnavailable, UnknownFamily
 from registry_client.references import Tag
 from registry_client.versions import ModelVersion
 from serving.control.plans import RollbackPlan, plan_of, statuses_of
@@ -119,7 +119,7 @@ class Views:
     async def families(self) -> list[FamilyView]:
         """Every family that was published or is recorded here, by name; also those whose record cannot be believed."""
         sight = await self._look()
-        names = {*await self._registry.families(), *sight.snapshot.families, *sight.snapshot.invalid}
+        names = {*await self._published_families(), *sight.snapshot.families, *sight.snapshot.invalid}
         return [_family(sight, name) for name in sorted(names)]
 
     async def family(self, name: str) -> FamilyView:
@@ -140,7 +140,7 @@ class Views:
     async def versions(self, family: str) -> list[VersionView]:
         """The versions of a family, published or recorded, the newest first. Raises `UnknownFamilyRecord` or `InvalidRecord`."""
         record = await self._recorded(await self._store.snapshot(), family)
-        published = {ModelVersion.parse(text) for text in await self._published(family)}
+        published = {ModelVersion.parse(text) for text in await self._published(record)}
         statuses = statuses_of(record, await self._board.read())
         digests = dict(record.digests)
         for version in published - digests.keys():
@@ -173,11 +173,20 @@ class Views:
             raise UnknownFamilyRecord(family)
         return snapshot.families.get(family) or FamilyRecord(family)
 
-    async def _published(self, family: str) -> Sequence[str]:
+    async def _published(self, record: FamilyRecord) -> Sequence[str]:
         try:
-            return await self._registry.versions(family)
+            return await self._registry.versions(record.family)
         except UnknownFamily:
             # Recorded here, though the registry has lost it: what is recorded is still worth showing.
+            return ()
+        except RegistryUnavailable:
+            # Nobody can say that they are gone.
+            return [str(version) for version in record.digests]
+
+    async def _published_families(self) -> Sequence[str]:
+        try:
+            return await self._registry.families()
+        except RegistryUnavailable:
             return ()
 
 

@@ -7,10 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from registry_client.backends.files import FilesBackend
+from registry_client.backends.opening import open_registry
 from registry_client.bundle import load_bundle
 from registry_client.cache import Cache
-from registry_client.client import RegistryClient
 from tests.e2e.installation import Installation, Json
 
 
@@ -61,7 +60,7 @@ class Deployment:
     def publish(self, family: str, *paths: str) -> None:
         """Publish bundles under a family's name, around the check that the program makes before it publishes."""
         layout = self.installation.layout
-        registry = RegistryClient(FilesBackend(layout.registry), Cache(layout.cache))
+        registry = open_registry(layout.registry, Cache(layout.cache))
         for path in paths:
             registry.publish(load_bundle(self.bundles.renamed(path, family, self.copies)))
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import httpx
 
+from registry_client.address import RegistryPlan
 from serving.bootstrap.layout import Layout
 from tests.e2e import processes
 from tests.e2e.processes import Process
@@ -93,7 +94,7 @@ class Installation:
 
     @property
     def layout(self) -> Layout:
-        return Layout.of(self.data, self.data / "registry")
+        return Layout.of(self.data, RegistryPlan.at(self.data / "registry"))
 
     @property
     def store(self) -> str:

@@ -5,7 +5,7 @@ from hashlib import sha256
 
 import msgspec
 
-from registry_client.errors import DigestMismatch, UnknownFamily, UnknownVersion
+from registry_client.errors import DigestMismatch, RegistryUnavailable, UnknownFamily, UnknownVersion
 from registry_client.golden import GoldenExample
 from registry_client.manifest import Artifact, Change, Datatype, Interface, Manifest, Predecessor, Role, Task, TensorSpec
 from serving.core.routing import Target
@@ -39,6 +39,9 @@ def answer_of(target: Target, request: Mapping[str, object]) -> dict[str, object
     return {"label": f"{target.version}: {request['x']}", "score": 0.5}
 
 
+FAKE = "fake://registry"
+
+
 class FakeRegistry:
     """Knows what it was told was published; `tamper` gives a version other bytes."""
 
@@ -48,6 +51,7 @@ class FakeRegistry:
             for family, versions in families.items()
         }
         self._described: dict[tuple[str, str], Manifest] = {}
+        self.is_away = False
 
     def publish(self, family: str, version: str) -> None:
         self._published.setdefault(family, {})[version] = digest_of(family, version)
@@ -74,6 +78,7 @@ class FakeRegistry:
         return tuple(await self._versions(family))
 
     async def families(self) -> Sequence[str]:
+        self._answer()
         return tuple(self._published)
 
     async def golden(self, target: Target) -> Sequence[GoldenExample]:
@@ -81,7 +86,12 @@ class FakeRegistry:
             raise DigestMismatch(what=f"{target.family}@{target.version}", expected=target.digest, actual="another")
         return [GoldenExample(f"example-{number}", {"x": number}, answer_of(target, {"x": number}), 1e-4, 1e-3) for number in range(3)]
 
+    def _answer(self) -> None:
+        if self.is_away:
+            raise RegistryUnavailable(registry=FAKE, reason="nobody answers")
+
     async def _versions(self, family: str) -> dict[str, str]:
+        self._answer()
         if family not in self._published:
             raise UnknownFamily(family)
         return self._published[family]

@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from registry_client.address import Access, RegistryPlan
 from serving.settings import NODE, InvalidSettings, load_settings
 
 FILES = {"token": Path("token"), "secret": Path("secret")}
@@ -62,3 +63,22 @@ def test_an_operator_has_a_name_and_roles_that_are_no_guards(operators: dict[str
 
 def test_operators_have_roles_by_name() -> None:
     assert load_settings(operators={"ada": ["owner", "release"]}).operators == {"ada": ("owner", "release")}
+
+
+def test_the_registry_is_a_folder_of_the_data_unless_it_is_named() -> None:
+    assert load_settings(data=Path("here")).registry_plan == RegistryPlan.at(Path("here/registry"))
+    assert str(load_settings(registry="s3://models/team").registry_plan.address) == "s3://models/team"
+
+
+def test_a_registry_that_is_none_is_refused_without_being_repeated() -> None:
+    with pytest.raises(InvalidSettings, match=r"registry: .*who asks is said in registry_access") as refusal:
+        load_settings(registry="s3://jane:hunter2@models")
+
+    assert "hunter2" not in str(refusal.value)
+
+
+def test_whoever_asks_a_registry_is_known_by_the_path_of_a_secret() -> None:
+    settings = load_settings(registry="s3://models", registry_access={"username": "jane", "password_file": Path("secret")})
+
+    assert settings.registry_plan.access == Access("jane", Path("secret"))
+    assert settings.registry_plan.absolute().access.password_file == Path("secret").absolute()

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import httpx
 
+from registry_client.address import RegistryPlan
 from serving.bootstrap.layout import Layout
 from serving.cli.demo.errors import ServeEnded, ServeHangs
 
@@ -94,14 +95,14 @@ class Installation:
 
     def save_log(self) -> Path:
         """Copy what it and its processes wrote down to a place that outlives it."""
-        events = Layout.of(self.data, self.registry).log
+        events = Layout.of(self.data, RegistryPlan.at(self.registry)).log
         saved = self.folder.with_suffix(".log")
         saved.write_bytes(self.log.read_bytes() + (events.read_bytes() if events.exists() else b""))
         return saved
 
     def clean(self) -> None:
         """Remove its data, and what it would have removed had it not been killed."""
-        layout = Layout.of(self.data, self.registry)
+        layout = Layout.of(self.data, RegistryPlan.at(self.registry))
         for directory in (layout.sockets, layout.memory, self.folder):
             shutil.rmtree(directory, ignore_errors=True)
 

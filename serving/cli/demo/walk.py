@@ -9,6 +9,7 @@ from pathlib import Path
 
 import httpx
 
+from registry_client.address import RegistryPlan
 from registry_client.client import RegistryClient
 from serving.cli.checking import registry_at
 from serving.cli.client import AdminClient
@@ -91,7 +92,7 @@ def _bundles(story: Story, examples: Path, scratch: Path) -> Material:
 
 
 def _registry(installation: Installation) -> RegistryClient:
-    return registry_at(installation.registry, installation.data / "cache")
+    return registry_at(RegistryPlan.at(installation.registry), installation.data / "cache")
 
 
 @contextmanager

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from registry_client.address import RegistryPlan
 from registry_client.versions import ModelVersion
 from serving.bootstrap.footing import dial_kept, footing_of, load_kept
 from serving.bootstrap.layout import Layout
@@ -23,7 +24,7 @@ TABLE = RouteTable(3, {"digits": FamilyRoute("digits", TWO, served={ONE.version:
 
 @pytest.fixture
 def layout(tmp_path: Path) -> Layout:
-    layout = Layout(tmp_path / "data", tmp_path / "data" / "registry", tmp_path / "sockets", tmp_path / "memory")
+    layout = Layout(tmp_path / "data", RegistryPlan.at(tmp_path / "data" / "registry"), tmp_path / "sockets", tmp_path / "memory")
     layout.create()
     return layout
 

@@ -3,12 +3,13 @@ from pathlib import Path
 
 import pytest
 
+from registry_client.address import RegistryPlan
 from serving.bootstrap.layout import KEY_BYTES, SHARED_MEMORY, AlreadyRunning, Layout, Lock, UnsafeDirectory, UnusableDirectory
 
 
 @pytest.fixture
 def layout(tmp_path: Path) -> Layout:
-    return Layout(tmp_path / "data", tmp_path / "data" / "registry", tmp_path / "sockets", tmp_path / "memory")
+    return Layout(tmp_path / "data", RegistryPlan.at(tmp_path / "data" / "registry"), tmp_path / "sockets", tmp_path / "memory")
 
 
 def test_everything_but_the_registry_is_for_its_owner_alone(layout: Layout) -> None:
@@ -16,7 +17,8 @@ def test_everything_but_the_registry_is_for_its_owner_alone(layout: Layout) -> N
 
     private = (layout.state.parent, layout.cache, layout.log.parent, layout.request_id_key.parent, layout.sockets, layout.memory)
     assert {directory.stat().st_mode & 0o777 for directory in private} == {0o700}
-    assert layout.registry.is_dir()
+    assert layout.registry.folder is not None
+    assert layout.registry.folder.is_dir()
 
 
 def test_the_glass_can_be_broken_from_the_first_start_on(layout: Layout) -> None:
@@ -42,14 +44,14 @@ def test_what_gateways_have_confirmed_is_forgotten_by_the_next_run_and_not_by_a_
 
 
 def test_metrics_are_in_memory_and_not_on_the_disk_that_may_be_full(tmp_path: Path) -> None:
-    layout = Layout.of(tmp_path, tmp_path / "registry")
+    layout = Layout.of(tmp_path, RegistryPlan.at(tmp_path / "registry"))
 
     assert layout.metrics.is_relative_to(SHARED_MEMORY)
     assert not layout.metrics.is_relative_to(layout.data)
 
 
 def test_two_data_directories_share_nothing(tmp_path: Path) -> None:
-    one, other = Layout.of(tmp_path / "one", tmp_path / "registry"), Layout.of(tmp_path / "other", tmp_path / "registry")
+    one, other = (Layout.of(tmp_path / name, RegistryPlan.at(tmp_path / "registry")) for name in ("one", "other"))
 
     assert one.sockets != other.sockets
     assert one.metrics != other.metrics
@@ -70,7 +72,7 @@ def test_a_directory_that_others_can_write_to_is_refused(layout: Layout, which: 
 def test_a_directory_that_cannot_be_made_is_named_with_the_reason(tmp_path: Path) -> None:
     # given
     (tmp_path / "data").write_text("a file")
-    layout = Layout(tmp_path / "data", tmp_path / "registry", tmp_path / "sockets", tmp_path / "memory")
+    layout = Layout(tmp_path / "data", RegistryPlan.at(tmp_path / "registry"), tmp_path / "sockets", tmp_path / "memory")
 
     # when, then
     with pytest.raises(UnusableDirectory, match=r"cannot make .*data.*: Not a directory"):

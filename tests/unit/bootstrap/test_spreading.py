@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from registry_client.address import RegistryPlan
 from serving.bootstrap.layout import Layout
 
 with warnings.catch_warnings():
@@ -82,7 +83,7 @@ def question(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Question:
     secret.chmod(0o600)
     (tmp_path / "registry").mkdir()
     between = Between(secret, None, "node", "node")
-    layout = Layout(tmp_path / "data", tmp_path / "registry", tmp_path / "sockets", tmp_path / "memory")
+    layout = Layout(tmp_path / "data", RegistryPlan.at(tmp_path / "registry"), tmp_path / "sockets", tmp_path / "memory")
     from importlib.metadata import version  # noqa: PLC0415
 
     return Question(layout, between, version("pointsman"), between.key(FINGERPRINT))
@@ -100,10 +101,12 @@ def test_a_node_with_another_release_is_named(question: Question) -> None:
 
 
 def test_a_node_that_cannot_read_the_registry_is_named(question: Question) -> None:
-    question.layout.registry.rmdir()
+    folder = question.layout.registry.folder
+    assert folder is not None
+    folder.rmdir()
 
     assert "registry" in complaint(question)
-    assert not question.layout.registry.exists()
+    assert not folder.exists()
 
 
 def test_a_node_with_another_secret_is_named(question: Question) -> None:

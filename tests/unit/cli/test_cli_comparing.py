@@ -31,7 +31,7 @@ class Shelf:
         manifest = msgspec.structs.replace(bundle.manifest, **fields)
         for artifact in manifest.artifacts:
             with bundle.path(artifact.path).open("rb") as file:
-                self._backend.put_blob(artifact.sha256, file)
+                self._backend.put_file(manifest, artifact, file)
         self._backend.put_manifest(manifest)
 
     def run(self, *words: str) -> tuple[int, Any, str]:

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from registry_client.address import RegistryPlan
 from serving.bootstrap.layout import Layout, Lock
 from tests.fakes.terminal import Terminal, says_why
 
@@ -18,7 +19,7 @@ def _places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_data_directory_that_is_served_already_is_refused_with_the_way_out(tmp_path: Path) -> None:
     # given
-    layout = Layout.of(tmp_path, tmp_path / "registry")
+    layout = Layout.of(tmp_path, RegistryPlan.at(tmp_path / "registry"))
     layout.create()
     lock = Lock(tmp_path)
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from registry_client.errors import RegistryUnavailable
 from registry_client.references import Tag
 from registry_client.versions import ModelVersion
 from serving.control.operations import Author, Operations
@@ -163,3 +164,27 @@ async def test_history_is_newest_first_and_empty_for_a_family_that_was_never_cha
     assert [entry.operation_id for entry in entries] == ["op-7", "op-6"]
     assert await site.views.history("unused", limit=2) == []
     assert len(await site.views.history(None, limit=100)) == 7
+
+
+# --- a registry that is away ----------------------------------------------------------------------------------------
+
+
+async def test_what_is_recorded_is_shown_though_the_registry_is_away(site: Site) -> None:
+    # given
+    site.registry.is_away = True
+
+    # when
+    families = await site.views.families()
+    versions = await site.views.versions("digits")
+
+    # then
+    assert [family.family for family in families] == ["digits"]
+    assert [version.version for version in versions] == [V10, V9, V2, V1]
+    assert all(version.published for version in versions)
+
+
+async def test_a_family_that_is_not_recorded_may_exist_while_the_registry_is_away(site: Site) -> None:
+    site.registry.is_away = True
+
+    with pytest.raises(RegistryUnavailable, match="nobody answers"):
+        await site.views.family("unused")

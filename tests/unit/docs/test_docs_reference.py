@@ -81,7 +81,7 @@ def test_the_annotated_configuration_holds_every_setting_with_its_default(monkey
     # then
     assert settings == Settings.model_construct(**{name: field.default for name, field in Settings.model_fields.items()})
     assert everything.keys() == Settings.model_fields.keys()
-    for section in ("limits", "shadow", "redis", "guards", "cluster"):
+    for section in ("limits", "shadow", "redis", "guards", "cluster", "registry_access"):
         assert everything[section].keys() == type(getattr(settings, section)).model_fields.keys()
 
 
@@ -90,11 +90,15 @@ def test_every_setting_that_is_named_exists() -> None:
     sections = {
         name: type(field.default).model_fields
         for name, field in Settings.model_fields.items()
-        if name in {"limits", "shadow", "redis", "guards"}
+        if name in {"limits", "shadow", "redis", "guards", "registry_access"}
     }
 
     # when
-    named = {found for path in DOCUMENTS for found in re.findall(r"`(limits|redis|guards)\.(\w+)`", path.read_text(encoding="utf-8"))}
+    named = {
+        found
+        for path in DOCUMENTS
+        for found in re.findall(r"`(limits|redis|guards|registry_access)\.(\w+)`", path.read_text(encoding="utf-8"))
+    }
 
     # then
     assert {(section, field) for section, field in named if field not in sections[section]} == set()

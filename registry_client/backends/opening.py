@@ -1,0 +1,38 @@
+"""Which backend an address means. What a kind of registry needs is imported only when one is opened."""
+
+from registry_client.address import FilesAddress, RegistryPlan, S3Address
+from registry_client.backends.base import Backend
+from registry_client.backends.files import FilesBackend
+from registry_client.cache import Cache
+from registry_client.client import RegistryClient
+from registry_client.errors import RegistryError
+
+
+class MissingExtra(RegistryError):
+    """A bucket is named, and the library that reaches one is not installed."""
+
+    hint = "pip install 'pointsman[s3]'"
+
+    def __init__(self) -> None:
+        super().__init__("registries in S3 need the extra s3, which is not installed")
+
+
+def open_backend(plan: RegistryPlan) -> Backend:
+    """The registry of a plan. Connects to nothing yet.
+
+    Raises `OSError` when the password's file cannot be read, and `MissingExtra`.
+    """
+    match plan.address:
+        case FilesAddress(path):
+            return FilesBackend(path)
+        case S3Address() as address:
+            try:
+                from registry_client.backends.s3 import S3Backend  # noqa: PLC0415 - an extra, and a library of 30 MB
+            except ModuleNotFoundError as error:
+                raise MissingExtra from error
+            return S3Backend(address, plan.access)
+
+
+def open_registry(plan: RegistryPlan, cache: Cache) -> RegistryClient:
+    """A registry as its users see it, through a cache. Raises as `open_backend` does."""
+    return RegistryClient(open_backend(plan), cache)

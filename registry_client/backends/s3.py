@@ -1,0 +1,230 @@
+"""Published versions in a bucket of S3, or of whatever speaks like it: create-only puts make them immutable among publishers.
+
+PREFIX/blobs/sha256/ab/abcdef...                 every file once, by digest
+PREFIX/families/digits/1.1.0/manifest.json       the manifest's canonical bytes; their digest is the object's metadata
+
+This module alone knows obstore.
+"""
+
+import re
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any, BinaryIO
+
+import obstore
+from obstore.exceptions import AlreadyExistsError, BaseError, PermissionDeniedError, PreconditionError, UnauthenticatedError
+from obstore.store import S3Store
+
+from registry_client.address import Access, S3Address
+from registry_client.backends.base import LARGEST_MANIFEST, Capabilities, StoredManifest, Support, is_digest, is_version
+from registry_client.backends.streams import as_file, verified
+from registry_client.errors import (
+    AccessRefused,
+    DigestMismatch,
+    InvalidManifest,
+    MissingBlob,
+    RegistryUnavailable,
+    UnknownFamily,
+    UnknownVersion,
+)
+from registry_client.manifest import Artifact, Manifest, is_family_name
+
+PART = 8 * 2**20
+"""Bytes of one part of a multipart upload; S3 allows 10,000 of 5 MiB or more."""
+
+CONFLICTS = 8
+"""How often a create-only put that another one disturbed is tried again before the store is called unusable."""
+
+_DIGEST = "sha256"
+_FAMILIES = "families/"
+_PUBLISHED = re.compile(r"families/([^/]+)/([^/]+)/manifest\.json")
+_REFUSED = re.compile(r"status code: 40[13]\b")
+
+_CAPABILITIES = Capabilities(
+    immutable=Support.EMULATED,  # whoever may write to the bucket may overwrite; the digests and the ledger tell
+    cas=Support.NATIVE,  # If-None-Match: *
+    events=Support.NONE,
+    history=Support.NONE,
+    signing=Support.NONE,
+)
+
+
+class S3Backend:
+    """A registry in a bucket. Safe among threads."""
+
+    def __init__(self, address: S3Address, access: Access) -> None:
+        self._place = access.endpoint.rstrip("/")
+        self._address = address
+        self._store = _connect(address, access)
+
+    @property
+    def name(self) -> str:
+        """The bucket and the prefix, and the server where it is not Amazon's."""
+        return f"{self._address}{f' at {self._place}' if self._place else ''}"
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What a bucket can do."""
+        return _CAPABILITIES
+
+    # --- files ------------------------------------------------------------------------------------------------------
+
+    def put_file(self, manifest: Manifest, artifact: Artifact, source: BinaryIO) -> bool:
+        """Store a file unless it is there, from this version or another. Raises `DigestMismatch` for other bytes.
+
+        They are hashed on their way; an upload whose hash is wrong at its end is given up, so that nothing appears.
+        """
+        del manifest
+        stored = self._size(artifact)
+        if stored is not None:
+            self._refuse_damaged(artifact, stored)
+            return False
+        with self._asking():
+            obstore.put(self._store, _blob(artifact.sha256), verified(source, artifact), chunk_size=PART)
+        return True
+
+    def open_file(self, manifest: Manifest, artifact: Artifact) -> BinaryIO:
+        """Read a file; the caller verifies it. Raises `MissingBlob`."""
+        del manifest
+        if not is_digest(artifact.sha256):
+            raise MissingBlob(artifact.sha256)
+        try:
+            with self._asking():
+                stream = obstore.get(self._store, _blob(artifact.sha256)).stream(min_chunk_size=PART)
+        except FileNotFoundError as error:
+            raise MissingBlob(artifact.sha256) from error
+        return as_file(self._pieces(stream), _nothing)
+
+    def _pieces(self, stream: Iterable[bytes]) -> Iterator[bytes]:
+        with self._asking():
+            yield from stream
+
+    def _size(self, artifact: Artifact) -> int | None:
+        try:
+            with self._asking():
+                return obstore.head(self._store, _blob(artifact.sha256))["size"]
+        except FileNotFoundError:
+            return None
+
+    def _refuse_damaged(self, artifact: Artifact, stored: int) -> None:
+        if stored != artifact.size:
+            what = f"{_blob(artifact.sha256)}, which has {stored} bytes and not {artifact.size}"
+            raise DigestMismatch(what, expected=artifact.sha256, actual="another")
+
+    # --- versions ---------------------------------------------------------------------------------------------------
+
+    def put_manifest(self, manifest: Manifest) -> bool:
+        """Publish, unless the version is there; whether this call did it. Raises `MissingBlob` while a file is lacking."""
+        for artifact in manifest.artifacts:
+            if self._size(artifact) is None:
+                raise MissingBlob(artifact.sha256)
+        return self._create(manifest)
+
+    def _create(self, manifest: Manifest) -> bool:
+        path = _manifest(manifest.family, manifest.version)
+        attributes = {"Content-Type": "application/json", _DIGEST: manifest.digest}
+        for _ in range(CONFLICTS):
+            try:
+                with self._asking():
+                    obstore.put(self._store, path, manifest.canonical(), mode="create", attributes=attributes, use_multipart=False)
+            except (AlreadyExistsError, PreconditionError):
+                # S3 answers 409 as well when another conditional put is under way, which may yet fail: only a look tells.
+                if self._is_there(path):
+                    return False
+            else:
+                return True
+        reason = f"{CONFLICTS} times another publisher of {path} was in the way, and none succeeded"
+        raise RegistryUnavailable(self.name, reason)
+
+    def _is_there(self, path: str) -> bool:
+        try:
+            with self._asking():
+                obstore.head(self._store, path)
+        except FileNotFoundError:
+            return False
+        return True
+
+    def read_manifest(self, family: str, version: str) -> StoredManifest:
+        """Look a version up. Raises `UnknownFamily` or `UnknownVersion`."""
+        if not is_family_name(family):
+            raise UnknownFamily(family)
+        if not is_version(version):
+            raise UnknownVersion(family, version)
+        try:
+            with self._asking():
+                found = obstore.get(self._store, _manifest(family, version))
+                if found.meta["size"] > LARGEST_MANIFEST:
+                    raise InvalidManifest(reason=f"larger than {LARGEST_MANIFEST} bytes")
+                digest = found.attributes.get(_DIGEST, "")
+                return StoredManifest(bytes(found.bytes()), str(digest))
+        except FileNotFoundError as error:
+            self.versions(family)
+            raise UnknownVersion(family, version) from error
+
+    def families(self) -> Sequence[str]:
+        """The families that have a version, by name."""
+        return sorted({family for family, _ in self._published(_FAMILIES)})
+
+    def versions(self, family: str) -> Sequence[str]:
+        """A family's versions, in no order. Raises `UnknownFamily`."""
+        found = [version for _, version in self._published(f"{_FAMILIES}{family}/")] if is_family_name(family) else []
+        if not found:
+            raise UnknownFamily(family)
+        return found
+
+    def _published(self, prefix: str) -> list[tuple[str, str]]:
+        with self._asking():
+            listed = obstore.list(self._store, prefix)  # pyright: ignore[reportUnknownMemberType] # another overload is of Arrow tables
+            paths = [entry["path"] for batch in listed for entry in batch]
+        found = [match.groups() for path in paths if (match := _PUBLISHED.fullmatch(path)) is not None]
+        return [(family, version) for family, version in found if is_family_name(family) and is_version(version)]
+
+    @contextmanager
+    def _asking(self) -> Generator[None]:
+        """Say in our words what went wrong on the way. Of `AlreadyExistsError` and `PreconditionError` the caller knows more."""
+        try:
+            yield
+        except (AlreadyExistsError, PreconditionError):
+            raise
+        except (PermissionDeniedError, UnauthenticatedError) as error:
+            raise AccessRefused(self.name, _sentence(error)) from error
+        except BaseError as error:
+            if _REFUSED.search(_sentence(error)):  # a refused listing has no class of its own
+                raise AccessRefused(self.name, _sentence(error)) from error
+            raise RegistryUnavailable(self.name, _sentence(error)) from error
+
+
+def _connect(address: S3Address, access: Access) -> S3Store:
+    """A store that gives up after seconds, not minutes: whoever asks has a cache."""
+    config: Any = {"conditional_put": "etag"}  # obstore's TypedDict is not there at run time
+    if access.username:
+        config |= {"access_key_id": access.username, "secret_access_key": access.password()}
+    if access.endpoint:
+        config |= {"endpoint": access.endpoint}
+    if access.region or access.endpoint:
+        config |= {"region": access.region or "us-east-1"}
+    return S3Store(
+        address.bucket,
+        prefix=address.prefix or None,
+        config=config,
+        client_options={"allow_http": access.endpoint.startswith("http://"), "connect_timeout": "5s", "timeout": "60s"},
+        retry_config={"max_retries": 3, "retry_timeout": timedelta(seconds=10)},
+    )
+
+
+def _nothing() -> None:
+    """A download has nothing to close."""
+
+
+def _blob(digest: str) -> str:
+    return f"blobs/sha256/{digest[:2]}/{digest}"
+
+
+def _manifest(family: str, version: str) -> str:
+    return f"{_FAMILIES}{family}/{version}/manifest.json"
+
+
+def _sentence(error: Exception) -> str:
+    """Its first line, which names what was asked and what came back; the rest is the debug form of a structure."""
+    return str(error).strip().partition("\n")[0][:300]
