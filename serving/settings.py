@@ -6,6 +6,7 @@ This module alone reads the environment. Everything else is given the values it 
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Self
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
@@ -13,12 +14,14 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from registry_client.address import Access, FilesAddress, RegistryPlan, parse_registry
 from serving import failpoints
 from serving.core.authority import Operators
+from serving.core.notices import Form
 from serving.stores.address import SQLITE, RedisAddress, parse_store
 
 Port = Annotated[int, Field(ge=1, le=65_535)]
 Seconds = Annotated[float, Field(gt=0, le=3600)]
 Actor = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._@:/+-]{0,127}$")]
 Role = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
+WebhookName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,31}$")]
 MIB = 2**20
 NODE = "node"
 """Instead of an address: that of the node that a process runs on, as the other nodes know it."""
@@ -62,6 +65,25 @@ class Guards(Section):
 
     errors_in_a_row: Annotated[int, Field(ge=2, le=1000)] = 8
     lease: Seconds = 15.0
+
+
+class Webhook(Section):
+    """Somebody who is told of rollouts. The address may be a secret; what signs is one, and stands in a file of mode 0600."""
+
+    url: SecretStr
+    form: Form = Form.JSON
+    secret_file: Path | None = None
+
+    @model_validator(mode="after")
+    def _can_be_believed(self) -> Self:
+        parts = urlsplit(self.url.get_secret_value())
+        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username is not None or parts.fragment:
+            msg = "url: an http or https address without a user or a fragment is needed"
+            raise ValueError(msg)
+        if self.form is Form.JSON and self.secret_file is None:
+            msg = "secret_file: without one the receiver could not tell whose notices they are; only Slack needs none"
+            raise ValueError(msg)
+        return self
 
 
 class RedisAccess(Section):
@@ -152,6 +174,8 @@ class Settings(BaseSettings):
     guards: Guards = Guards()
     operators: dict[Actor, tuple[Role, ...]] = {}
     """Who may do what, by name; nobody named: everybody everything."""
+    webhooks: dict[WebhookName, Webhook] = {}
+    """Who is told of rollouts, by the name that policies and metrics call it."""
     ray_address: str | None = None
     cluster: Cluster = Cluster()
     failpoints: str = ""

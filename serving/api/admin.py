@@ -11,6 +11,7 @@ from serving.api.openapi import DESCRIPTION, TAGS
 from serving.api.reading import FamilyRoutes
 from serving.api.services import AdminServices, AdminSurface
 from serving.api.storing import StoreRoutes
+from serving.api.telling import NoticeRoutes
 from serving.api.verifying import VerifyRoutes
 from serving.api.watching import HealthRoutes, WatchRoutes
 
@@ -33,6 +34,7 @@ def create_app(services: AdminServices, surface: AdminSurface) -> FastAPI:
     app.include_router(StoreRoutes(services.reseeding, services.entitlement).router(), prefix="/v1")
     app.include_router(VerifyRoutes(services.verification).router(), prefix="/v1")
     app.include_router(WatchRoutes(services, surface).router(), prefix="/v1")
+    app.include_router(NoticeRoutes(services.correspondence).router(), prefix="/v1")
     app.include_router(AuditRoutes(services.auditing).router(), prefix="/v1")
     app.include_router(HealthRoutes(services).router())
     problems.install(app)

@@ -16,6 +16,7 @@ from serving.core.errors import (
     FamilyNotServed,
     HeadLogBroken,
     NothingRecorded,
+    OutboxBroken,
     PointsmanError,
     Refusal,
     StaleRevision,
@@ -64,6 +65,7 @@ STATUS: Mapping[type[Exception], int] = {
     PointsmanError: 500,
     HeadLogBroken: 503,
     RegistryUnavailable: 503,
+    OutboxBroken: 503,
     StoreUnavailable: 503,
 }
 """The most special class wins: a refused change, and a registry whose version cannot be used, is a conflict with how things are."""

@@ -7,6 +7,7 @@ from serving.control.auditing import Auditing
 from serving.control.entitlement import Entitlement
 from serving.control.operations import Operations
 from serving.control.reseeding import Reseeding
+from serving.control.telling import Correspondence
 from serving.control.verification import Verification
 from serving.control.views import Views
 from serving.ports import Acks, Clock, FleetBoard, Leadership, Manifests, StateStore
@@ -28,6 +29,7 @@ class AdminServices:
     metrics: Callable[[], bytes]
     auditing: Auditing
     entitlement: Entitlement
+    correspondence: Correspondence
     clock: Clock
 
 

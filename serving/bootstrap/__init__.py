@@ -109,6 +109,7 @@ def _run(settings: Settings, layout: Layout, stopping: threading.Event) -> None:
     from serving.bootstrap.store_checks import look_at_store  # noqa: PLC0415
     from serving.telemetry.logs import configure_logs  # noqa: PLC0415
 
+    installation.refuse_unusable_webhooks(settings, layout)
     installation.wait_for_ports(settings)
     start_log(layout.log)
     configure_logs(json=settings.log_json, file=layout.log)

@@ -17,16 +17,19 @@ from serving.bootstrap.between import Between, housed, resolved, settled, url
 from serving.bootstrap.layout import Layout
 from serving.bootstrap.listening import Listening, bound_socket
 from serving.bootstrap.registry import PublishedVersions
+from serving.bootstrap.telling import DELIVERY_S, WebhookPlan, delivery_of
 from serving.control.auditing import Auditing, Publishing
 from serving.control.entitlement import Entitlement
 from serving.control.operations import Operations
 from serving.control.reseeding import Reseeding
 from serving.control.seen import SeenStore
+from serving.control.telling import Correspondence
 from serving.control.verification import Verification
 from serving.control.views import Views
 from serving.core.authority import Operators
 from serving.stores.head_log import HeadFile
 from serving.stores.opening import StorePlan, open_store
+from serving.stores.outbox import OutboxFiles
 from serving.stores.signing import Ed25519Signer
 from serving.stores.snapshot_file import SnapshotFile
 from serving.telemetry.clock import SystemClock
@@ -58,6 +61,7 @@ class AdminPlan:
     log_json: bool
     failpoints: str
     operators: Operators
+    webhooks: Mapping[str, WebhookPlan]
 
 
 class AdminService:
@@ -77,7 +81,8 @@ class AdminService:
         registry, public = PublishedVersions(plan.layout), url(plan.public_host, plan.public_port)
         self._store = store = await open_store(plan.store, clock)
         seen = SeenStore(store, SnapshotFile(plan.layout.snapshot))
-        publishing = Publishing(Ed25519Signer(plan.layout.read_audit_key()), HeadFile(plan.layout.heads), PrometheusRecorder("admin"))
+        recorder = PrometheusRecorder("admin")
+        publishing = Publishing(Ed25519Signer(plan.layout.read_audit_key()), HeadFile(plan.layout.heads), recorder)
         auditing = Auditing(seen, publishing, clock)
         services = AdminServices(
             operations=Operations(seen, store, store, registry, clock),
@@ -92,6 +97,7 @@ class AdminService:
             metrics=partial(scrape, plan.layout.metrics),
             auditing=auditing,
             entitlement=Entitlement(plan.operators),
+            correspondence=Correspondence(OutboxFiles(plan.layout.outbox), tuple(plan.webhooks), clock),
             clock=clock,
         )
         app = create_app(services, AdminSurface(public, plan.release))
@@ -101,6 +107,8 @@ class AdminService:
         self._listening = Listening(config)
         await self._listening.start(bound_socket(plan.host, plan.port, shared=False))
         self._background.start("audit", auditing.run)
+        self._delivery = delivery_of(plan.layout, plan.webhooks, recorder, clock)
+        self._background.step("notices", DELIVERY_S, self._delivery.step)
         self._metrics = await self._open_metrics()
         return {}
 
@@ -118,6 +126,7 @@ class AdminService:
         """Finish what is under way and close the port."""
         await self._listening.stop()
         await self._background.stop()
+        await self._delivery.stop()
         if self._metrics is not None:
             await self._metrics.stop()
         await self._store.close()

@@ -99,6 +99,7 @@ class _Installation:
         for node, complaint in self._surveyor.complaints(living).items():
             if complaint:
                 raise UnfitNode(node, complaint)
+        installation.refuse_unusable_webhooks(settings, self._layout)
         log = settled(self._layout, clustered=True).log
         start_log(log)
         configure_logs(json=settings.log_json, file=log)

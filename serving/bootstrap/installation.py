@@ -12,6 +12,7 @@ from serving.bootstrap.between import Between, url
 from serving.bootstrap.controller import ControllerPlan, open_controller
 from serving.bootstrap.gateway import GatewayPlan, open_gateway
 from serving.bootstrap.layout import CannotServe, Layout
+from serving.bootstrap.telling import WebhookPlan, webhooks_of
 from serving.control.controller import Policies
 from serving.control.reconciler import LoadPolicy
 from serving.core.authority import Operators
@@ -93,6 +94,11 @@ def admin_url(settings: Settings) -> str:
     return url(settings.admin_host, settings.admin_port)
 
 
+def refuse_unusable_webhooks(settings: Settings, layout: Layout) -> None:
+    """Raise `UnusableWebhook` when one could not sign its notices: better now than when there is something to tell."""
+    webhooks_of(admin_plan(settings, layout).webhooks)
+
+
 def store_plan(settings: Settings, layout: Layout) -> StorePlan:
     """Which store this installation has, and how its processes reach it."""
     address, access = settings.redis_address, settings.redis
@@ -135,6 +141,10 @@ def admin_plan(settings: Settings, layout: Layout, between: Between | None = Non
         log_json=settings.log_json,
         failpoints=settings.failpoints,
         operators=Operators(settings.operators),
+        webhooks={
+            name: WebhookPlan(one.url.get_secret_value(), one.form, None if one.secret_file is None else one.secret_file.absolute())
+            for name, one in settings.webhooks.items()
+        },
     )
 
 

@@ -4,6 +4,7 @@ DATA/registry/          published versions (unless the settings name another pla
 DATA/state/state.db     what is deployed, and the audit trail
 DATA/state/routes.snapshot   the newest routes this node has seen
 DATA/override/          rollbacks decided on this node while the store cannot be changed
+DATA/outbox/            notices until they are told, and those that never were
 DATA/cache/             verified copies of what is loaded; may be deleted while nothing runs
 DATA/secrets/           keys, mode 0600
 DATA/log/               what happened in this run and in the one before; the published heads of the audit
@@ -105,6 +106,11 @@ class Layout:
         return NodeHome(self.data)
 
     @property
+    def outbox(self) -> Path:
+        """Notices until they are told."""
+        return self.data / "outbox"
+
+    @property
     def cache(self) -> Path:
         """Verified copies of what is loaded."""
         return self.data / "cache"
@@ -168,6 +174,7 @@ class Layout:
         for directory in (
             self.state.parent,
             self.home.overrides,
+            self.outbox,
             self.cache,
             self.data / "run",
             self.request_id_key.parent,

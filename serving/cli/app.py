@@ -21,6 +21,7 @@ from serving.cli import (
     registries,
     running,
     storing,
+    telling,
     verifying,
 )
 from serving.cli.commands import DEFAULT_ADMIN, Globals, user_name
@@ -137,6 +138,7 @@ def build() -> typer.Typer:
         comparing,
         registries,
         looking,
+        telling,
         proving,
         changing,
         verifying,

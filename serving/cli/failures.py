@@ -1,7 +1,7 @@
 """Why a command did not do what was asked, and the exit code that says so.
 
 CommandFailed           1   failed, or refused by the server
-├── NotSettled, NotVerified, NotLoaded, BundleRefused, PolicyRefused, NotCarriedOut, AuditBroken
+├── NotSettled, NotVerified, NotLoaded, BundleRefused, PolicyRefused, NotCarriedOut, AuditBroken, NotTold
 ├── BadSettings         2   options, environment or configuration that cannot be used
 ├── BadEvidence         2   a file that is no export of the audit, or no list of its heads
 ├── WrongUse            2   options that do not go together, or lack one another
@@ -85,6 +85,14 @@ class NotCarriedOut(CommandFailed):
         who = f"these have not confirmed it: {', '.join(waiting)}" if waiting else "no gateway of this node runs"
         hint = "a gateway carries it out as soon as it starts; look at DATA/log/events.log for override_in_force or override_refused"
         super().__init__(f"{operation_id} is placed, but {who}", hint)
+
+
+class NotTold(CommandFailed):
+    """A test that has not arrived everywhere."""
+
+    def __init__(self, webhooks: Sequence[str]) -> None:
+        hint = "the log says why each try failed (`notice_not_taken`); it is tried again by itself"
+        super().__init__(f"the test has not arrived at {', '.join(webhooks)}", hint)
 
 
 class PolicyRefused(CommandFailed):

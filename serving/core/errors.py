@@ -10,6 +10,7 @@ PointsmanError
 ├── UnknownChange           no change of that family made that epoch
 ├── NothingRecorded         a family was not recorded yet at some time, or not as a whole
 ├── HeadLogBroken           the published heads of the audit cannot be read or written
+├── OutboxBroken            notices cannot be kept until they are told
 ├── NotLeader               another controller leads; what this one decided is void
 └── StoreUnavailable        the state store cannot answer; nothing was changed
     └── StoreWentBack       the store is older than, or another than, what was seen of it
@@ -159,3 +160,12 @@ class HeadLogBroken(PointsmanError):
 
     def __init__(self, where: str, why: str) -> None:
         super().__init__(f"the published heads of the audit in {where} cannot be used: {why}")
+
+
+class OutboxBroken(PointsmanError):
+    """Where notices wait to be told fails."""
+
+    hint = "look at DATA/outbox: a full disk? What could not be kept is in the log"
+
+    def __init__(self, where: str, why: str) -> None:
+        super().__init__(f"notices cannot be kept in {where}: {why}")

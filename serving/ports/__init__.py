@@ -6,6 +6,7 @@ from serving.ports.clock import (
     Clock,
 )
 from serving.ports.node import Kept, NodeRecorder, Overrides, Placed, Snapshots
+from serving.ports.notices import NoticeRecorder, Notifier, Outbox, Posted, Poster
 from serving.ports.requests import (
     NO_JSON_PART,
     ArmCounts,
@@ -84,10 +85,15 @@ __all__ = [
     "Manifests",
     "Mark",
     "NodeRecorder",
+    "NoticeRecorder",
+    "Notifier",
     "Observations",
+    "Outbox",
     "Overrides",
     "PastRecord",
     "Placed",
+    "Posted",
+    "Poster",
     "Primary",
     "Progress",
     "PublicAnswer",

@@ -147,6 +147,7 @@ class PrometheusRecorder:
         self._overridden: set[str] = set()
         self._audit_epoch = gauge("audit_epoch", "The epoch of the newest audit entry that was signed.", "livemostrecent")
         self._audit_head = gauge("audit_head", "The first 48 bits of the hash of that entry.", "livemostrecent")
+        self._notices = counter("notices_total", "Tries to tell a webhook of something, by what became of them.", "webhook", "outcome")
         self._process = process
         self._duration_of: dict[tuple[str, Arm], Histogram] = {}
         self._pairs_of: dict[tuple[str, str], Counter] = {}
@@ -243,6 +244,10 @@ class PrometheusRecorder:
     def rolled_back(self, family: str, signal: str) -> None:
         """Count an automatic rollback."""
         self._rollbacks.labels(family, signal).inc()
+
+    def posted(self, webhook: str, outcome: str) -> None:
+        """Count a try to tell a webhook of something."""
+        self._notices.labels(webhook, outcome).inc()
 
     def leads(self, controller: str, *, leads: bool) -> None:
         """Show whether this controller leads."""

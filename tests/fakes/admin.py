@@ -13,6 +13,7 @@ from serving.control.entitlement import Entitlement
 from serving.control.operations import Operations
 from serving.control.reseeding import Reseeding
 from serving.control.seen import SeenStore
+from serving.control.telling import Correspondence
 from serving.control.verification import Verification
 from serving.control.views import Views
 from serving.core.authority import Operators
@@ -22,6 +23,7 @@ from serving.stores.signing import Ed25519Signer
 from tests.fakes.clock import FakeClock
 from tests.fakes.heads import FakeHeadLog, FakeHeadRecorder
 from tests.fakes.node import MemorySnapshots
+from tests.fakes.notices import MemoryOutbox
 from tests.fakes.public_side import FakePublicSide
 from tests.fakes.registry import FakeRegistry, digest_of
 from tests.fakes.store import FakeState, FakeStore
@@ -50,6 +52,8 @@ class AdminWorld:
         self.public = FakePublicSide(self.store, self.registry)
         self.heads = FakeHeadLog()
         self.operators = Operators()
+        self.webhooks: tuple[str, ...] = ()
+        self.outbox = MemoryOutbox()
         self.marks = FakeHeadRecorder()
         self.auditing = Auditing(self.store, Publishing(Ed25519Signer(b"k" * 32), self.heads, self.marks), self.clock)
 
@@ -69,6 +73,7 @@ class AdminWorld:
             metrics=lambda: b"pointsman_epoch 1\n",
             auditing=self.auditing,
             entitlement=Entitlement(self.operators),
+            correspondence=Correspondence(self.outbox, self.webhooks, self.clock),
             clock=self.clock,
         )
         return create_app(services, AdminSurface(self.public_url, "0.1.0", hosts))

@@ -17,6 +17,7 @@ from serving.control.entitlement import Entitlement
 from serving.control.operations import Operations
 from serving.control.reseeding import Reseeding
 from serving.control.seen import SeenStore
+from serving.control.telling import Correspondence
 from serving.control.verification import Verification
 from serving.control.views import Views
 from serving.core.audit import verify_chain
@@ -29,6 +30,7 @@ from serving.telemetry.clock import SystemClock
 from tests.fakes.admin_server import served
 from tests.fakes.heads import FakeHeadLog, FakeHeadRecorder
 from tests.fakes.node import MemorySnapshots
+from tests.fakes.notices import MemoryOutbox
 from tests.fakes.public_side import FakePublicSide
 from tests.fakes.registry import FakeRegistry, digest_of
 from tests.tools.fault_proxy import Done, FaultProxy, Faults
@@ -65,6 +67,7 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
         auditing=Auditing(store, publishing, clock),
         clock=clock,
         entitlement=Entitlement(Operators()),
+        correspondence=Correspondence(MemoryOutbox(), (), clock),
     )
     yield Site(store, create_app(services, AdminSurface("http://127.0.0.1:9", "0.1.0")))
     await store.close()

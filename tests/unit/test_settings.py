@@ -82,3 +82,24 @@ def test_whoever_asks_a_registry_is_known_by_the_path_of_a_secret() -> None:
 
     assert settings.registry_plan.access == Access("jane", Path("secret"))
     assert settings.registry_plan.absolute().access.password_file == Path("secret").absolute()
+
+
+@pytest.mark.parametrize(
+    "webhook",
+    [
+        {"url": "ftp://x.y/z", "form": "slack"},
+        {"url": "https://user:password@x.y/z", "form": "slack"},
+        {"url": "https://x.y/z#part", "form": "slack"},
+        {"url": "nonsense", "form": "slack"},
+        {"url": "https://x.y/z"},
+    ],
+)
+def test_a_webhook_is_an_address_and_what_signs_for_it(webhook: dict[str, str]) -> None:
+    with pytest.raises(InvalidSettings, match=r"webhooks\.pager"):
+        load_settings(webhooks={"pager": webhook})
+
+
+def test_the_address_of_a_webhook_is_not_shown() -> None:
+    settings = load_settings(webhooks={"chat": {"url": "https://hooks.example.org/T0/B0/secret", "form": "slack"}})
+
+    assert "hooks.example.org" not in repr(settings)

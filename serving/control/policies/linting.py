@@ -159,8 +159,8 @@ def _warnings(policy: Policy, guards: dict[str, GuardReading]) -> Iterator[str]:
         yield "tracks: every bump goes by another policy, so the stages and guards here are used for none"
     if "auto" not in policy.authority.rollback:
         yield "authority.rollback: without `auto` no guard and no tripwire can roll back"
-    if not policy.tell.webhooks:
-        yield "tell.webhooks: nobody is told"
+    if not policy.tell.on:
+        yield "tell.on: nobody is told of anything"
 
 
 def _keyless(policy: Policy) -> Iterator[str]:

@@ -273,13 +273,13 @@ class AuthorityNode(Node, frozen=True, kw_only=True):
     start: Annotated[tuple[Name, ...], Meta(description="Start a rollout.")] = ("owner", "release")
 
 
-Occasion = Literal["start", "stage", "hold", "harm", "rollback", "verified", "live"]
+Occasion = Literal["start", "stage", "hold", "harm", "rollback", "verified", "live", "drill"]
 
 
 class TellNode(Node, frozen=True, kw_only=True):
     """Whom to tell."""
 
-    webhooks: Annotated[tuple[str, ...], Meta(description="URLs that are posted to, after the deed.")] = ()
+    webhooks: Annotated[tuple[Name, ...], Meta(description="Webhooks of the settings, by name, told after the deed; none: all.")] = ()
     on: Annotated[tuple[Occasion, ...], Meta(description="Of what.")] = ("start", "hold", "harm", "rollback", "verified", "live")
 
 

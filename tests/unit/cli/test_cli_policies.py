@@ -1,4 +1,5 @@
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,17 @@ def test_lint_explains_how_the_risk_is_split_and_what_each_stage_waits_for() -> 
     assert result.exit_code == 0, result.stderr
     assert "0.364%" in result.stdout
     assert "quarter: 25.00% of callers" in " ".join(result.stdout.split())
-    assert "warning: tell.webhooks: nobody is told" in result.stderr
+    assert not result.stderr
+
+
+def test_lint_warns_of_what_can_be_used_and_hardly_is_meant(tmp_path: Path) -> None:
+    quiet = tmp_path / "quiet.yaml"
+    quiet.write_text(re.sub(r"^tell: .*$", "tell: {on: []}", STANDARD.read_text(), flags=re.MULTILINE))
+
+    result = TERMINAL.run("policy", "lint", str(quiet))
+
+    assert result.exit_code == 0, result.stderr
+    assert "warning: tell.on: nobody is told of anything" in result.stderr
 
 
 def test_lint_gives_the_same_as_json() -> None:
