@@ -3,27 +3,13 @@
 import sys
 import tempfile
 import traceback
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from typing import Annotated, Any, Protocol, runtime_checkable
 
 import typer
 from typer.core import TyperGroup
 
-from serving.cli import (
-    bundles,
-    changing,
-    comparing,
-    looking,
-    overriding,
-    policies,
-    predicting,
-    proving,
-    registries,
-    running,
-    storing,
-    telling,
-    verifying,
-)
 from serving.cli.commands import DEFAULT_ADMIN, Globals, user_name
 from serving.cli.failures import EXIT_CODES, CommandFailed, ExitCode
 
@@ -119,8 +105,29 @@ def main_options(
     ctx.obj = Globals(admin, actor or user_name(), is_admin_named=source is not None and source.name != "DEFAULT")
 
 
-def build() -> typer.Typer:
-    """The program with all its commands."""
+MODULES = (
+    "running",
+    "bundles",
+    "policies",
+    "comparing",
+    "registries",
+    "looking",
+    "telling",
+    "proving",
+    "changing",
+    "verifying",
+    "overriding",
+    "storing",
+    "predicting",
+)
+"""Where the commands are, in the order in which the help names them."""
+
+URGENT = {"override": "overriding", "rollback": "changing", "verify": "verifying"}
+"""The commands that must not wait for what the others import: a rollback is counted from its typing."""
+
+
+def build(command: str | None = None) -> typer.Typer:
+    """The program with all its commands; with as few as possible when it is started for an urgent one."""
     app = typer.Typer(
         name="pointsman",
         cls=Program,
@@ -131,20 +138,6 @@ def build() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback(help=HELP, epilog=EXIT_CODES)(main_options)
-    for commands in (
-        running,
-        bundles,
-        policies,
-        comparing,
-        registries,
-        looking,
-        telling,
-        proving,
-        changing,
-        verifying,
-        overriding,
-        storing,
-        predicting,
-    ):
-        commands.register(app)
+    for module in (URGENT[command],) if command in URGENT else MODULES:
+        import_module(f"serving.cli.{module}").register(app)
     return app

@@ -6,13 +6,15 @@ import pwd
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from serving.cli.client import AdminClient
 from serving.cli.failures import EXIT_CODES
 from serving.cli.output import Output
+
+if TYPE_CHECKING:
+    from serving.cli.client import AdminClient
 
 DEFAULT_ADMIN = "http://127.0.0.1:8081"
 
@@ -41,8 +43,10 @@ class Session:
     output: Output
     is_admin_named: bool = False
 
-    def client(self) -> AdminClient:
+    def client(self) -> "AdminClient":
         """Open the way to the admin listener; use it in a `with`."""
+        from serving.cli.client import AdminClient  # noqa: PLC0415 - half of the time that a command takes which needs no server
+
         return AdminClient(self.admin, self.actor)
 
 

@@ -4,7 +4,11 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from typer import Context
+from typer.core import TyperGroup
+from typer.main import get_command
 
+from serving.cli.app import URGENT, build
 from tests.fakes.terminal import Terminal, says_why
 
 REMOTE = [
@@ -68,7 +72,7 @@ def test_an_interrupt_is_no_failure_of_the_program(monkeypatch: pytest.MonkeyPat
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("serving.cli.commands.AdminClient", interrupted)
+    monkeypatch.setattr("serving.cli.client.AdminClient", interrupted)
     result = Terminal("").run("families")
 
     assert result.exit_code == 130
@@ -80,7 +84,7 @@ def test_a_bug_shows_no_trace_but_keeps_it(monkeypatch: pytest.MonkeyPatch, tmp_
         msg = "not foreseen"
         raise LookupError(msg)
 
-    monkeypatch.setattr("serving.cli.commands.AdminClient", broken)
+    monkeypatch.setattr("serving.cli.client.AdminClient", broken)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     result = Terminal("").run("families")
 
@@ -114,6 +118,30 @@ def test_the_program_starts_without_the_heavy_libraries() -> None:
         "import sys; from serving.cli.app import build; build()\n"
         "heavy = {'ray', 'onnxruntime', 'sklearn', 'numpy', 'fastapi', 'pydantic', 'serving.bootstrap', 'serving.dataplane'}\n"
         "print(sorted(heavy & set(sys.modules)))"
+    )
+
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+
+    assert result.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("command", URGENT)
+def test_an_urgent_command_is_the_same_when_it_is_imported_almost_alone(command: str) -> None:
+    whole, alone = get_command(build()), get_command(build(command))
+    assert isinstance(whole, TyperGroup)
+    assert isinstance(alone, TyperGroup)
+
+    assert len(alone.commands) < len(whole.commands)
+    helps = [group.commands[command].get_usage(Context(group.commands[command])) for group in (alone, whole)]
+    parameters = [[repr(one.opts) for one in group.commands[command].params] for group in (alone, whole)]
+    assert helps[0] == helps[1]
+    assert parameters[0] == parameters[1]
+
+
+def test_an_override_is_ordered_without_what_only_talks_to_servers() -> None:
+    script = (
+        "import sys; from serving.cli.app import build; build('override'); import serving.cli.breaking\n"
+        "print(sorted({'httpx', 'yaml', 'redis', 'apsw', 'cryptography'} & set(sys.modules)))"
     )
 
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
