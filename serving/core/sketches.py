@@ -4,12 +4,23 @@ Buckets add up over gateways, and a quantile read from them is off by at most 2.
 (the logarithmic buckets of DDSketch, arXiv:1908.10693).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from math import exp, log
+from math import exp, fsum, isfinite, log
+
+from serving.core.rules import Bins
 
 GROWTH = 1.05
 """How much wider each bucket is than the one before."""
+
+PARTS = 10
+"""Scores are sorted into tenths of production's."""
+
+LABELS_MOST = 64
+"""Labels that a gateway counts by name before any is pinned."""
+
+CLASSES_MOST = 31
+"""Labels that are pinned, the most frequent ones; what is none of them is one class more."""
 
 SHORTEST = 1e-6
 """Seconds; what took less is in the bucket of this."""
@@ -61,6 +72,19 @@ class Baseline:
     """Production on one gateway since the rollout began, for as long as something is still to be pinned."""
 
     latencies: Sketch = Sketch()
+    labels: Mapping[str, int] = field(default_factory=dict[str, int])
+    """How often each label was given; at most `LABELS_MOST` of them."""
+    scores: int = 0
+    """How many scores `deciles` were taken from: the first ones."""
+    deciles: tuple[float, ...] = ()
+    """The nine values between the tenths of the scores."""
+
+    def __post_init__(self) -> None:
+        """Refuse what no answers could come to."""
+        is_possible = self.scores >= 0 and len(self.deciles) in {0, PARTS - 1} and all(count >= 0 for count in self.labels.values())
+        if not is_possible or not all(isfinite(decile) for decile in self.deciles):
+            msg = f"no answers come to {self}"
+            raise ValueError(msg)
 
 
 def pinned_edges(quantiles: Iterable[tuple[float, float]], latencies: Sketch) -> tuple[float, ...]:
@@ -73,3 +97,45 @@ def pinned_edges(quantiles: Iterable[tuple[float, float]], latencies: Sketch) ->
         quantile = latencies.quantile(share)
         edges += [quantile, ratio * quantile]
     return tuple(edges)
+
+
+def deciles_of(scores: Sequence[float]) -> tuple[float, ...]:
+    """The nine values between the tenths; none of fewer than ten scores."""
+    ordered = sorted(scores)
+    if len(ordered) < PARTS:
+        return ()
+    return tuple(ordered[len(ordered) * tenth // PARTS] for tenth in range(1, PARTS))
+
+
+def pinned_classes(bins: Bins, baselines: Collection[Baseline]) -> tuple[str, ...]:
+    """What answers are sorted into from now on: production's labels, or the bounds of its scores' tenths, as text.
+
+    Counters have one class more than there are texts: any other label, or what lies beyond the last bound. Of several gateways the
+    deciles are averaged by how many scores each had; any bounds would do, as long as they are fixed before they are used.
+    Raises `ValueError` when production has answered nothing that could be sorted.
+    """
+    classes = _frequent(baselines) if bins is Bins.CLASSES else _bounds(baselines)
+    if not classes:
+        msg = f"production has given nothing yet to take {bins.value} from"
+        raise ValueError(msg)
+    return classes
+
+
+def _frequent(baselines: Iterable[Baseline]) -> tuple[str, ...]:
+    counts: dict[str, int] = {}
+    for baseline in baselines:
+        for label, count in baseline.labels.items():
+            counts[label] = counts.get(label, 0) + count
+    ordered = sorted(counts, key=lambda label: (-counts[label], label))
+    return tuple(ordered[:CLASSES_MOST])
+
+
+def _bounds(baselines: Collection[Baseline]) -> tuple[str, ...]:
+    heard = [baseline for baseline in baselines if baseline.deciles]
+    total = sum(baseline.scores for baseline in heard)
+    if not total:
+        return ()
+    weighed = ([baseline.deciles[tenth] * baseline.scores for baseline in heard] for tenth in range(PARTS - 1))
+    bounds = [fsum(each) / total for each in weighed]
+    # Where many scores are alike, tenths coincide: one bound is enough for them.
+    return tuple(repr(bound) for bound in dict.fromkeys(bounds))

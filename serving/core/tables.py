@@ -69,6 +69,9 @@ def watch_of(record: FamilyRecord) -> Watch | None:
         limits=terms.limits,
         edges=underway.edges,
         wants_edges=bool(terms.quantiles) and not underway.edges,
+        bins=terms.bins,
+        classes=underway.classes,
+        checks_answers=terms.checks_answers,
     )
 
 

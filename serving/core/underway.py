@@ -10,7 +10,7 @@ from serving.core.assessing import edges
 from serving.core.happenings import Event
 from serving.core.policy import MirrorLimits, Policy, Unit
 from serving.core.rollout import AFOOT, OVER
-from serving.core.rules import Bins, DisagreementRule, OutputRule, RewardRule
+from serving.core.rules import Bins, CollapseRule, DisagreementRule, OutputRule, RewardRule
 from serving.core.standing import Rollout, State
 
 MOST_ASKED = 32
@@ -28,6 +28,8 @@ class Terms:
     """For each latency guard production's quantile, and what it is multiplied with for the second edge."""
     bins: Bins | None = None
     """What answers are sorted into, where a guard asks."""
+    checks_answers: bool = False
+    """Whether a guard asks for answers that are invalid, or the same whatever is asked."""
     atol: float = 1e-3
     is_label_exact: bool = True
     bounds: tuple[float, float] = (0.0, 1.0)
@@ -48,6 +50,7 @@ class Terms:
             limits=policy.stages[stage].limits,
             quantiles=tuple(edges(policy).values()),
             bins=None if outputs is None else outputs.bins,
+            checks_answers=any(isinstance(rule, CollapseRule) for rule in rules),
             atol=pairs.atol,
             is_label_exact=pairs.is_label_exact,
             bounds=(rewards.low, rewards.high),

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from serving.core.policy import MirrorLimits, Unit
+from serving.core.rules import Bins
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,3 +24,14 @@ class Watch:
     """Seconds; none until they are pinned."""
     wants_edges: bool = False
     """Whether some guard looks at latencies, and no edges are pinned yet."""
+    bins: Bins | None = None
+    """What answers are sorted into, where a guard asks."""
+    classes: tuple[str, ...] = ()
+    """Labels, or the bounds of bins as text; none until they are pinned."""
+    checks_answers: bool = False
+    """Whether a guard asks for answers that are invalid, or the same whatever is asked."""
+
+    @property
+    def wants_classes(self) -> bool:
+        """Whether answers are to be sorted, and nothing is pinned yet that they could be sorted into."""
+        return self.bins is not None and not self.classes

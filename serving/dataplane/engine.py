@@ -5,6 +5,7 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
+from msgspec.structs import replace
 
 from registry_client.manifest import Manifest, TensorSpec, Wire
 from serving.dataplane.batching import grouped, joined, parted, slices
@@ -18,6 +19,7 @@ from serving.dataplane.faults import BadInput, CallRefused, LoadFailed, ModelFau
 from serving.dataplane.memory import MIB, load_allowance, memory_limit
 from serving.dataplane.pipeline import Pipeline, open_pipeline
 from serving.dataplane.plain import PlainCodec
+from serving.dataplane.sorting import Sorter
 from serving.dataplane.work import Work
 from serving.ports import Call, CallKind, Encoding, Failure, Reply
 
@@ -42,6 +44,7 @@ class VersionEngine:
         self._inflate_cap = inflate_cap
         self._infer = InferCodec(contract, model_name=manifest.family, model_version=manifest.version)
         self._plain = PlainCodec(contract)
+        self._sorter = Sorter(contract)
         self._takes_tensors = Wire.TENSOR in manifest.interface.promised
         self._metadata = _metadata(manifest)
 
@@ -58,6 +61,8 @@ class VersionEngine:
                 decoded = self._decode(call)
                 if isinstance(decoded, Work):
                     decoded.index = index
+                    if call.sorting:
+                        decoded.sorting, decoded.asked = call.sorting, hash(call.body)
                     works.append(decoded)
                 else:
                     replies[index] = decoded
@@ -125,7 +130,8 @@ class VersionEngine:
 
     def _encode(self, work: Work, outputs: Tensors) -> Reply:
         try:
-            return work.form.encode(outputs)
+            reply = work.form.encode(outputs)
+            return replace(reply, said=self._sorter.said(outputs, work.sorting, work.asked)) if work.sorting else reply
         except ModelFault as fault:
             return self._faulted(work, fault)
         except Exception as error:  # noqa: BLE001 - the top of a request: whatever it is, only this call fails, and it is logged
@@ -172,7 +178,7 @@ def _finished(call: Call, reply: Reply | None) -> Reply:
     if call.mirror is None:
         return reply
     outcome = Outcome.ERROR if reply.status != 200 else compare(call.kind, call.mirror, reply)  # noqa: PLR2004
-    return Reply(200, outcome.value.encode())
+    return Reply(200, outcome.value.encode(), said=reply.said)
 
 
 def _error(message: str) -> bytes:

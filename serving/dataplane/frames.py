@@ -3,21 +3,33 @@
 frame   = length u32 | id u32 | payload           length counts id and payload; all integers little-endian
 call    = kind u8 | encoding u8 | flags u8 | digest 32 bytes | json_length i32 | primary_length u32 | primary_json_length i32 |
           body | primary body
-reply   = status u16 | failure u8 | json_length i32 | body
+reply   = status u16 | failure u8 | json_length i32 | [said] | body
+said    = flags u8 | score f64 | label_length u16 | label       there where failure has its highest bit set
 
 A version's first frame on every link is its greeting: id 0, no payload.
 """
 
 from struct import Struct
 
-from serving.ports import Call, CallKind, Encoding, Failure, Primary, Reply
+from serving.ports import Call, CallKind, Encoding, Failure, Primary, Reply, Said, Sorting
 
 PREFIX = Struct("<II")
 CALL = Struct("<BBB32siIi")
 REPLY = Struct("<HBi")
+SAID = Struct("<BdH")
 
 MIRRORED = 1
 """Flag of a call: it carries the primary's answer."""
+SORTING = 1
+"""Where the bits of a call's sorting begin among its flags."""
+SORTING_MASK = 3
+
+SPEAKS = 0x80
+"""Added to the failure of a reply: what the answer comes to stands before its body."""
+ODD, LABELLED, SCORED = 1, 2, 4
+"""Flags of what an answer comes to."""
+LONGEST_LABEL = 128
+"""Bytes; what is longer is cut, and two labels that begin alike are one."""
 
 LARGEST_FRAME = 256 * 2**20
 """Bytes; above every body cap, so only a broken peer sends more."""
@@ -32,6 +44,7 @@ GREETING = PREFIX.pack(_ID_BYTES, GREETING_ID)
 
 _KINDS = {kind.value: kind for kind in CallKind}  # looked up: an enum's own call costs ten times as much
 _ENCODINGS = {encoding.value: encoding for encoding in Encoding}
+_SORTINGS = {sorting.value: sorting for sorting in Sorting}
 _FAILURES: tuple[Failure | None, ...] = (None, *Failure)
 _FAILURE_CODES = {failure: code for code, failure in enumerate(_FAILURES)}
 
@@ -44,9 +57,9 @@ def encode_call(number: int, call: Call) -> bytes:
     """One frame that carries a call."""
     mirror = call.mirror
     if mirror is None:
-        flags, primary, primary_json = 0, b"", -1
+        flags, primary, primary_json = call.sorting << SORTING, b"", -1
     else:
-        flags, primary, primary_json = MIRRORED, mirror.body, mirror.json_length
+        flags, primary, primary_json = MIRRORED | call.sorting << SORTING, mirror.body, mirror.json_length
     head = CALL.pack(call.kind, call.encoding, flags, bytes.fromhex(call.digest), call.json_length, len(primary), primary_json)
     length = _ID_BYTES + CALL.size + len(call.body) + len(primary)
     return b"".join((PREFIX.pack(length, number), head, call.body, primary))
@@ -65,14 +78,28 @@ def decode_call(payload: bytes) -> Call:
         msg = f"a call frame is of kind {kind} and encoding {encoding}"
         raise BrokenFrame(msg)
     split = len(payload) - primary_length
+    if flags == 0:  # nearly all of them
+        return Call(_KINDS[kind], digest.hex(), payload[CALL.size : split], json_length, _ENCODINGS[encoding])
     mirror = Primary(payload[split:], primary_json) if flags & MIRRORED else None
-    return Call(_KINDS[kind], digest.hex(), payload[CALL.size : split], json_length, _ENCODINGS[encoding], mirror)
+    sorting = _SORTINGS.get(flags >> SORTING & SORTING_MASK, Sorting.NOTHING)
+    return Call(_KINDS[kind], digest.hex(), payload[CALL.size : split], json_length, _ENCODINGS[encoding], mirror, sorting)
 
 
 def encode_reply(number: int, reply: Reply) -> bytes:
     """One frame that carries a reply."""
+    if reply.said is not None:
+        return _encode_spoken(number, reply, reply.said)
     head = REPLY.pack(reply.status, _FAILURE_CODES[reply.failure], reply.json_length)
     return b"".join((PREFIX.pack(_ID_BYTES + REPLY.size + len(reply.body), number), head, reply.body))
+
+
+def _encode_spoken(number: int, reply: Reply, said: Said) -> bytes:
+    head = REPLY.pack(reply.status, _FAILURE_CODES[reply.failure] | SPEAKS, reply.json_length)
+    label = (said.label or "").encode()[:LONGEST_LABEL]
+    flags = ODD * said.is_odd | LABELLED * (said.label is not None) | SCORED * (said.score is not None)
+    spoken = SAID.pack(flags, said.score or 0.0, len(label))
+    length = _ID_BYTES + REPLY.size + SAID.size + len(label) + len(reply.body)
+    return b"".join((PREFIX.pack(length, number), head, spoken, label, reply.body))
 
 
 def decode_reply(payload: bytes) -> Reply:
@@ -81,10 +108,28 @@ def decode_reply(payload: bytes) -> Reply:
         msg = "a reply frame is shorter than its head"
         raise BrokenFrame(msg)
     status, failure, json_length = REPLY.unpack_from(payload)
-    if failure >= len(_FAILURES):
+    if failure < len(_FAILURES):  # nearly all of them
+        return Reply(status, payload[REPLY.size :], json_length, _FAILURES[failure])
+    if not SPEAKS <= failure < SPEAKS + len(_FAILURES):
         msg = f"a reply frame names failure {failure}, which does not exist"
         raise BrokenFrame(msg)
-    return Reply(status, payload[REPLY.size :], json_length, _FAILURES[failure])
+    said, at = _decode_said(payload)
+    return Reply(status, payload[at:], json_length, _FAILURES[failure - SPEAKS], said)
+
+
+def _decode_said(payload: bytes) -> tuple[Said, int]:
+    """What stands before the body, and where the body begins."""
+    begins = REPLY.size + SAID.size
+    if len(payload) < begins:
+        msg = "a reply frame is shorter than what it says of its answer"
+        raise BrokenFrame(msg)
+    flags, score, length = SAID.unpack_from(payload, REPLY.size)
+    label = payload[begins : begins + length]
+    if len(label) < length:
+        msg = "a reply frame is shorter than the label it announces"
+        raise BrokenFrame(msg)
+    text = label.decode("utf-8", "replace") if flags & LABELLED else None
+    return Said(text, score if flags & SCORED else None, bool(flags & ODD)), begins + length
 
 
 class FrameReader:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from serving.dataplane.datatypes import Tensor
-from serving.ports import Reply
+from serving.ports import Reply, Sorting
 
 
 class AnswerForm(Protocol):
@@ -28,6 +28,10 @@ class Work:
     """What the caller said beside the tensors, other than how to write the answer."""
     index: int = 0
     """Its place among the calls that arrived together."""
+    sorting: Sorting = Sorting.NOTHING
+    """What is to be said of its answer."""
+    asked: int = 0
+    """Tells its body apart from others, where something is to be said of its answer."""
 
     @property
     def signature(self) -> Hashable:

@@ -1,12 +1,40 @@
 """Plain counters of a rollout on one gateway, as its report carries them: one set for each arm, and one for the pairs."""
 
+from bisect import bisect_right
 from dataclasses import dataclass, field
 
+from serving.core.rules import Bins
 from serving.core.totals import ArmTotals, PairTotals
-from serving.ports import Failure
+from serving.core.watches import Watch
+from serving.ports import Failure, Said
 
 MARGIN = 1.1
 """How many times as long the slower of two answers must have taken for the pair to have a winner; less is the machine's noise."""
+
+
+class Sorter:
+    """Into which class an answer falls: its label's, or its score's between the bounds; the last one is for whatever has no other."""
+
+    def __init__(self, bins: Bins | None, classes: tuple[str, ...]) -> None:
+        self.pinned = (bins, classes)
+        self.classes = len(classes) + 1 if classes else 0
+        """How many there are; none while nothing is pinned."""
+        self._bounds = [float(bound) for bound in classes] if bins is Bins.DECILES else []
+        self._labels = {label: place for place, label in enumerate(classes)} if bins is Bins.CLASSES else {}
+
+    @classmethod
+    def of(cls, watch: Watch, before: "Sorter") -> "Sorter":
+        """That of a watch; the same as before where nothing else is pinned."""
+        return before if before.pinned == (watch.bins, watch.classes) else cls(watch.bins, watch.classes)
+
+    def place(self, said: Said) -> int | None:
+        """The class; None where the answer does not say."""
+        if said.label is not None and self._labels:
+            return self._labels.get(said.label, self.classes - 1)
+        return bisect_right(self._bounds, said.score) if said.score is not None and self._bounds else None
+
+
+UNSORTED = Sorter(None, ())
 
 
 @dataclass(slots=True)
@@ -17,18 +45,28 @@ class ArmCounter:
     trials: int = 0
     failures: int = 0
     mistakes: int = 0
+    odd: int = 0
     slow: list[int] = field(default_factory=list)
+    sorter: Sorter = UNSORTED
+    classes: list[int] = field(default_factory=list)
 
-    def pin(self, edges: tuple[float, ...]) -> None:
-        """Count against these edges from now on."""
+    def pin(self, edges: tuple[float, ...], sorter: Sorter) -> None:
+        """Count against these edges and into these classes from now on."""
         if edges != self.edges:
             self.edges, self.slow = edges, [0] * len(edges)
+        if sorter is not self.sorter:
+            self.sorter, self.classes = sorter, [0] * sorter.classes
 
-    def answered(self, failure: Failure | None, seconds: float) -> None:
+    def answered(self, failure: Failure | None, seconds: float, said: Said | None) -> None:
         """Count one trial. What ran out of time is slower than every edge, however little of it there was."""
         self.trials += 1
         if failure is not None:
             self.failures += 1
+        elif said is not None:
+            self.odd += said.is_odd
+            place = self.sorter.place(said)
+            if place is not None:
+                self.classes[place] += 1
         if self.edges:
             is_late = failure is Failure.TIMEOUT
             for index, edge in enumerate(self.edges):
@@ -37,7 +75,7 @@ class ArmCounter:
 
     def totals(self) -> ArmTotals:
         """The counters as they are."""
-        return ArmTotals(trials=self.trials, failures=self.failures, mistakes=self.mistakes, slow=tuple(self.slow))
+        return ArmTotals(self.trials, self.failures, self.mistakes, self.odd, tuple(self.slow), tuple(self.classes))
 
 
 @dataclass(slots=True)

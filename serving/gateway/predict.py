@@ -157,9 +157,12 @@ class Exchange:
         limits = gateway.limits
         timeout = limits.timeout if request.timeout is None else min(request.timeout, limits.longest_timeout)
         self.deadline = self.arrived + timeout
-        self.call = Call(request.kind, lane.target.digest, request.body, request.json_length, request.encoding)
-        if lane.watched is not None:
+        if lane.watched is None:
+            self.call = Call(request.kind, lane.target.digest, request.body, request.json_length, request.encoding)
+        else:
             self.key = routing_key(gateway.table.families[request.family], request.headers)
+            sorting = lane.watched.sorting
+            self.call = Call(request.kind, lane.target.digest, request.body, request.json_length, request.encoding, sorting=sorting)
 
     def start(self) -> None:
         """Ask the target; a canary gets half of the time, so that production can still answer in the other half."""
@@ -185,7 +188,7 @@ class Exchange:
         gateway.recorder.answered(lane.target, lane.arm, now - self.sent, failure)
         watched = lane.watched
         if watched is not None:
-            watched.answered(self.key, failure, now - self.sent)
+            watched.answered(self.key, reply, now - self.sent)
         if failure is not None and failure is not Failure.CLIENT:
             is_candidate = lane.arm is Arm.CANARY or (watched is not None and watched.is_candidate)
             if is_candidate and lane.tally.failures_in_a_row >= TRIPPING_ROW:

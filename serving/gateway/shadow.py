@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from serving.core.routing import Target
 from serving.gateway.watching import TRIPPING_ROW, Watching, Watchings
-from serving.ports import Call, Failure, Invoker, Primary, Recorder, Reply
+from serving.ports import Call, Failure, Invoker, Primary, Recorder, Reply, Sorting
 
 OK = 200
 AGREE, SHED, OVERSIZE, TIMEOUT, ERROR = "agree", "shed", "oversize", "timeout", "error"
@@ -52,7 +52,8 @@ class Mirror:
                 copy.end(refusal)
                 continue
             self._in_flight[target.digest] = self._in_flight.get(target.digest, 0) + 1
-            copied = replace(call, digest=target.digest, mirror=Primary(reply.body, reply.json_length))
+            sorting = Sorting.NOTHING if watching is None else watching.sorting
+            copied = replace(call, digest=target.digest, mirror=Primary(reply.body, reply.json_length), sorting=sorting)
             self.invoker.invoke(copied, copy.sent + limits.timeout, copy.answered, patient=False)
 
     def _refusal(self, limits: MirrorLimits, target: Target, call: Call, reply: Reply) -> str | None:
@@ -116,7 +117,7 @@ class Copy:
         if outcome == ERROR and failure is None:
             # It refused, or failed on, what production had answered: the request was good.
             failure = Failure.MODEL
-        watching.copied(failure, self.mirror.monotonic() - self.sent)
+        watching.copied(failure, self.mirror.monotonic() - self.sent, reply.said)
         if watching.row >= TRIPPING_ROW:
             self.mirror.on_failing()
 

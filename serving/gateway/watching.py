@@ -3,14 +3,18 @@
 from collections.abc import Callable, Iterator, Mapping
 
 from serving.core.routing import Reason, RouteTable, Target
-from serving.core.sketches import Baseline, Sketch, bucket_of
+from serving.core.rules import Bins
+from serving.core.sketches import LABELS_MOST, Baseline, Sketch, bucket_of, deciles_of
 from serving.core.totals import Report, Totals
 from serving.core.watches import Watch
-from serving.gateway.counters import ArmCounter, PairCounter
-from serving.ports import Failure
+from serving.gateway.counters import UNSORTED, ArmCounter, PairCounter, Sorter
+from serving.ports import Failure, Reply, Said, Sorting
 
 TRIPPING_ROW = 3
 """Failures in a row from which on a report goes out at once rather than with the next tick."""
+
+SCORES_MOST = 1000
+"""Scores that deciles are taken from, the first ones."""
 
 _DRAWN = frozenset({Reason.PRODUCTION, Reason.CANARY})
 """Who asked for a version, and who was given production in place of a canary, was not drawn: no trial of either arm."""
@@ -19,15 +23,18 @@ _DRAWN = frozenset({Reason.PRODUCTION, Reason.CANARY})
 class WatchedArm:
     """One arm of a rollout, as a lane of the gateway sees it."""
 
-    __slots__ = ("_counter", "_watching", "is_candidate")
+    __slots__ = ("_counter", "_watching", "is_candidate", "sorting")
 
     def __init__(self, watching: "Watching", counter: ArmCounter, *, is_candidate: bool) -> None:
         self.is_candidate = is_candidate
+        self.sorting = watching.sorting
+        """What calls are to be told of their answers."""
         self._watching = watching
         self._counter = counter
 
-    def answered(self, key: str | None, failure: Failure | None, seconds: float) -> None:
+    def answered(self, key: str | None, reply: Reply, seconds: float) -> None:
         """Count an answer to a request with this routing key."""
+        failure = reply.failure
         watching = self._watching
         if self.is_candidate:
             watching.note(failure)
@@ -36,9 +43,34 @@ class WatchedArm:
         if failure is Failure.CLIENT:
             self._counter.mistakes += 1
             return
-        self._counter.answered(failure, seconds)
-        if watching.watch.wants_edges and not self.is_candidate:
-            watching.time(seconds)
+        self._counter.answered(failure, seconds, reply.said)
+        if watching.sketch is not None and not self.is_candidate:
+            watching.sketch.answered(seconds, reply.said)
+
+
+class BaselineCounter:
+    """What production's answers are like until all is pinned that is taken from them."""
+
+    def __init__(self) -> None:
+        self._latencies: dict[int, int] = {}
+        self._labels: dict[str, int] = {}
+        self._scores: list[float] = []
+
+    def answered(self, seconds: float, said: Said | None) -> None:
+        """Take one answer in."""
+        bucket = bucket_of(seconds)
+        self._latencies[bucket] = self._latencies.get(bucket, 0) + 1
+        if said is None:
+            return
+        label = said.label
+        if label is not None and (label in self._labels or len(self._labels) < LABELS_MOST):
+            self._labels[label] = self._labels.get(label, 0) + 1
+        if said.score is not None and len(self._scores) < SCORES_MOST:
+            self._scores.append(said.score)
+
+    def baseline(self) -> Baseline:
+        """All of it, as it is reported."""
+        return Baseline(Sketch(dict(self._latencies)), dict(self._labels), len(self._scores), deciles_of(self._scores))
 
 
 class Watching:
@@ -49,15 +81,27 @@ class Watching:
         self.canary, self.production, self.pairs = ArmCounter(), ArmCounter(), PairCounter()
         self.row = 0
         """Failures of the candidate in a row, up to now."""
-        self._latencies: dict[int, int] = {}
+        self.sketch: BaselineCounter | None = BaselineCounter()
+        """Of production; None once all is pinned."""
+        self._sorter = UNSORTED
         self._sequence = 0
         self.adopt(watch)
 
     def adopt(self, watch: Watch) -> None:
         """Go on by another stage, or by other pins."""
         self.watch = watch
+        self._sorter = Sorter.of(watch, self._sorter)
         for arm in (self.canary, self.production):
-            arm.pin(watch.edges)
+            arm.pin(watch.edges, self._sorter)
+        if not (watch.wants_edges or watch.wants_classes):
+            self.sketch = None
+
+    @property
+    def sorting(self) -> Sorting:
+        """What calls are to be told of their answers."""
+        if self.watch.bins is Bins.DECILES:
+            return Sorting.SCORE
+        return Sorting.LABEL if self.watch.bins is Bins.CLASSES or self.watch.checks_answers else Sorting.NOTHING
 
     def arm(self, target: Target, reason: Reason) -> WatchedArm | None:
         """The arm that a target plays for a reason; None where its answers are no trials."""
@@ -72,15 +116,10 @@ class Watching:
         if failure is not Failure.CLIENT:
             self.row = 0 if failure is None else self.row + 1
 
-    def time(self, seconds: float) -> None:
-        """Sketch what production takes."""
-        bucket = bucket_of(seconds)
-        self._latencies[bucket] = self._latencies.get(bucket, 0) + 1
-
-    def copied(self, failure: Failure | None, seconds: float) -> None:
+    def copied(self, failure: Failure | None, seconds: float, said: Said | None) -> None:
         """Count the candidate's answer to a copy, in a stage in which it answers nobody else."""
         self.note(failure)
-        self.canary.answered(failure, seconds)
+        self.canary.answered(failure, seconds, said)
 
     @property
     def stamp(self) -> int:
@@ -95,7 +134,7 @@ class Watching:
 
     def baseline(self) -> Baseline | None:
         """What is to be pinned from; None where all is pinned."""
-        return Baseline(Sketch(dict(self._latencies))) if self.watch.wants_edges else None
+        return None if self.sketch is None else self.sketch.baseline()
 
 
 class Watchings:

@@ -25,6 +25,8 @@ from serving.ports.requests import (
     Recorder,
     Reply,
     Reports,
+    Said,
+    Sorting,
 )
 from serving.ports.rollouts import DecisionLog, Progress, RolloutBoard
 from serving.ports.state import (
@@ -104,9 +106,11 @@ __all__ = [
     "Reports",
     "Reseed",
     "RolloutBoard",
+    "Said",
     "SignedHead",
     "Snapshot",
     "Snapshots",
+    "Sorting",
     "StateStore",
     "Transition",
 ]

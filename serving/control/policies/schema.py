@@ -165,7 +165,7 @@ class OutputWorse(Node, frozen=True, kw_only=True):
 class OutputGuard(GuardNode, frozen=True, kw_only=True, tag="output"):
     """What is answered, as a distribution."""
 
-    bins: Annotated[Bins, Meta(description="`classes` of a classifier, or `deciles` of production's score before the rollout.")] = (
+    bins: Annotated[Bins, Meta(description="`classes` of a classifier, or `deciles` of production's score as the rollout began.")] = (
         Bins.CLASSES
     )
     versus: Versus = "production"

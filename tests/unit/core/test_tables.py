@@ -8,6 +8,7 @@ from registry_client.versions import ModelVersion
 from serving.core.lifecycle import Canary, Decided, FamilyRecord, Shadow
 from serving.core.policy import MirrorLimits
 from serving.core.routing import CanaryRoute, MissingKey, ShadowRoute, Target
+from serving.core.rules import Bins
 from serving.core.standing import Held, Rollout, State
 from serving.core.tables import route_of, table_of
 from serving.core.traffic import End, Slice
@@ -91,7 +92,7 @@ def test_a_route_names_the_override_that_its_record_stands_under() -> None:
 
 def underway(state: State = State.RAMPING, *, stage: int = 1, held: Held | None = None, **parts: object) -> Underway:
     rollout = Rollout("digits", str(V10), f"digest of {V10}", "p" * 64, "ada", state=state, stage=stage, held=held)
-    terms = Terms(quantiles=((0.5, 1.2), (0.99, 1.5)), limits=MirrorLimits(inflight=7))
+    terms = Terms(quantiles=((0.5, 1.2), (0.99, 1.5)), limits=MirrorLimits(inflight=7), bins=Bins.CLASSES, checks_answers=True)
     return Underway("digits-10.0.0-1", rollout, "{}", datetime(2030, 1, 1, tzinfo=UTC), terms, **parts)  # type: ignore[arg-type]  # a test's shorthand
 
 
@@ -102,6 +103,7 @@ def test_a_family_with_a_rollout_is_watched_by_digests_and_terms() -> None:
     assert (watch.rollout, watch.candidate, watch.production) == ("digits-10.0.0-1", f"digest of {V10}", f"digest of {V9}")
     assert (watch.stage, watch.is_shadow, watch.counts_keyless, watch.limits.inflight) == (1, False, False, 7)
     assert (watch.edges, watch.wants_edges) == ((), True)
+    assert (watch.bins, watch.wants_classes, watch.checks_answers) == (Bins.CLASSES, True, True)
 
 
 def test_in_a_shadow_every_request_is_a_trial_also_while_it_is_held() -> None:
@@ -112,11 +114,12 @@ def test_in_a_shadow_every_request_is_a_trial_also_while_it_is_held() -> None:
         assert (watch.is_shadow, watch.counts_keyless) == (True, True)
 
 
-def test_pinned_edges_are_wanted_no_more() -> None:
-    watch = route_of(replace(record(), rollout=underway(edges=(0.1, 0.12, 0.4, 0.6)))).watch
+def test_what_is_pinned_is_wanted_no_more() -> None:
+    watch = route_of(replace(record(), rollout=underway(edges=(0.1, 0.12, 0.4, 0.6), classes=("cat", "dog")))).watch
 
     assert watch is not None
     assert (watch.edges, watch.wants_edges) == ((0.1, 0.12, 0.4, 0.6), False)
+    assert (watch.classes, watch.wants_classes) == (("cat", "dog"), False)
 
 
 def test_a_live_candidate_is_compared_with_what_it_superseded_while_that_is_warm() -> None:

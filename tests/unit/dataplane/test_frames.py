@@ -11,7 +11,7 @@ from serving.dataplane.frames import (
     encode_call,
     encode_reply,
 )
-from serving.ports import Call, CallKind, Encoding, Failure, Primary, Reply
+from serving.ports import Call, CallKind, Encoding, Failure, Primary, Reply, Said, Sorting
 
 bodies = st.binary(max_size=60)
 lengths = st.integers(-1, 2**31 - 1)
@@ -23,8 +23,22 @@ calls = st.builds(
     json_length=lengths,
     encoding=st.sampled_from(Encoding),
     mirror=st.none() | st.builds(Primary, body=bodies, json_length=lengths),
+    sorting=st.sampled_from(Sorting),
 )
-replies = st.builds(Reply, status=st.integers(100, 599), body=bodies, json_length=lengths, failure=st.none() | st.sampled_from(Failure))
+spoken = st.builds(
+    Said,
+    label=st.none() | st.text(st.characters(codec="utf-8"), max_size=20),
+    score=st.none() | st.floats(allow_nan=False),
+    is_odd=st.booleans(),
+)
+replies = st.builds(
+    Reply,
+    status=st.integers(100, 599),
+    body=bodies,
+    json_length=lengths,
+    failure=st.none() | st.sampled_from(Failure),
+    said=st.none() | spoken,
+)
 numbers = st.integers(0, 2**32 - 1)
 
 
@@ -60,6 +74,17 @@ def test_replies_survive_any_chunking(sent: list[tuple[int, Reply]], sizes: list
 def test_a_frame_of_impossible_length_breaks_the_link(length: int) -> None:
     with pytest.raises(BrokenFrame, match="announces"):
         FrameReader().feed(PREFIX.pack(length, 1))
+
+
+def test_a_label_that_is_too_long_is_cut_and_the_body_is_whole() -> None:
+    frame = encode_reply(7, Reply(200, b"body", said=Said("ä" * 100)))
+
+    ((_, payload),) = FrameReader().feed(frame)
+    reply = decode_reply(payload)
+
+    assert reply.said is not None
+    assert reply.said.label == "ä" * 64
+    assert reply.body == b"body"
 
 
 @given(payload=st.binary(max_size=80))

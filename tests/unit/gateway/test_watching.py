@@ -5,10 +5,12 @@ from datetime import timedelta
 import pytest
 
 from serving.core.policy import MirrorLimits
+from serving.core.rules import Bins
+from serving.core.sketches import LABELS_MOST
 from serving.core.totals import ArmTotals, Report
 from serving.core.traffic import WHOLE
 from serving.core.watches import Watch
-from serving.ports import Failure, Reply
+from serving.ports import Failure, Reply, Said, Sorting
 from tests.fakes.gateway import ONE, TWO, Bench, table
 
 GOOD = Reply(200, b'{"outputs":[]}')
@@ -178,6 +180,106 @@ def test_a_table_with_a_new_rollout_says_so_once(bench: Bench) -> None:
     ]
 
     assert begins == [False, True, False, False]
+
+
+# --- what answers come to ---
+
+
+def told(label: str | None = None, score: float | None = None, *, is_odd: bool = False) -> Reply:
+    return Reply(200, b"{}", said=Said(label, score, is_odd=is_odd))
+
+
+@pytest.mark.parametrize(
+    ("parts", "sorting"),
+    [
+        ({}, Sorting.NOTHING),
+        ({"checks_answers": True}, Sorting.LABEL),
+        ({"bins": Bins.CLASSES}, Sorting.LABEL),
+        ({"bins": Bins.DECILES, "checks_answers": True}, Sorting.SCORE),
+    ],
+)
+def test_versions_are_asked_what_their_answers_come_to_only_where_a_guard_looks(
+    bench: Bench, parts: dict[str, object], sorting: Sorting
+) -> None:
+    bench.gateway.swap(table(canary=5000, shadow=WHOLE, watch=watch(**parts)))
+
+    bench.ask()
+    to_canary = bench.invoker.answer(GOOD)
+    copy = bench.invoker.answer(GOOD)
+    bench.gateway.swap(table(epoch=4, canary=5000))
+    bench.ask()
+    afterwards = bench.invoker.answer(GOOD)
+
+    assert (to_canary.call.sorting, copy.call.sorting, afterwards.call.sorting) == (sorting, sorting, Sorting.NOTHING)
+
+
+def test_labels_are_counted_in_the_pinned_classes_and_all_others_in_one_more(bench: Bench) -> None:
+    bench.gateway.swap(table(canary=WHOLE, watch=watch(bins=Bins.CLASSES, classes=("cat", "dog"))))
+
+    for reply in (told("dog"), told("cat"), told("horse"), told("dog"), told(None)):
+        bench.ask()
+        bench.invoker.answer(reply)
+
+    assert report(bench).totals.canary == ArmTotals(trials=5, classes=(1, 2, 1))
+
+
+def test_scores_are_counted_between_the_pinned_bounds(bench: Bench) -> None:
+    bench.gateway.swap(table(canary=WHOLE, watch=watch(bins=Bins.DECILES, classes=("0.1", "0.5"))))
+
+    for score in (0.05, 0.1, 0.3, 0.9):
+        bench.ask()
+        bench.invoker.answer(told(score=score))
+
+    assert report(bench).totals.canary.classes == (1, 2, 1)
+
+
+def test_odd_answers_are_counted_also_where_nothing_is_sorted(bench: Bench) -> None:
+    bench.gateway.swap(table(canary=WHOLE, watch=watch(checks_answers=True)))
+
+    for is_odd in (True, False, True):
+        bench.ask()
+        bench.invoker.answer(told("cat", is_odd=is_odd))
+
+    assert report(bench).totals.canary == ArmTotals(trials=3, odd=2)
+
+
+def test_a_shadows_own_answers_are_sorted(bench: Bench) -> None:
+    bench.gateway.swap(table(shadow=WHOLE, watch=watch(is_shadow=True, bins=Bins.CLASSES, classes=("cat", "dog"))))
+
+    bench.ask()
+    bench.invoker.answer(told("cat"))
+    bench.invoker.answer(Reply(200, b"label", said=Said("dog", is_odd=True)))
+
+    totals = report(bench).totals
+    assert totals.production == ArmTotals(trials=1, classes=(1, 0, 0))
+    assert totals.canary == ArmTotals(trials=1, odd=1, classes=(0, 1, 0))
+
+
+def test_what_production_answers_is_sketched_until_classes_are_pinned(bench: Bench) -> None:
+    bench.gateway.swap(table(canary=1, watch=watch(bins=Bins.CLASSES)))
+    bench.dice = 0.9
+    for label in ("cat", "dog", "cat"):
+        bench.ask()
+        bench.invoker.answer(told(label))
+
+    (baseline,) = bench.gateway.watchings.baselines().values()
+    bench.gateway.swap(table(epoch=4, canary=1, watch=watch(bins=Bins.CLASSES, classes=("cat", "dog"))))
+
+    assert baseline.labels == {"cat": 2, "dog": 1}
+    assert bench.gateway.watchings.baselines() == {}
+    assert report(bench).totals.production == ArmTotals(trials=3, classes=(0, 0, 0))
+
+
+def test_labels_beyond_reason_are_no_longer_told_apart(bench: Bench) -> None:
+    bench.gateway.swap(table(canary=1, watch=watch(bins=Bins.CLASSES)))
+    bench.dice = 0.9
+
+    for number in range(LABELS_MOST + 10):
+        bench.ask()
+        bench.invoker.answer(told(str(number)))
+
+    (baseline,) = bench.gateway.watchings.baselines().values()
+    assert len(baseline.labels) == LABELS_MOST
 
 
 # --- copies ---
