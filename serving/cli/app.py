@@ -114,6 +114,7 @@ MODULES = (
     "looking",
     "telling",
     "proving",
+    "charting",
     "changing",
     "verifying",
     "overriding",

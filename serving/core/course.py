@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from serving.core.assessing import Assessment, Evidence, assess, edges
-from serving.core.decisions import Look, Opened, UnreadableLine, entry_of, line
+from serving.core.decisions import Entry, Look, Opened, UnreadableLine, entry_of, line
 from serving.core.effects import Effect
 from serving.core.happenings import Advance, Event, Observed
 from serving.core.policy import Pinned
@@ -71,8 +71,8 @@ def happened(course: Course, event: Event) -> Turn:
     return Turn(replace(course, rollout=rollout), effects, line(event, rollout))
 
 
-def replay(pinned: Pinned, lines: Iterable[bytes]) -> Iterator[bytes]:
-    """The lines of a log as this policy and this program write them now. Raises `UnreadableLine` or `EventRefused`."""
+def retraced(pinned: Pinned, lines: Iterable[bytes]) -> Iterator[tuple[Entry, Turn]]:
+    """What each line of a log says happened, and what becomes of it now. Raises `UnreadableLine` or `EventRefused`."""
     course: Course | None = None
     for text in lines:
         entry = entry_of(text)
@@ -84,4 +84,9 @@ def replay(pinned: Pinned, lines: Iterable[bytes]) -> Iterator[bytes]:
         else:
             turn = looked(course, entry) if isinstance(entry, Look) else happened(course, entry)
         course = turn.course
-        yield turn.line
+        yield entry, turn
+
+
+def replay(pinned: Pinned, lines: Iterable[bytes]) -> Iterator[bytes]:
+    """The lines of a log as this policy and this program write them now. Raises `UnreadableLine` or `EventRefused`."""
+    return (turn.line for _, turn in retraced(pinned, lines))

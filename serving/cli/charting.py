@@ -1,0 +1,80 @@
+"""The command that draws a rollout: chart."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from serving.cli.commands import Session, add_command
+from serving.cli.failures import CommandFailed, NotFound, PolicyRefused, WrongUse
+from serving.control.policies.parsing import InvalidPolicy, parse_policy
+from serving.core.charting import Chart, EmptyLog, chart_of
+from serving.core.decisions import UnreadableLine
+from serving.core.policy import Pinned
+from serving.core.rollout import EventRefused
+
+FORMS = (".png", ".svg", ".pdf")
+
+
+class NotDrawn(CommandFailed):
+    """A log that no picture can be made of."""
+
+
+def register(app: typer.Typer) -> None:
+    """Add this command."""
+    add_command(app, chart, panel="Rollouts", remote=False)
+
+
+def chart(
+    session: Session,
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="Where to: a name that ends in .png, .svg or .pdf.")],
+    log: Annotated[Path, typer.Option("--log", metavar="FILE", help="The decision log.")],
+    policy: Annotated[Path, typer.Option("--policy", metavar="FILE", help="The policy that it went by.")],
+) -> None:
+    """Draw a rollout: the candidate's share, each guard's evidence beside its thresholds, the verdicts, and what happened when."""
+    if output.suffix not in FORMS:
+        sentence = f"{output} ends in none of {', '.join(FORMS)}"
+        raise WrongUse(sentence, "name a file that does, e.g. -o rollout.svg")
+    drawn = _chart(_policy(policy), _read(log).splitlines())
+    _draw(drawn, output)
+    document = {"file": str(output), "family": drawn.family, "version": drawn.version, "state": drawn.state.value}
+    session.output.data(document, lambda: f"{output}: {drawn.family}@{drawn.version}, {drawn.state.value}")
+
+
+def _read(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        sentence = f"{file} cannot be read: {error.strerror}"
+        raise NotFound(sentence, "name a file") from error
+
+
+def _policy(file: Path) -> Pinned:
+    try:
+        return parse_policy(_read(file))
+    except InvalidPolicy as error:
+        raise PolicyRefused(file, str(error), error.hint) from error
+
+
+def _chart(pinned: Pinned, lines: list[bytes]) -> Chart:
+    try:
+        return chart_of(pinned, lines)
+    except EmptyLog as error:
+        raise NotDrawn(str(error), "wait for the controller's first look") from error
+    except (UnreadableLine, EventRefused) as error:
+        hint = "name the policy that it went by, and the program that wrote it"
+        sentence = f"the decision log does not follow from the policy: {error}"
+        raise NotDrawn(sentence, hint) from error
+
+
+def _draw(drawn: Chart, output: Path) -> None:
+    try:
+        from serving.cli.drawing import draw  # noqa: PLC0415 - an extra, and half a second
+    except ImportError as error:
+        sentence = "drawing needs matplotlib"
+        raise NotDrawn(sentence, "install it: pip install 'pointsman[chart]'") from error
+    try:
+        draw(drawn, output)
+    except OSError as error:
+        sentence = f"{output} cannot be written: {error.strerror}"
+        raise NotDrawn(sentence, "name another place with -o") from error
