@@ -241,6 +241,7 @@ class GatewayOut(AckOut):
     """A gateway, and how far it is behind."""
 
     behind: int = Field(description="Epochs it has yet to take up.", examples=[0])
+    node: str = Field(default="", description="The address of the node that it runs on.", examples=["127.0.0.1"])
 
 
 class GatewaysOut(Document):

@@ -9,6 +9,7 @@ from serving.api.documents import load_document
 from serving.api.openapi import WATCH_ERRORS
 from serving.api.schemas import FleetOut, GatewayOut, GatewaysOut, InfoOut, LeaderOut, LiveOut, ReadyOut
 from serving.api.services import AdminServices, AdminSurface
+from serving.ports import GatewayAck
 
 PROMETHEUS_TEXT = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -39,8 +40,7 @@ class WatchRoutes:
         """The live gateways; one that is not heard of for its lease is gone."""
         epoch = (await self._services.store.snapshot()).epoch
         acks = sorted(await self._services.acks.acks(), key=lambda ack: ack.gateway)
-        gateways = [GatewayOut(gateway=a.gateway, epoch=a.epoch, seen_at=a.seen_at, behind=max(0, epoch - a.epoch)) for a in acks]
-        return GatewaysOut(epoch=epoch, gateways=gateways)
+        return GatewaysOut(epoch=epoch, gateways=[_gateway_out(ack, epoch) for ack in acks])
 
     async def leader(self) -> LeaderOut:
         """Who loads versions, judges canaries and renews their leases. Serving and changes by people depend on no leader."""
@@ -81,3 +81,7 @@ class HealthRoutes:
         """One scrape is right for the whole node."""
         # Not async: collecting reads a file per process, so it belongs on a thread.
         return Response(self._metrics(), media_type=PROMETHEUS_TEXT)
+
+
+def _gateway_out(ack: GatewayAck, newest: int) -> GatewayOut:
+    return GatewayOut(gateway=ack.gateway, node=ack.node, epoch=ack.epoch, seen_at=ack.seen_at, behind=max(0, newest - ack.epoch))

@@ -29,9 +29,10 @@ def override_files(layout: Layout) -> OverrideFiles:
     return OverrideFiles(layout.home.overrides, layout.home.break_glass_key)
 
 
-def footing_of(layout: Layout, kept: Kept, pool: LinkPool, recorder: NodeRecorder) -> Footing:
+def footing_of(layout: Layout, kept: Kept, pool: LinkPool, recorder: NodeRecorder, node: str) -> Footing:
     """What a gateway stands on."""
     return Footing(
+        node=node,
         kept=kept.snapshot,
         keeping=SnapshotKeeping(SnapshotFile(layout.snapshot), kept.snapshot, pool.endpoints),
         overrides=OverridesInForce(override_files(layout), recorder),

@@ -135,7 +135,7 @@ class GatewayService:
 
     async def _keep_routes(self) -> None:
         kept = await load_kept(self._plan.layout)
-        footing = footing_of(self._plan.layout, kept, self._pool, self._recorder)
+        footing = footing_of(self._plan.layout, kept, self._pool, self._recorder, self._node.address)
         keeper = RouteKeeper(
             store=self._store,
             acks=self._store,

@@ -116,8 +116,8 @@ def render_history(document: Json) -> RenderableType:
 
 def render_gateways(document: Json) -> RenderableType:
     """One line per gateway."""
-    rows = [(one["gateway"], one["epoch"], one["behind"] or "", moment(one["seen_at"])) for one in document["gateways"]]
-    return table((f"gateway (newest epoch {document['epoch']})", "serves", "behind", "seen (UTC)"), rows)
+    rows = [(one["gateway"], one["node"], one["epoch"], one["behind"] or "", moment(one["seen_at"])) for one in document["gateways"]]
+    return table((f"gateway (newest epoch {document['epoch']})", "node", "serves", "behind", "seen (UTC)"), rows)
 
 
 def render_override(document: Json) -> RenderableType:

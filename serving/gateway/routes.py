@@ -35,6 +35,8 @@ class RouteTimes:
 class Footing:
     """What a gateway stands on when the store is gone. `kept`: the snapshot that its node has kept, unread where there is none."""
 
+    node: str
+    """By which address the others know this node."""
     kept: Snapshot
     keeping: SnapshotKeeping
     overrides: OverridesInForce
@@ -148,6 +150,7 @@ class RouteKeeper:
         if due:
             self._acked_at = now
             seen = self._snapshot
-            ack = GatewayAck(self._gateway, seen.epoch, self._clock.now(), seen.fence, since=self._since, departed=departed)
+            now_at, node = self._clock.now(), self._footing.node
+            ack = GatewayAck(self._gateway, seen.epoch, now_at, seen.fence, node, since=self._since, departed=departed)
             await self._acks.ack(ack)
         return due

@@ -28,6 +28,9 @@ class MemoryNodeRecorder:
         self.families.append(frozenset(families))
 
 
+NODE = "10.0.0.7"
+
+
 class NodeFiles:
     """The kept snapshot, the overrides and the break-glass credential of a node, in a directory of the test's."""
 
@@ -48,6 +51,7 @@ class NodeFiles:
         kept = self.snapshots.load()
         snapshot = Snapshot() if kept is None else kept.snapshot
         return Footing(
+            node=NODE,
             kept=snapshot,
             keeping=SnapshotKeeping(self.snapshots, snapshot, dict),
             overrides=OverridesInForce(self.overrides, self.recorder),

@@ -63,7 +63,7 @@ async def test_a_gateway_that_starts_stands_on_what_was_kept(layout: Layout, poo
     SnapshotFile(layout.snapshot).keep(Kept(Snapshot(epoch=3, head="e" * 64), {ONE.digest: ("/nowhere/1",)}))
 
     kept = await load_kept(layout)
-    footing = footing_of(layout, kept, pool, MemoryNodeRecorder())
+    footing = footing_of(layout, kept, pool, MemoryNodeRecorder(), "10.0.0.7")
 
     assert (footing.kept.epoch, kept.endpoints) == (3, {ONE.digest: ("/nowhere/1",)})
 

@@ -13,7 +13,7 @@ from serving.core.traffic import End, Slice
 from serving.gateway.routes import RouteKeeper, RouteTimes
 from serving.ports import Transition
 from tests.fakes.clock import FakeClock
-from tests.fakes.node import NodeFiles
+from tests.fakes.node import NODE, NodeFiles
 from tests.fakes.store import FakeStore
 
 V1, V2 = ModelVersion.parse("1.0.0"), ModelVersion.parse("1.1.0")
@@ -81,6 +81,12 @@ async def test_a_change_is_one_new_table_and_an_ack_at_once(world: World) -> Non
 
     assert [table.epoch for table in world.tables] == [0, 1]
     assert [(ack.gateway, ack.epoch) for ack in await world.store.acks()] == [("g1", 1)]
+
+
+async def test_an_ack_names_the_node(world: World) -> None:
+    await world.keeper.tick()
+
+    assert [ack.node for ack in await world.store.acks()] == [NODE]
 
 
 async def test_an_unchanged_epoch_is_acked_again_every_second_as_a_sign_of_life(world: World) -> None:
