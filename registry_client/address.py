@@ -11,11 +11,12 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 from registry_client.errors import RegistryError
 
-FORMS = "a folder, files:PATH or s3://BUCKET/PREFIX"
+FORMS = "a folder, files:PATH, s3://BUCKET/PREFIX, oci://HOST/REPOSITORY or oci+http://HOST/REPOSITORY without TLS"
 
 _SCHEME = re.compile(r"[a-z][a-z0-9+]*:")
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _PREFIX = re.compile(r"[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*")
+_REPOSITORY = re.compile(r"[a-z0-9]+([._-]+[a-z0-9]+)*(/[a-z0-9]+([._-]+[a-z0-9]+)*)*")
 
 
 class BadRegistryAddress(RegistryError, ValueError):
@@ -45,7 +46,20 @@ class S3Address:
         return f"s3://{self.bucket}/{self.prefix}".rstrip("/")
 
 
-RegistryAddress = FilesAddress | S3Address
+@dataclass(frozen=True, slots=True)
+class OciAddress:
+    """A registry of artifacts; every family is a repository below `repository`."""
+
+    base: str
+    """Scheme, host and port, as HTTP wants them."""
+    repository: str
+
+    def __str__(self) -> str:
+        scheme, _, host = self.base.partition("://")
+        return f"oci{'+http' if scheme == 'http' else ''}://{host}/{self.repository}"
+
+
+RegistryAddress = FilesAddress | S3Address | OciAddress
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +67,9 @@ class Access:
     """As whom a registry is asked, and how it is reached. S3 without a user: what the machine itself is allowed."""
 
     username: str = ""
-    """The access key id of S3."""
+    """The user of OCI, the access key id of S3."""
     password_file: Path | None = None
-    """Read at every opening."""
+    """Read at every opening. Without a user it holds a bearer token."""
     endpoint: str = ""
     """The URL of an S3 that is not Amazon's."""
     region: str = ""
@@ -106,6 +120,8 @@ def parse_registry(text: str) -> RegistryAddress:
     match url.scheme:
         case "s3":
             return _bucket(url, port)
+        case "oci" | "oci+http":
+            return _repository(url)
         case _:
             raise BadRegistryAddress(_refusal("it is of no kind that is known"))
 
@@ -123,6 +139,19 @@ def _bucket(url: SplitResult, port: int | None) -> S3Address:
     if prefix and (_PREFIX.fullmatch(prefix) is None or _climbs(prefix)):
         raise BadRegistryAddress(_refusal("its prefix is made of letters, digits, dots, dashes and underscores, with / between"))
     return S3Address(url.netloc, prefix)
+
+
+def _repository(url: SplitResult) -> OciAddress:
+    repository = url.path.strip("/")
+    if _REPOSITORY.fullmatch(repository) is None:
+        raise BadRegistryAddress(_refusal("it names no repository after the host, in small letters"))
+    return OciAddress(f"{'http' if url.scheme == 'oci+http' else 'https'}://{_host(url)}", repository)
+
+
+def _host(url: SplitResult) -> str:
+    if not url.hostname:
+        raise BadRegistryAddress(_refusal("a host is missing"))
+    return url.netloc
 
 
 def _climbs(prefix: str) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.fixtures.oci_server import OciServer
 from tests.fixtures.redis_server import RedisServer
 from tests.fixtures.s3_server import S3Server
 
@@ -24,6 +25,23 @@ def s3_server() -> Iterator[S3Server]:
         yield server.up()
     finally:
         server.remove()
+
+
+@pytest.fixture(scope="session")
+def oci_server() -> Iterator[OciServer]:
+    """A registry of OCI artifacts of this test run's own, where the machine has the program; each test has repositories of its own."""
+    if not OciServer.is_here() and "oci" not in demanded():
+        pytest.skip("there is no docker-registry on this machine")
+    server = OciServer()
+    try:
+        yield server.up()
+    finally:
+        server.remove()
+
+
+def demanded() -> frozenset[str]:
+    """The kinds of registry whose absence is a failure."""
+    return frozenset(os.environ.get("POINTSMAN_REGISTRIES", "").split(","))
 
 
 @pytest.fixture(scope="session")

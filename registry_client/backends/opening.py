@@ -1,6 +1,6 @@
 """Which backend an address means. What a kind of registry needs is imported only when one is opened."""
 
-from registry_client.address import FilesAddress, RegistryPlan, S3Address
+from registry_client.address import FilesAddress, OciAddress, RegistryPlan, S3Address
 from registry_client.backends.base import Backend
 from registry_client.backends.files import FilesBackend
 from registry_client.cache import Cache
@@ -31,6 +31,10 @@ def open_backend(plan: RegistryPlan) -> Backend:
             except ModuleNotFoundError as error:
                 raise MissingExtra from error
             return S3Backend(address, plan.access)
+        case OciAddress() as address:
+            from registry_client.backends.oci import OciBackend  # noqa: PLC0415 - httpx, which a folder does not need
+
+            return OciBackend(address, plan.access)
 
 
 def open_registry(plan: RegistryPlan, cache: Cache) -> RegistryClient:

@@ -94,7 +94,7 @@ class S3Backend:
                 stream = obstore.get(self._store, _blob(artifact.sha256)).stream(min_chunk_size=PART)
         except FileNotFoundError as error:
             raise MissingBlob(artifact.sha256) from error
-        return as_file(self._pieces(stream), _nothing)
+        return as_file(self._pieces(stream), artifact, _nothing)
 
     def _pieces(self, stream: Iterable[bytes]) -> Iterator[bytes]:
         with self._asking():

@@ -11,23 +11,36 @@ from registry_client.manifest import Artifact
 
 
 def verified(source: BinaryIO, artifact: Artifact) -> Iterator[bytes]:
-    """The pieces of a file, and after them `DigestMismatch` unless they were the right ones: whoever sends them must then give up."""
-    hasher = hashlib.sha256()
+    """The pieces of a file. In place of the last one comes `DigestMismatch` unless they were the right ones: they never arrive whole."""
+    hasher, held = hashlib.sha256(), b""
     for chunk in chunks(source):
+        if held:
+            yield held
         hasher.update(chunk)
-        yield chunk
+        held = chunk
     if hasher.hexdigest() != artifact.sha256:
         what = f"{artifact.path}, a file that changed while it was published"
         raise DigestMismatch(what, expected=artifact.sha256, actual=hasher.hexdigest())
+    yield held
 
 
-def as_file(pieces: Iterable[bytes | memoryview], close: Callable[[], None]) -> BinaryIO:
-    """What comes in pieces, as a file; `close` is called when it is closed."""
-    return io.BufferedReader(_Pieces(iter(pieces), close), CHUNK)
+def as_file(pieces: Iterable[bytes], artifact: Artifact, close: Callable[[], None]) -> BinaryIO:
+    """A download as a file, which `close` ends. Reading raises `DigestMismatch` when there is more of it than the manifest says."""
+    return io.BufferedReader(_Pieces(_bounded(pieces, artifact), close), CHUNK)
+
+
+def _bounded(pieces: Iterable[bytes], artifact: Artifact) -> Iterator[bytes]:
+    count = 0
+    for piece in pieces:
+        count += len(piece)
+        if count > artifact.size:
+            what = f"{artifact.path}, of which more than {artifact.size} bytes came"
+            raise DigestMismatch(what, expected=artifact.sha256, actual="another")
+        yield piece
 
 
 class _Pieces(io.RawIOBase):
-    def __init__(self, pieces: Iterator[bytes | memoryview], close: Callable[[], None]) -> None:
+    def __init__(self, pieces: Iterator[bytes], close: Callable[[], None]) -> None:
         self._pieces, self._close = pieces, close
         self._left = memoryview(b"")
 

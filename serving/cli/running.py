@@ -16,7 +16,7 @@ RegistryOption = Annotated[
     typer.Option(
         "--registry",
         metavar="PLACE",
-        help="The published versions: a folder, or s3://BUCKET/PREFIX.",
+        help="The published versions: a folder, s3://, oci://.",
         show_default="DATA/registry",
     ),
 ]

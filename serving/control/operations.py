@@ -12,6 +12,7 @@ from datetime import datetime
 from registry_client.references import Tag
 from registry_client.versions import ModelVersion
 from serving.control.plans import RollbackPlan, plan_of, statuses_of
+from serving.control.publications import is_published
 from serving.control.steps import steps_of
 from serving.core.changes import Change, ChangeFacts, ClearTag, Promote, Release, RollBack, SetCanary, SetShadow, SetTag, apply, way_back
 from serving.core.errors import InvalidRecord, StaleRevision, StoreUnavailable, UnknownFamilyRecord
@@ -225,7 +226,7 @@ class Operations:
         if family in snapshot.invalid:
             raise InvalidRecord(family, snapshot.invalid[family])
         record = snapshot.families.get(family)
-        if record is None and family not in await self._registry.families():
+        if record is None and not await is_published(self._registry, family):
             raise UnknownFamilyRecord(family)
         return record or FamilyRecord(family)
 

@@ -8,6 +8,7 @@ from registry_client.errors import RegistryUnavailable, UnknownFamily
 from registry_client.references import Tag
 from registry_client.versions import ModelVersion
 from serving.control.plans import RollbackPlan, plan_of, statuses_of
+from serving.control.publications import is_published
 from serving.core.errors import InvalidRecord, NothingRecorded, StoreUnavailable, UnknownFamilyRecord
 from serving.core.lifecycle import FamilyRecord
 from serving.core.routing import Target
@@ -169,7 +170,7 @@ class Views:
     async def _recorded(self, snapshot: Snapshot, family: str) -> FamilyRecord:
         if family in snapshot.invalid:
             raise InvalidRecord(family, snapshot.invalid[family])
-        if family not in snapshot.families and family not in await self._registry.families():
+        if family not in snapshot.families and not await is_published(self._registry, family):
             raise UnknownFamilyRecord(family)
         return snapshot.families.get(family) or FamilyRecord(family)
 

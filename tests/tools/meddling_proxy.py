@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import httpx
 
-UNREPEATED = frozenset({"connection", "transfer-encoding", "content-encoding", "host", "keep-alive"})
+UNREPEATED = frozenset({"connection", "transfer-encoding", "content-encoding", "keep-alive"})
 
 
 @dataclass(frozen=True, slots=True)

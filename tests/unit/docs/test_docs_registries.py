@@ -10,7 +10,7 @@ from registry_client.backends.base import Capabilities
 from registry_client.backends.opening import open_backend
 from tests.unit.docs.documents import codes, read, rows
 
-PLACES = {"files": "files:/srv/models", "s3": "s3://models/team"}
+PLACES = {"files": "files:/srv/models", "s3": "s3://models/team", "oci": "oci://ghcr.io/acme/models"}
 
 
 def test_the_table_of_capabilities_is_what_each_backend_declares() -> None:
@@ -38,7 +38,12 @@ def test_every_form_of_address_that_is_named_is_one() -> None:
 
     # when
     kinds = {
-        type(parse_registry(form.replace("BUCKET", "models").replace("HOST", "ml.acme.io").replace("PREFIX", "team"))) for form in forms
+        type(
+            parse_registry(
+                form.replace("BUCKET", "models").replace("HOST", "ml.acme.io").replace("PREFIX", "team").replace("REPOSITORY", "team")
+            )
+        )
+        for form in forms
     }
 
     # then

@@ -6,6 +6,7 @@ from registry_client.address import (
     Access,
     BadRegistryAddress,
     FilesAddress,
+    OciAddress,
     RegistryAddress,
     RegistryPlan,
     S3Address,
@@ -23,6 +24,8 @@ from registry_client.address import (
         ("files:///srv/models", FilesAddress(Path("/srv/models")), "/srv/models"),
         ("s3://models", S3Address("models"), "s3://models"),
         ("s3://models/team-a/prod/", S3Address("models", "team-a/prod"), "s3://models/team-a/prod"),
+        ("oci://ghcr.io/acme/models", OciAddress("https://ghcr.io", "acme/models"), "oci://ghcr.io/acme/models"),
+        ("oci+http://127.0.0.1:5000/m", OciAddress("http://127.0.0.1:5000", "m"), "oci+http://127.0.0.1:5000/m"),
     ],
 )
 def test_one_setting_names_every_kind_of_registry(text: str, address: RegistryAddress, shown: str) -> None:
@@ -42,12 +45,18 @@ def test_one_setting_names_every_kind_of_registry(text: str, address: RegistryAd
         "s3://models/../x",
         "s3://models/a b",
         "s3://key:hunter2@models",
+        "oci://ghcr.io",
+        "oci://ghcr.io/Acme",
+        "oci://ghcr.io/a/../b",
+        "oci://user:hunter2@ghcr.io/acme",
+        "oci:///acme",
+        "oci://ghcr.io:99999/acme",
         "http://ml",
         "https://bucket/x",
     ],
 )
 def test_what_names_no_registry_is_refused_and_not_repeated(text: str) -> None:
-    with pytest.raises(BadRegistryAddress, match="it is one of a folder, files:PATH or") as refusal:
+    with pytest.raises(BadRegistryAddress, match="it is one of a folder, files:PATH") as refusal:
         parse_registry(text)
 
     assert "hunter2" not in str(refusal.value)
