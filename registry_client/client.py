@@ -1,7 +1,7 @@
 """The registry as its users see it: publish, look up, fetch. Believes no byte that it has not hashed itself."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,6 +14,7 @@ from registry_client.cache import Cache
 from registry_client.compatibility.judgement import Judgement
 from registry_client.errors import (
     DigestMismatch,
+    ImmutabilityViolation,
     InvalidBundle,
     InvalidManifest,
     InvalidReference,
@@ -24,7 +25,7 @@ from registry_client.errors import (
 )
 from registry_client.files import open_regular
 from registry_client.gate import Gate
-from registry_client.ledger import Ledger
+from registry_client.ledger import Entry, Ledger
 from registry_client.manifest import Change, Manifest, Predecessor, parse_manifest
 from registry_client.references import AnyVersion, Exact, InRange, Reference, Tagged
 from registry_client.versions import ModelVersion
@@ -55,13 +56,29 @@ class FetchedBundle:
         return self.directory / name
 
 
-class RegistryClient:
-    """One registry, seen through this machine's cache and ledger. Safe among threads; every call may block on I/O."""
+Alarm = Callable[[ImmutabilityViolation], None]
+"""Told each time that a version is refused because it is no longer what it was."""
 
-    def __init__(self, backend: Backend, cache: Cache) -> None:
+
+def unheard(_violation: ImmutabilityViolation) -> None:
+    """Where whoever asks is told by the error alone."""
+
+
+class RegistryClient:
+    """One registry, seen through this machine's cache and ledger. Safe among threads; every call may block on I/O.
+
+    Without a ledger of the installation one is kept in the cache, and lost with it.
+    """
+
+    def __init__(self, backend: Backend, cache: Cache, ledger: Ledger | None = None, alarm: Alarm = unheard) -> None:
         self._backend = backend
         self._cache = cache
-        self._ledger = Ledger(cache.ledger_path)
+        self._ledger = ledger or Ledger(cache.ledger_path)
+        self._alarm = alarm
+
+    def ledger(self) -> Sequence[Entry]:
+        """What was seen of this registry from here, the oldest first. Raises `DamagedLedger`."""
+        return [entry for entry in self._ledger.entries() if entry.registry == self._backend.name]
 
     def families(self) -> Sequence[str]:
         """The families that have a version, by name."""
@@ -82,13 +99,21 @@ class RegistryClient:
         """
         stored = self._backend.read_manifest(family, version)
         actual = hashlib.sha256(stored.document).hexdigest()
+        self._watched(self._ledger.compare, family, version, actual)
         if actual != stored.digest:
             raise DigestMismatch(what=f"the manifest of {family}@{version}", expected=stored.digest, actual=actual)
         manifest = parse_manifest(stored.document)
         if (manifest.family, manifest.version) != (family, version):
             raise InvalidManifest(reason=f"it stands under {family}@{version} and calls itself {manifest.family}@{manifest.version}")
-        self._ledger.check(self._backend.name, family, version, actual)
+        self._watched(self._ledger.check, family, version, actual)
         return manifest
+
+    def _watched(self, look: Callable[[str, str, str, str], None], family: str, version: str, digest: str) -> None:
+        try:
+            look(self._backend.name, family, version, digest)
+        except ImmutabilityViolation as violation:
+            self._alarm(violation)
+            raise
 
     def resolve(self, reference: Reference) -> ModelVersion:
         """The published version that a reference names: exactly, or as the highest in its range.

@@ -172,9 +172,10 @@ class AccessRefused(RegistryError):
 class ImmutabilityViolation(RegistryError):
     """A published version is no longer what it was when it was first seen: never loaded, and a matter for a person."""
 
-    hint = "somebody changed what was published; the copy in the cache is still the one first seen"
+    hint = "somebody changed what was published: put it back; the copy in the cache is still the one first seen (pointsman ledger list)"
 
     def __init__(self, registry: str, family: str, version: str, *, recorded: str, found: str) -> None:
+        self.registry, self.family, self.version = registry, family, version
         self.recorded, self.found = recorded, found
         super().__init__(f"{family}@{version} of {registry} was {recorded[:12]} when first seen and is {found[:12]} now")
 

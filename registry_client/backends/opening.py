@@ -4,8 +4,9 @@ from registry_client.address import FilesAddress, OciAddress, RegistryPlan, S3Ad
 from registry_client.backends.base import Backend
 from registry_client.backends.files import FilesBackend
 from registry_client.cache import Cache
-from registry_client.client import RegistryClient
+from registry_client.client import Alarm, RegistryClient, unheard
 from registry_client.errors import RegistryError
+from registry_client.ledger import Ledger
 
 
 class MissingExtra(RegistryError):
@@ -37,6 +38,6 @@ def open_backend(plan: RegistryPlan) -> Backend:
             return OciBackend(address, plan.access)
 
 
-def open_registry(plan: RegistryPlan, cache: Cache) -> RegistryClient:
-    """A registry as its users see it, through a cache. Raises as `open_backend` does."""
-    return RegistryClient(open_backend(plan), cache)
+def open_registry(plan: RegistryPlan, cache: Cache, ledger: Ledger | None = None, alarm: Alarm = unheard) -> RegistryClient:
+    """A registry as its users see it, through a cache and a ledger. Raises as `open_backend` does."""
+    return RegistryClient(open_backend(plan), cache, ledger, alarm)

@@ -78,10 +78,10 @@ class AdminService:
         arm_failpoints(plan.failpoints, plan.layout)
         start_multiprocess(plan.layout.metrics)
         clock = SystemClock()
-        registry, public = PublishedVersions(plan.layout), url(plan.public_host, plan.public_port)
+        recorder = PrometheusRecorder("admin")
+        registry, public = PublishedVersions(plan.layout, recorder), url(plan.public_host, plan.public_port)
         self._store = store = await open_store(plan.store, clock)
         seen = SeenStore(store, SnapshotFile(plan.layout.snapshot))
-        recorder = PrometheusRecorder("admin")
         publishing = Publishing(Ed25519Signer(plan.layout.read_audit_key()), HeadFile(plan.layout.heads), recorder)
         auditing = Auditing(seen, publishing, clock)
         services = AdminServices(

@@ -98,7 +98,7 @@ class ControllerService:
             fleet=self._fleet,
             board=store,
             observations=observations,
-            operations=Operations(self._seen, store, store, PublishedVersions(plan.layout), clock, self._lead.token),
+            operations=Operations(self._seen, store, store, PublishedVersions(plan.layout, self._recorder), clock, self._lead.token),
             recorder=self._recorder,
             clock=clock,
             lead=self._lead,

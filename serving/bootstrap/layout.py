@@ -5,6 +5,7 @@ DATA/state/state.db     what is deployed, and the audit trail
 DATA/state/routes.snapshot   the newest routes this node has seen
 DATA/override/          rollbacks decided on this node while the store cannot be changed
 DATA/outbox/            notices until they are told, and those that never were
+DATA/ledger/            what each published version was when it was first seen here
 DATA/cache/             verified copies of what is loaded; may be deleted while nothing runs
 DATA/secrets/           keys, mode 0600
 DATA/log/               what happened in this run and in the one before; the published heads of the audit
@@ -175,6 +176,7 @@ class Layout:
             self.state.parent,
             self.home.overrides,
             self.outbox,
+            self.data / "ledger",
             self.cache,
             self.data / "run",
             self.request_id_key.parent,

@@ -1,21 +1,61 @@
 """The registry as serving sees it: which versions are published, and by which digest."""
 
 import asyncio
+import threading
 from collections.abc import Sequence
+
+import structlog
 
 from registry_client.backends.opening import open_registry
 from registry_client.cache import Cache
+from registry_client.client import RegistryClient
+from registry_client.errors import ImmutabilityViolation
 from registry_client.golden import GoldenExample, parse_golden
+from registry_client.ledger import Ledger
 from registry_client.manifest import Manifest, Role
 from serving.bootstrap.layout import Layout
 from serving.core.routing import Target
+from serving.ports import IntegrityRecorder
+
+log = structlog.get_logger()
+
+
+class ViolationAlarm:
+    """Tells the log and the dashboards of versions that are no longer what they were; the log once for each content that is found."""
+
+    def __init__(self, recorder: IntegrityRecorder) -> None:
+        self._recorder = recorder
+        self._turn = threading.Lock()
+        self._told: set[tuple[str, str, str]] = set()
+
+    def __call__(self, violation: ImmutabilityViolation) -> None:
+        """Count it, and say it."""
+        family, version, found = violation.family, violation.version, violation.found
+        with self._turn:
+            is_new = (family, version, found) not in self._told
+            self._told.add((family, version, found))
+        self._recorder.violated(family, version)
+        if is_new:
+            log.error(
+                "immutability_violation",
+                registry=violation.registry,
+                family=family,
+                version=version,
+                recorded=violation.recorded,
+                found=found,
+            )
+
+
+def open_published(layout: Layout, recorder: IntegrityRecorder) -> RegistryClient:
+    """The registry of an installation, through its cache and its ledger. Raises `OSError` or `RegistryError`."""
+    return open_registry(layout.registry, Cache(layout.cache), Ledger.of(layout.data), ViolationAlarm(recorder))
 
 
 class PublishedVersions:
     """The `Registry`, `Manifests` and `Examples` ports on a registry client; its reads stay off the event loop."""
 
-    def __init__(self, layout: Layout) -> None:
-        self._client = open_registry(layout.registry, Cache(layout.cache))
+    def __init__(self, layout: Layout, recorder: IntegrityRecorder) -> None:
+        self._client = open_published(layout, recorder)
 
     async def digest(self, family: str, version: str) -> str:
         """The manifest's digest. Raises `UnknownFamily` or `UnknownVersion`."""

@@ -5,14 +5,13 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from registry_client.backends.opening import open_registry
-from registry_client.cache import Cache
 from registry_client.client import FetchedBundle
 from registry_client.errors import RegistryError
 from registry_client.golden import parse_golden
 from registry_client.manifest import Role
 from serving.bootstrap.between import Between, settled
 from serving.bootstrap.layout import Layout
+from serving.bootstrap.registry import open_published
 from serving.core.routing import Target
 from serving.dataplane import nodes
 from serving.dataplane.addresses import TcpAddress, UnixAddress, published
@@ -78,12 +77,17 @@ class VersionService:
     def _fetch(self) -> FetchedBundle:
         plan = self._plan
         try:
-            client = open_registry(plan.layout.registry, Cache(plan.layout.cache))
+            client = open_published(plan.layout, self)
             return client.fetch(plan.target.family, str(plan.target.version), expected_digest=plan.target.digest)
         except (RegistryError, OSError) as error:
             if plan.between is None:
                 raise
             raise NotHere(self._node.address, error) from error
+
+    def violated(self, family: str, version: str) -> None:
+        """Count a version that was refused for being another; a replica has nothing else to count, so its recorder is made for this."""
+        start_multiprocess(self._plan.layout.metrics)
+        PrometheusRecorder(self._path.name).violated(family, version)
 
     async def _open_to_other_nodes(self) -> TcpAddress | None:
         between = self._plan.between

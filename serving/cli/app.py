@@ -111,6 +111,7 @@ MODULES = (
     "policies",
     "comparing",
     "registries",
+    "ledgers",
     "looking",
     "telling",
     "proving",

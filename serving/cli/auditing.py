@@ -68,7 +68,7 @@ class Audited:
 def open_registry(data: Path | None, registry: str | None) -> RegistryClient:
     """The registry that is named. Raises `BadSettings`."""
     settings = read_settings(data=data, registry=registry)
-    return registry_at(settings.registry_plan, settings.data / "cache")
+    return registry_at(settings.registry_plan, settings.data)
 
 
 def diff_of(family: str, old: str, new: str, data: Path | None, registry: str | None, *, run: bool) -> Json:

@@ -15,6 +15,7 @@ from registry_client.compatibility.baselines import Tags
 from registry_client.compatibility.judgement import Judgement, waived
 from registry_client.errors import CannotRun, RegistryError, UnknownFamily
 from registry_client.gate import Gate
+from registry_client.ledger import Ledger
 from registry_client.observing import golden_examples, observe
 from registry_client.versions import ModelVersion
 from serving.cli.answering import run_version
@@ -89,7 +90,7 @@ class Verdict:
 def check_directory(session: Session, directory: Path, data: Path | None, registry: str | None) -> tuple[Verdict, RegistryClient]:
     """Judge the bundle in a directory by the registry that is named, and by the tags of the listener that is named."""
     settings = read_settings(data=data, registry=registry)
-    client = registry_at(settings.registry_plan, settings.data / "cache")
+    client = registry_at(settings.registry_plan, settings.data)
     with session.output.progress(f"checking {directory}"):
         bundle = read_bundle(directory)
         tags, unknown = tags_of(session, bundle.manifest.family)
@@ -97,10 +98,10 @@ def check_directory(session: Session, directory: Path, data: Path | None, regist
     return (verdict.warned(unknown) if unknown else verdict), client
 
 
-def registry_at(plan: RegistryPlan, cache: Path) -> RegistryClient:
-    """The registry of a plan, through the cache in a folder. Raises `BadSettings`."""
+def registry_at(plan: RegistryPlan, data: Path) -> RegistryClient:
+    """The registry of a plan, through the cache and the ledger in a data directory. Raises `BadSettings`."""
     try:
-        return open_registry(plan, Cache(cache))
+        return open_registry(plan, Cache(data / "cache"), Ledger.of(data))
     except OSError as error:
         sentence = f"registry_access.password_file cannot be read: {error.strerror}"
         raise BadSettings(sentence, "name a file that this user can read") from error

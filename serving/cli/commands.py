@@ -70,7 +70,7 @@ def add_command(app: typer.Typer, function: Callable[..., None], *, panel: str, 
     run.__signature__ = _signature(function, admin_help if remote else None)  # type: ignore[attr-defined] # typer reads it
     run.__annotations__ = {}
     run.__doc__ = function.__doc__
-    app.command(function.__name__, rich_help_panel=panel, epilog=EXIT_CODES)(run)
+    app.command(function.__name__.removesuffix("_"), rich_help_panel=panel, epilog=EXIT_CODES)(run)
 
 
 def _signature(function: Callable[..., None], admin_help: str | None) -> inspect.Signature:

@@ -1,7 +1,8 @@
 """Why a command did not do what was asked, and the exit code that says so.
 
 CommandFailed           1   failed, or refused by the server
-├── NotSettled, NotVerified, NotLoaded, BundleRefused, PolicyRefused, NotCarriedOut, AuditBroken, NotTold
+├── NotSettled, NotVerified, NotLoaded, BundleRefused, PolicyRefused, NotCarriedOut, AuditBroken, NotTold,
+│   NotAsFirstSeen
 ├── BadSettings         2   options, environment or configuration that cannot be used
 ├── BadEvidence         2   a file that is no export of the audit, or no list of its heads
 ├── WrongUse            2   options that do not go together, or lack one another
@@ -108,6 +109,14 @@ class AuditBroken(CommandFailed):
     def __init__(self, sentence: str) -> None:
         hint = "keep the store, DATA/log/audit-heads.jsonl and this output: they are evidence; docs/audit.md says what each finding means"
         super().__init__(f"the audit does not hold: {sentence}", hint)
+
+
+class NotAsFirstSeen(CommandFailed):
+    """Published versions that changed, or are gone."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        hint = "put back what was published; what is loaded or in the cache serves on, and nothing else is loaded under these versions"
+        super().__init__(f"no longer what was first seen: {', '.join(names)}", hint)
 
 
 class BadEvidence(CommandFailed):

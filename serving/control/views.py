@@ -1,10 +1,10 @@
 """What there is to know of families: what is in production, since when, by whom and why, and what a rollback would do."""
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
-from registry_client.errors import RegistryUnavailable, UnknownFamily
+from registry_client.errors import ImmutabilityViolation, RegistryUnavailable, UnknownFamily
 from registry_client.references import Tag
 from registry_client.versions import ModelVersion
 from serving.control.plans import RollbackPlan, plan_of, statuses_of
@@ -143,13 +143,17 @@ class Views:
         record = await self._recorded(await self._store.snapshot(), family)
         published = {ModelVersion.parse(text) for text in await self._published(record)}
         statuses = statuses_of(record, await self._board.read())
-        digests = dict(record.digests)
+        digests, violated = dict(record.digests), dict[ModelVersion, str]()
         for version in published - digests.keys():
-            digests[version] = await self._registry.digest(family, str(version))
-        return [
-            _version(record, version, digests[version], published=version in published, status=statuses.get(version))
-            for version in sorted(digests, reverse=True)
-        ]
+            try:
+                digests[version] = await self._registry.digest(family, str(version))
+            except ImmutabilityViolation as violation:
+                digests[version], violated[version] = violation.recorded, str(violation)
+        views = (
+            _version(record, version, digests[version], published=version in published, status=statuses.get(version)) for version in digests
+        )
+        told = (replace(view, detail=violated.get(view.version, view.detail)) for view in views)
+        return sorted(told, key=lambda view: view.version, reverse=True)
 
     async def history(self, family: str | None, *, limit: int) -> Sequence[AuditEntry]:
         """Who changed what, when and why; the newest first. Raises `UnknownFamilyRecord`."""

@@ -65,6 +65,14 @@ class Registry(Protocol):
     async def families(self) -> Sequence[str]: ...
 
 
+class IntegrityRecorder(Protocol):
+    """Where it is shown that published versions are no longer what they were."""
+
+    def violated(self, family: str, version: str) -> None:
+        """Count a version that was refused for it."""
+        ...
+
+
 class Manifests(Protocol):
     """What the published versions say of themselves, for those who compare them. Raises as registry_client does."""
 

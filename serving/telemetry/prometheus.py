@@ -148,6 +148,7 @@ class PrometheusRecorder:
         self._audit_epoch = gauge("audit_epoch", "The epoch of the newest audit entry that was signed.", "livemostrecent")
         self._audit_head = gauge("audit_head", "The first 48 bits of the hash of that entry.", "livemostrecent")
         self._notices = counter("notices_total", "Tries to tell a webhook of something, by what became of them.", "webhook", "outcome")
+        self._violations = counter("immutability_violations_total", "Versions refused for not being what they were.", *version)
         self._process = process
         self._duration_of: dict[tuple[str, Arm], Histogram] = {}
         self._pairs_of: dict[tuple[str, str], Counter] = {}
@@ -244,6 +245,10 @@ class PrometheusRecorder:
     def rolled_back(self, family: str, signal: str) -> None:
         """Count an automatic rollback."""
         self._rollbacks.labels(family, signal).inc()
+
+    def violated(self, family: str, version: str) -> None:
+        """Count a version that was refused because it is no longer what it was when first seen."""
+        self._violations.labels(family, version).inc()
 
     def posted(self, webhook: str, outcome: str) -> None:
         """Count a try to tell a webhook of something."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from registry_client.backends.opening import open_registry
 from registry_client.bundle import load_bundle
 from registry_client.cache import Cache
+from registry_client.ledger import Ledger
 from tests.e2e.installation import Installation, Json
 
 
@@ -60,7 +61,7 @@ class Deployment:
     def publish(self, family: str, *paths: str) -> None:
         """Publish bundles under a family's name, around the check that the program makes before it publishes."""
         layout = self.installation.layout
-        registry = open_registry(layout.registry, Cache(layout.cache))
+        registry = open_registry(layout.registry, Cache(layout.cache), Ledger.of(layout.data))
         for path in paths:
             registry.publish(load_bundle(self.bundles.renamed(path, family, self.copies)))
 

@@ -5,7 +5,7 @@ from hashlib import sha256
 
 import msgspec
 
-from registry_client.errors import DigestMismatch, RegistryUnavailable, UnknownFamily, UnknownVersion
+from registry_client.errors import DigestMismatch, ImmutabilityViolation, RegistryUnavailable, UnknownFamily, UnknownVersion
 from registry_client.golden import GoldenExample
 from registry_client.manifest import Artifact, Change, Datatype, Interface, Manifest, Predecessor, Role, Task, TensorSpec
 from serving.core.routing import Target
@@ -43,7 +43,7 @@ FAKE = "fake://registry"
 
 
 class FakeRegistry:
-    """Knows what it was told was published; `tamper` gives a version other bytes."""
+    """Knows what it was told was published; `tamper` gives a version other bytes, and with a ledger that is noticed."""
 
     def __init__(self, **families: Sequence[str]) -> None:
         self._published = {
@@ -51,12 +51,15 @@ class FakeRegistry:
             for family, versions in families.items()
         }
         self._described: dict[tuple[str, str], Manifest] = {}
+        self._recorded = dict[tuple[str, str], str]()
         self.is_away = False
 
     def publish(self, family: str, version: str) -> None:
         self._published.setdefault(family, {})[version] = digest_of(family, version)
 
-    def tamper(self, family: str, version: str) -> None:
+    def tamper(self, family: str, version: str, *, was_seen: bool = False) -> None:
+        if was_seen:
+            self._recorded[family, version] = self._published[family][version]
         self._published[family][version] = digest_of(family, f"{version} with other bytes")
 
     def describe(self, manifest: Manifest) -> None:
@@ -72,7 +75,11 @@ class FakeRegistry:
         published = await self._versions(family)
         if version not in published:
             raise UnknownVersion(family, version)
-        return published[version]
+        found = published[version]
+        recorded = self._recorded.get((family, version), found)
+        if recorded != found:
+            raise ImmutabilityViolation(FAKE, family, version, recorded=recorded, found=found)
+        return found
 
     async def versions(self, family: str) -> Sequence[str]:
         return tuple(await self._versions(family))

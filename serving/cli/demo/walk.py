@@ -92,7 +92,7 @@ def _bundles(story: Story, examples: Path, scratch: Path) -> Material:
 
 
 def _registry(installation: Installation) -> RegistryClient:
-    return registry_at(RegistryPlan.at(installation.registry), installation.data / "cache")
+    return registry_at(RegistryPlan.at(installation.registry), installation.data)
 
 
 @contextmanager

@@ -15,7 +15,15 @@ def layout(tmp_path: Path) -> Layout:
 def test_everything_but_the_registry_is_for_its_owner_alone(layout: Layout) -> None:
     layout.create()
 
-    private = (layout.state.parent, layout.cache, layout.log.parent, layout.request_id_key.parent, layout.sockets, layout.memory)
+    private = (
+        layout.state.parent,
+        layout.cache,
+        layout.data / "ledger",
+        layout.log.parent,
+        layout.request_id_key.parent,
+        layout.sockets,
+        layout.memory,
+    )
     assert {directory.stat().st_mode & 0o777 for directory in private} == {0o700}
     assert layout.registry.folder is not None
     assert layout.registry.folder.is_dir()

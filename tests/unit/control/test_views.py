@@ -188,3 +188,15 @@ async def test_a_family_that_is_not_recorded_may_exist_while_the_registry_is_awa
 
     with pytest.raises(RegistryUnavailable, match="nobody answers"):
         await site.views.family("unused")
+
+
+async def test_a_version_that_is_no_longer_what_it_was_is_shown_as_it_was_with_what_happened(site: Site) -> None:
+    # given
+    site.registry.tamper("digits", "2.0.0", was_seen=True)
+
+    # when
+    [shown] = [view for view in await site.views.versions("digits") if str(view.version) == "2.0.0"]
+
+    # then
+    assert shown.digest == digest_of("digits", "2.0.0")
+    assert "when first seen" in shown.detail

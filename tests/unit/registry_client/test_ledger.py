@@ -1,4 +1,7 @@
+import subprocess
+import sys
 import threading
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -6,7 +9,8 @@ import pytest
 from registry_client.errors import DamagedLedger, ImmutabilityViolation
 from registry_client.ledger import Ledger
 
-ONE, OTHER = "aa" * 32, "bb" * 32
+ONE, OTHER, THIRD = "aa" * 32, "bb" * 32, "cc" * 32
+SEEN = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -29,7 +33,7 @@ def test_the_first_sight_is_kept_across_processes(path: Path) -> None:
 
     # then
     assert (violation.value.recorded, violation.value.found) == (ONE, OTHER)
-    assert len(path.read_bytes().splitlines()) == 1
+    assert [entry.digest for entry in Ledger(path).entries() if not entry.found] == [ONE]
 
 
 def test_other_versions_and_registries_are_others(path: Path) -> None:
@@ -96,3 +100,85 @@ def test_of_several_at_once_one_is_first(path: Path) -> None:
     # then
     assert len(violations) == 5
     assert len({violation.recorded for violation in violations}) == 1
+
+
+def test_when_a_version_was_first_seen_is_kept(path: Path) -> None:
+    # given
+    ledger = Ledger(path, now=lambda: SEEN)
+
+    # when
+    ledger.check("file:///r", "digits", "1.0.0", ONE)
+
+    # then
+    assert [(entry.version, entry.digest, entry.at) for entry in Ledger(path).entries()] == [("1.0.0", ONE, "2026-01-02T03:04:05Z")]
+
+
+def test_a_violation_is_written_down_once_for_each_content_that_is_found(path: Path) -> None:
+    # given
+    see(path, ONE)
+
+    # when
+    for found in (OTHER, OTHER, THIRD):
+        with pytest.raises(ImmutabilityViolation):
+            see(path, found)
+    see(path, ONE)
+
+    # then
+    assert [(entry.digest, entry.found) for entry in Ledger(path).entries()] == [(ONE, ""), (ONE, OTHER), (ONE, THIRD)]
+
+
+def test_what_is_only_compared_is_not_recorded(path: Path) -> None:
+    # given
+    ledger = Ledger(path)
+    ledger.compare("file:///r", "digits", "1.0.0", ONE)
+    see(path, OTHER)
+
+    # when / then
+    with pytest.raises(ImmutabilityViolation):
+        ledger.compare("file:///r", "digits", "1.0.0", ONE)
+
+
+def test_a_ledger_that_nobody_has_written_is_empty_and_makes_no_file(path: Path) -> None:
+    assert list(Ledger(path).entries()) == []
+    assert not path.parent.exists()
+
+
+def test_lines_without_a_time_are_understood(path: Path) -> None:
+    # given
+    path.parent.mkdir()
+    path.write_text(f'{{"registry":"file:///r","family":"digits","version":"1.0.0","digest":"{ONE}"}}\n')
+
+    # when / then
+    with pytest.raises(ImmutabilityViolation):
+        see(path, OTHER)
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from registry_client.ledger import Ledger
+
+ledger = Ledger(Path(sys.argv[1]))
+print("ready", flush=True)
+sys.stdin.readline()
+for number in range(200):
+    ledger.check("file:///r", "digits", f"1.0.{number}", sys.argv[2] * 64)
+"""
+
+
+def test_processes_that_write_at_once_agree_on_every_first_sight(path: Path) -> None:
+    # given
+    pipe = subprocess.PIPE
+    writers = [
+        subprocess.Popen([sys.executable, "-c", WRITER, str(path), "c"], stdin=pipe, stdout=pipe, stderr=pipe, text=True) for _ in range(3)
+    ]
+    for writer in writers:
+        assert writer.stdout is not None
+        writer.stdout.readline()
+
+    # when
+    said = [writer.communicate("go\n", timeout=60) for writer in writers]
+
+    # then
+    assert [(writer.returncode, err) for writer, (_, err) in zip(writers, said, strict=True)] == [(0, "")] * 3
+    assert sorted(entry.version for entry in Ledger(path).entries()) == sorted(f"1.0.{number}" for number in range(200))

@@ -171,15 +171,19 @@ def test_what_was_never_published_is_unknown(client: RegistryClient, write_bundl
 # --- tampering ------------------------------------------------------------------------------------------------------
 
 
-def test_a_flipped_bit_in_a_stored_manifest_is_noticed(client: RegistryClient, root: Path, write_bundle: WriteBundle) -> None:
+def test_a_flipped_bit_in_a_stored_manifest_is_noticed(
+    client: RegistryClient, backend: FilesBackend, root: Path, tmp_path: Path, write_bundle: WriteBundle
+) -> None:
     # given
     publish(client, write_bundle())
     path = root / "families/digits/1.0.0/manifest.json"
     overwrite(path, path.read_bytes().replace(b'"created_by":"jane"', b'"created_by":"kane"'))
 
     # when / then
-    with pytest.raises(DigestMismatch):
+    with pytest.raises(ImmutabilityViolation):
         client.manifest("digits", "1.0.0")
+    with pytest.raises(DigestMismatch):  # by whoever sees it for the first time
+        RegistryClient(backend, Cache(tmp_path / "stranger")).manifest("digits", "1.0.0")
 
 
 def test_a_flipped_bit_in_a_stored_file_is_noticed(client: RegistryClient, root: Path, write_bundle: WriteBundle) -> None:

@@ -196,3 +196,10 @@ def test_how_the_store_stands_and_what_is_overridden_is_shown_as_it_is_now(recor
     assert re.search(r'pointsman_store_went_back{gateway="[^"]*"} 1.0', text)
     assert re.search(r'pointsman_override_in_force{family="digits",gateway="[^"]*"} 1.0', text)
     assert re.search(r'pointsman_override_in_force{family="customer-intent",gateway="[^"]*"} 0.0', text)
+
+
+def test_a_version_that_is_not_what_it_was_is_counted_each_time_it_is_refused(directory: Path, recorder: PrometheusRecorder) -> None:
+    recorder.violated("digits", "1.0.0")
+    recorder.violated("digits", "1.0.0")
+
+    assert sample(directory, "pointsman_immutability_violations_total", family="digits", version="1.0.0") == 2
