@@ -2,7 +2,7 @@
 
 import os
 import pwd
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
@@ -12,12 +12,13 @@ import msgspec
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import SchemaError
 
-from registry_client import golden, model_yaml
+from registry_client import golden, locks, model_yaml
 from registry_client.errors import InvalidBundle, UnsafeGraph
 from registry_client.files import Measured, measure, open_regular, read_regular, refuse_foreign
 from registry_client.golden import GoldenExample, parse_golden
 from registry_client.graph_safety import refuse_unsafe
 from registry_client.graphs import NotAGraph, read_graph
+from registry_client.locks import parse_lock, refuse_unpinned
 from registry_client.manifest import (
     Artifact,
     Change,
@@ -32,7 +33,7 @@ from registry_client.manifest import (
     component_digest,
     parse_manifest,
 )
-from registry_client.model_yaml import AuthoredChange, AuthoredComponent, ModelYaml, parse_model_yaml
+from registry_client.model_yaml import AuthoredChange, AuthoredComponent, AuthoredLock, ModelYaml, parse_model_yaml
 from registry_client.strict_yaml import LARGEST
 
 # Fixed here, not asked of the system: the same bundle must give the same manifest on every machine.
@@ -43,8 +44,10 @@ _MEDIA_TYPES = {
     ".md": "text/markdown",
     ".py": "text/x-python",
     ".txt": "text/plain",
+    ".whl": "application/zip",
     ".yaml": "application/yaml",
 }
+WHEEL = ".whl"
 _SHARED_ROLE = Role.COMPONENT
 """Two components may share a file; every other file is one thing."""
 
@@ -70,12 +73,13 @@ def load_bundle(directory: Path, *, now: datetime | None = None) -> Bundle:
     `now` is the default of `created_at`; left out, it is the clock's.
     """
     authored = parse_model_yaml(read_regular(directory, model_yaml.FILE_NAME, most=LARGEST))
-    roles = _roles(authored)
+    roles = _roles(authored, _wheels(directory, authored.pipeline.lock))
     graphs = _graphs(authored)
-    measured = {path: _measured(directory, path, is_graph=path in graphs) for path in roles}
+    measured = {path: _measured(directory, path, role, is_graph=path in graphs) for path, role in roles.items()}
     for path in graphs:
         _check_graph(directory, path, roles)
     _check_contents(directory, authored)
+    _check_lock(directory, authored.pipeline.lock, {path: measured[path].sha256 for path, role in roles.items() if role is Role.WHEEL})
     try:
         described = _manifest(authored, roles, measured, now)
         manifest = msgspec.structs.replace(described, behaviour_sha256=behaviour_of(described, directory))
@@ -86,12 +90,27 @@ def load_bundle(directory: Path, *, now: datetime | None = None) -> Bundle:
     return Bundle(manifest, MappingProxyType(files), _warnings(authored))
 
 
-def _roles(authored: ModelYaml) -> dict[str, Role]:
+def _wheels(directory: Path, lock: AuthoredLock | None) -> list[str]:
+    if lock is None or lock.wheels is None:
+        return []
+    folder = directory / lock.wheels
+    found = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+    strange = [name for name in found if not name.endswith(WHEEL)]
+    if strange or not found:
+        reason = f"holds {strange[0][:80]!r}, which is no wheel" if strange else "there are no wheels in this folder"
+        raise InvalidBundle(
+            lock.wheels, reason, "fill it with: pip download --require-hashes --only-binary :all: --no-deps -r LOCK -d FOLDER"
+        )
+    return [f"{lock.wheels}/{name}" for name in found]
+
+
+def _roles(authored: ModelYaml, wheels: Sequence[str]) -> dict[str, Role]:
     named: list[tuple[str, Role]] = [(authored.model, Role.MODEL)]
     named += [(path, Role.WEIGHTS) for path in authored.weights]
     named += [(path, Role.COMPONENT) for _, component in authored.pipeline.components for path in component.files]
     named += [(authored.golden, Role.GOLDEN)] if authored.golden is not None else []
     named += [(authored.pipeline.lock.requirements, Role.LOCK)] if authored.pipeline.lock is not None else []
+    named += [(path, Role.WHEEL) for path in wheels]
     named += [(path, Role.DOC) for path in authored.doc_files]
     roles: dict[str, Role] = {}
     for path, role in named:
@@ -107,9 +126,12 @@ def _graphs(authored: ModelYaml) -> frozenset[str]:
     return frozenset({authored.model, *(component.entry for component in components if component.entry is not None)})
 
 
-def _measured(directory: Path, path: str, *, is_graph: bool) -> Measured:
+def _measured(directory: Path, path: str, role: Role, *, is_graph: bool) -> Measured:
     with open_regular(directory, path) as file:
-        refuse_foreign(file, path, is_graph=is_graph)
+        if (
+            role is not Role.WHEEL
+        ):  # a package may hold anything, native libraries and the pickles of its own tests: the lock vouches for it
+            refuse_foreign(file, path, is_graph=is_graph)
         return measure(file)
 
 
@@ -120,6 +142,14 @@ def _check_graph(directory: Path, path: str, listed: Collection[str]) -> None:
         raise InvalidBundle(path, str(error), "export the model to ONNX") from error
     except UnsafeGraph as error:
         raise InvalidBundle(error.path, error.reason, error.hint) from error
+
+
+def _check_lock(directory: Path, lock: AuthoredLock | None, wheels: Mapping[str, str]) -> None:
+    if lock is None:
+        return
+    pins = parse_lock(read_regular(directory, lock.requirements, most=locks.LARGEST), lock.requirements)
+    for path, sha256 in wheels.items():
+        refuse_unpinned(path, sha256, pins)
 
 
 def _check_contents(directory: Path, authored: ModelYaml) -> None:
@@ -227,4 +257,6 @@ def _warnings(authored: ModelYaml) -> tuple[str, ...]:
     kinds = {component.kind for _, component in authored.pipeline.components}
     if ComponentKind.PYTHON in kinds and authored.pipeline.lock is None:
         found.append("pipeline.lock: a python component without locked dependencies runs with whatever is installed")
+    if ComponentKind.PYTHON not in kinds and authored.pipeline.lock is not None:
+        found.append("pipeline.lock: there is no python component, so nothing runs with these dependencies")
     return tuple(found)

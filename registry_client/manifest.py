@@ -63,6 +63,8 @@ class Role(StrEnum):
     COMPONENT = "component"
     GOLDEN = "golden"
     LOCK = "lock"
+    WHEEL = "wheel"
+    """A package that the lock pins, so that no index is needed where the version is loaded."""
     DOC = "doc"
 
 

@@ -9,6 +9,7 @@ import msgspec
 
 from registry_client.compatibility.rules import RULE_IDS
 from registry_client.errors import InvalidBundle, InvalidVersion
+from registry_client.locks import check_python
 from registry_client.manifest import (
     BundlePath,
     ComponentKind,
@@ -40,10 +41,11 @@ class AuthoredComponent(Node, frozen=True, kw_only=True):
 
 
 class AuthoredLock(Node, frozen=True, kw_only=True):
-    """The dependencies of the Python components: the Python version and a hash-pinned requirements file."""
+    """The dependencies of the Python components: the Python version, a hash-pinned requirements file, a folder with its wheels."""
 
     python: str
     requirements: BundlePath
+    wheels: BundlePath | None = None
 
 
 class AuthoredPipeline(Node, frozen=True, kw_only=True):
@@ -106,6 +108,8 @@ def parse_model_yaml(text: bytes) -> ModelYaml:
         _check_time(authored.created_at)
     for place, component in authored.pipeline.components:
         _check_component(place, component)
+    if authored.pipeline.lock is not None:
+        check_python(authored.pipeline.lock.python, "pipeline.lock.python")
     for at, waiver in enumerate(authored.change.waivers):
         _check_waiver(f"change.waivers[{at}]", waiver)
     return authored

@@ -44,5 +44,5 @@ def write_files(directory: Path, *, version: str = "1.0.0", model: bytes = MODEL
     (directory / "golden.jsonl").write_bytes(GOLDEN)
     (directory / "CARD.md").write_text("A card.", "utf-8")
     (directory / "post.py").write_text("def build(config): ...\n", "utf-8")
-    (directory / "requirements.lock").write_text("numpy==2.0.0 --hash=sha256:00\n", "utf-8")
+    (directory / "requirements.lock").write_text(f"numpy==2.0.0 --hash=sha256:{64 * '0'}\n", "utf-8")
     return directory
