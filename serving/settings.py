@@ -248,6 +248,11 @@ class Settings(BaseSettings):
         return RegistryPlan(address, Access(**dict(self.registry_access)))
 
     @property
+    def environments(self) -> Path:
+        """Where the environments of locked components are built."""
+        return self.data / "environments"
+
+    @property
     def redis_address(self) -> RedisAddress | None:
         """Which Redis keeps the state; None where the embedded store does."""
         return parse_store(self.store.get_secret_value())

@@ -25,6 +25,7 @@ from serving.dataplane.fleet import ServeFleet
 from serving.dataplane.placement import Placement
 from serving.dataplane.replicas import Service
 from serving.stores.opening import StorePlan, open_store
+from serving.stores.progress_notes import ProgressNotes
 from serving.stores.snapshot_file import SnapshotFile
 from serving.telemetry.clock import SystemClock
 from serving.telemetry.logs import configure_logs
@@ -74,7 +75,7 @@ class ControllerService:
         self._clock, self._recorder = clock, PrometheusRecorder("controller")
         self._inbox, told = inbox_of(plan.layout, plan.between)
         self._seen = SeenStore(self._store, SnapshotFile(plan.layout.snapshot))
-        self._fleet = ServeFleet(self._opener, plan.placement)
+        self._fleet = ServeFleet(self._opener, plan.placement, ProgressNotes(plan.layout.progress).read)
         self._fleet.adopt([*aspired(await self._seen.last_seen()), *await self._posted()])
         self._lead = Lead(self._store, f"{host_name(plan.between)}-{os.getpid()}", clock, plan.lease)
         self._background.start("leading", Leading(self._lead, self._recorder, self._act).run)

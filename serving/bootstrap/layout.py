@@ -7,6 +7,7 @@ DATA/override/          rollbacks decided on this node while the store cannot be
 DATA/outbox/            notices until they are told, and those that never were
 DATA/ledger/            what each published version was when it was first seen here
 DATA/cache/             verified copies of what is loaded; may be deleted while nothing runs
+DATA/environments/      what locked Python components run in; may be deleted while nothing runs
 DATA/secrets/           keys, mode 0600
 DATA/log/               what happened in this run and in the one before; the published heads of the audit
 DATA/run/               the lock
@@ -115,6 +116,16 @@ class Layout:
     def cache(self) -> Path:
         """Verified copies of what is loaded."""
         return self.data / "cache"
+
+    @property
+    def environments(self) -> Path:
+        """What locked Python components run in."""
+        return self.data / "environments"
+
+    @property
+    def progress(self) -> Path:
+        """How far versions are on their way to being loaded, one file each."""
+        return self.sockets / "loading"
 
     @property
     def metrics(self) -> Path:

@@ -4,6 +4,8 @@ import asyncio
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
 
 from registry_client.client import FetchedBundle
 from registry_client.errors import RegistryError
@@ -16,9 +18,12 @@ from serving.core.routing import Target
 from serving.dataplane import nodes
 from serving.dataplane.addresses import TcpAddress, UnixAddress, published
 from serving.dataplane.engine import open_engine
+from serving.dataplane.environments.faults import EnvironmentFailed
+from serving.dataplane.environments.shelf import Environments
 from serving.dataplane.golden_run import run_golden
 from serving.dataplane.introductions import Refusals
 from serving.dataplane.worker import Worker
+from serving.stores.progress_notes import ProgressNotes
 from serving.telemetry.logs import configure_logs
 from serving.telemetry.prometheus import PrometheusRecorder, start_multiprocess
 
@@ -63,7 +68,7 @@ class VersionService:
         configure_logs(json=plan.log_json, file=plan.layout.log)
         # On the loop itself: there is nothing else on it until the version is ready.
         fetched = self._fetch()
-        engine = open_engine(fetched.manifest, fetched.path, inflate_cap=plan.body_bytes)
+        engine = open_engine(fetched.manifest, fetched.path, inflate_cap=plan.body_bytes, python=self._environment(fetched))
         for artifact in fetched.manifest.of_role(Role.GOLDEN):
             examples = parse_golden(fetched.path(artifact.path).read_bytes())
             failures = run_golden(engine, examples, digest=plan.target.digest)
@@ -88,6 +93,18 @@ class VersionService:
         """Count a version that was refused for being another; a replica has nothing else to count, so its recorder is made for this."""
         start_multiprocess(self._plan.layout.metrics)
         PrometheusRecorder(self._path.name).violated(family, version)
+
+    def _environment(self, fetched: FetchedBundle) -> Path | None:
+        plan = self._plan
+        notes = ProgressNotes(plan.layout.progress)
+        try:
+            return Environments(plan.layout.environments).python_for(fetched.manifest, fetched.path, partial(notes.say, fetched.digest))
+        except EnvironmentFailed as error:
+            if plan.between is None:
+                raise
+            raise NotHere(self._node.address, error) from error
+        finally:
+            notes.clear(fetched.digest)
 
     async def _open_to_other_nodes(self) -> TcpAddress | None:
         between = self._plan.between

@@ -1,6 +1,6 @@
 """Comparing versions that are published already: two of them with each other, or all of a registry with what their numbers say."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -12,11 +12,13 @@ from registry_client.compatibility.upgrade import upgrade
 from registry_client.errors import CannotRun, NothingChanged, RegistryError, UnknownFamily, UnknownVersion
 from registry_client.gate import Gate
 from registry_client.manifest import Manifest
-from serving.cli.answering import run_version
+from registry_client.observing import Runs
+from serving.cli.answering import Answering
 from serving.cli.checking import registry_at
 from serving.cli.configuring import read_settings
 from serving.cli.failures import CommandFailed, NotFound
 from serving.cli.judging import Json, change_document, upgrade_document
+from serving.dataplane.environments.shelf import Environments
 
 
 class Verdict(StrEnum):
@@ -71,12 +73,26 @@ def open_registry(data: Path | None, registry: str | None) -> RegistryClient:
     return registry_at(settings.registry_plan, settings.data)
 
 
-def diff_of(family: str, old: str, new: str, data: Path | None, registry: str | None, *, run: bool) -> Json:
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """A registry, and how its versions are run here; None where they are not to be run."""
+
+    client: RegistryClient
+    runs: Runs | None
+
+
+def open_shelf(data: Path | None, registry: str | None, say: Callable[[str], None], *, run: bool) -> Shelf:
+    """The registry that is named. Raises `BadSettings`."""
+    environments = Environments(read_settings(data=data).environments)
+    return Shelf(open_registry(data, registry), Answering(environments, say) if run else None)
+
+
+def diff_of(family: str, old: str, new: str, shelf: Shelf) -> Json:
     """How two published versions differ. Raises `NotFound`, or `CommandFailed` where they cannot be read or run."""
-    client = open_registry(data, registry)
+    client = shelf.client
     try:
         two = [client.fetch(family, version) for version in (old, new)]
-        comparison = Gate(client).beside(two[1], two[0], run_version if run else None)
+        comparison = Gate(client).beside(two[1], two[0], shelf.runs)
     except (UnknownFamily, UnknownVersion) as error:
         raise NotFound(str(error), "`pointsman registry audit` lists what is published there") from error
     except RegistryError as error:
@@ -96,25 +112,26 @@ def _judged(manifests: list[Manifest], comparison: Comparison) -> Json:
     }
 
 
-def audit_registry(client: RegistryClient, family: str | None, *, run: bool) -> Iterator[Audited]:
+def audit_registry(shelf: Shelf, family: str | None) -> Iterator[Audited]:
     """Judge every version of a registry, or of one family, as if it were published now, the oldest first. Raises `NotFound`."""
+    client = shelf.client
     try:
         families = client.families() if family is None else [family]
         published = [(name, str(version)) for name in families for version in client.versions(name)]
     except UnknownFamily as error:
         raise NotFound(str(error), "`pointsman families` lists what is served") from error
     for name, version in published:
-        yield _audited(client, name, version, run=run)
+        yield _audited(client, name, version, shelf.runs)
 
 
-def _audited(client: RegistryClient, family: str, version: str, *, run: bool) -> Audited:
+def _audited(client: RegistryClient, family: str, version: str, runs: Runs | None) -> Audited:
     try:
         fetched = client.fetch(family, version)
         if not _is_truthful(fetched):
             return Audited(family, version, Verdict.FALSE, ("behaviour_sha256: it is not the digest of what answers",))
-        if not run:
+        if runs is None:
             return _weighed(fetched, Gate(client).judge(fetched.manifest))
-        examined = Gate(client).examine(fetched, run_version)
+        examined = Gate(client).examine(fetched, runs)
     except CannotRun as error:
         return Audited(family, version, Verdict.UNRUNNABLE, (str(error),))
     except RegistryError as error:

@@ -16,14 +16,15 @@ from registry_client.compatibility.judgement import Judgement, waived
 from registry_client.errors import CannotRun, RegistryError, UnknownFamily
 from registry_client.gate import Gate
 from registry_client.ledger import Ledger
-from registry_client.observing import golden_examples, observe
+from registry_client.observing import Runs, golden_examples, observe
 from registry_client.versions import ModelVersion
-from serving.cli.answering import run_version
+from serving.cli.answering import Answering, run_version
 from serving.cli.commands import Session
 from serving.cli.configuring import read_settings
 from serving.cli.failures import BadSettings, BundleRefused, NotFound
 from serving.cli.judging import judgement_document
 from serving.cli.tagging import tags_of
+from serving.dataplane.environments.shelf import Environments
 
 
 class Level(StrEnum):
@@ -91,10 +92,10 @@ def check_directory(session: Session, directory: Path, data: Path | None, regist
     """Judge the bundle in a directory by the registry that is named, and by the tags of the listener that is named."""
     settings = read_settings(data=data, registry=registry)
     client = registry_at(settings.registry_plan, settings.data)
-    with session.output.progress(f"checking {directory}"):
+    with session.output.progress(f"checking {directory}") as say:
         bundle = read_bundle(directory)
         tags, unknown = tags_of(session, bundle.manifest.family)
-        verdict = judge_bundle(bundle, client, tags)
+        verdict = judge_bundle(bundle, client, tags, Answering(Environments(settings.environments), say))
     return (verdict.warned(unknown) if unknown else verdict), client
 
 
@@ -118,13 +119,13 @@ def read_bundle(directory: Path) -> Bundle:
         raise BundleRefused(directory, str(error), error.hint) from error
 
 
-def judge_bundle(bundle: Bundle, registry: RegistryClient, tags: Tags | None = None) -> Verdict:
+def judge_bundle(bundle: Bundle, registry: RegistryClient, tags: Tags | None = None, runs: Runs = run_version) -> Verdict:
     """Load it, run its golden examples, and compare it with the version below it and with those in `tags`."""
     written = tuple(Finding(Level.WARNING, warning) for warning in bundle.warnings)
     try:
         if bundle.manifest.model_version in _published(registry, bundle.manifest.family):
-            return _again(bundle, written)
-        examined = Gate(registry).examine(bundle, run_version, tags)
+            return _again(bundle, written, runs)
+        examined = Gate(registry).examine(bundle, runs, tags)
     except CannotRun as error:
         unloaded = Finding(Level.ERROR, str(error), error.hint)
         return Verdict(bundle, (*written, unloaded), 0)
@@ -149,10 +150,10 @@ def _published(registry: RegistryClient, family: str) -> Sequence[ModelVersion]:
         return ()
 
 
-def _again(bundle: Bundle, written: tuple[Finding, ...]) -> Verdict:
+def _again(bundle: Bundle, written: tuple[Finding, ...], runs: Runs) -> Verdict:
     """Of a version that is published already: it must still load and answer, and needs no judgement."""
     known = Finding(Level.NOTE, f"{bundle.manifest.version} is published already; the same bytes again change nothing")
-    failures = observe(bundle, (), run_version).failures
+    failures = observe(bundle, (), runs).failures
     return Verdict(bundle, (*written, *_wrong(failures), known), len(golden_examples(bundle)))
 
 

@@ -30,10 +30,10 @@ def diff(  # noqa: PLR0913 - one option each
     no_run: NoRun = False,
 ) -> None:
     """Compare two published versions: their interfaces, and what both answer to the golden examples of both."""
-    from serving.cli.auditing import diff_of  # noqa: PLC0415 - imports onnxruntime
+    from serving.cli.auditing import diff_of, open_shelf  # noqa: PLC0415 - imports onnxruntime
 
-    with session.output.progress(f"comparing {family} {old} and {new}"):
-        document = diff_of(family, old, new, data, registry, run=not no_run)
+    with session.output.progress(f"comparing {family} {old} and {new}") as say:
+        document = diff_of(family, old, new, open_shelf(data, registry, say, run=not no_run))
     session.output.data(document, lambda: render_diff(document))
 
 

@@ -37,7 +37,8 @@ def _await_ready(client: AdminClient, family: str, version: str, say: Callable[[
         if time.monotonic() > deadline:
             hint = f"wait longer with --timeout, or look at `pointsman versions {family}` and the server's log"
             raise NotLoaded(name, f"is not ready after {timeout:g} s: {state}", hint)
-        say(f"{name} is {state}")
+        detail = "" if status is None else str(status["detail"])
+        say(f"{name} is {state}{f': {detail}' if detail else ''}")
         time.sleep(POLL_SECONDS)
 
 

@@ -35,11 +35,11 @@ def audit(
 
     Exit code 1 when one declares less than it changed, repeats another, does not load, or is not what its manifest says.
     """
-    from serving.cli.auditing import FAULTS, audit_registry, open_registry  # noqa: PLC0415 - imports onnxruntime
+    from serving.cli.auditing import FAULTS, audit_registry, open_shelf  # noqa: PLC0415 - imports onnxruntime
 
     found = []
     with session.output.progress("auditing") as say:
-        for audited in audit_registry(open_registry(data, registry), family, run=not no_run):
+        for audited in audit_registry(open_shelf(data, registry, say, run=not no_run), family):
             say(f"{audited.family}@{audited.version}: {audited.verdict}")
             found.append(audited)
     faults = [audited for audited in found if audited.verdict in FAULTS]

@@ -8,15 +8,18 @@ import numpy as np
 from msgspec.structs import replace
 
 from registry_client.manifest import Manifest, TensorSpec, Wire
+from serving.dataplane.address_space import memory_limit
 from serving.dataplane.batching import grouped, joined, parted, slices
 from serving.dataplane.codec_v2 import InferCodec
 from serving.dataplane.comparison import Outcome, compare
 from serving.dataplane.components.transform import Tensors
 from serving.dataplane.compression import inflate
 from serving.dataplane.contract import Contract
+from serving.dataplane.environments.recipe import needs_environment
 from serving.dataplane.fault_log import FaultLog
 from serving.dataplane.faults import BadInput, CallRefused, LoadFailed, ModelFault, NotSupported, TooLarge
-from serving.dataplane.memory import MIB, load_allowance, memory_limit
+from serving.dataplane.hosting.host import ComponentHost, HostPlan
+from serving.dataplane.memory import MIB, load_allowance
 from serving.dataplane.pipeline import Pipeline, open_pipeline
 from serving.dataplane.plain import PlainCodec
 from serving.dataplane.sorting import Sorter
@@ -149,15 +152,19 @@ class VersionEngine:
         return Reply(500, _error(f"{self._name} failed on this request"), failure=Failure.MODEL)
 
 
-def open_engine(manifest: Manifest, path_of: Callable[[str], Path], *, inflate_cap: int = INFLATE_CAP) -> VersionEngine:
+def open_engine(
+    manifest: Manifest, path_of: Callable[[str], Path], *, inflate_cap: int = INFLATE_CAP, python: Path | None = None
+) -> VersionEngine:
     """Load a version whose digests are verified. `path_of`: where a bundle path lies on this machine. Raises `LoadFailed`.
 
-    What it takes in memory meanwhile is limited, by `serving.mem_mb` where the manifest says it.
+    `python`: the interpreter of the environment that locked Python components run in. What loading takes in memory is limited, by
+    `serving.mem_mb` where the manifest says it.
     """
     allowance = load_allowance(manifest)
+    host = _host(manifest, python, allowance)
     try:
         with memory_limit(allowance):
-            contract, pipeline = open_pipeline(manifest, path_of)
+            contract, pipeline = open_pipeline(manifest, path_of, host)
     except LoadFailed as error:
         if OUT_OF_MEMORY not in str(error):
             raise
@@ -165,6 +172,15 @@ def open_engine(manifest: Manifest, path_of: Callable[[str], Path], *, inflate_c
     except MemoryError as error:
         raise LoadFailed(_too_large(manifest, allowance)) from error
     return VersionEngine(manifest, contract, pipeline, inflate_cap=inflate_cap)
+
+
+def _host(manifest: Manifest, python: Path | None, allowance: int) -> ComponentHost | None:
+    if not needs_environment(manifest):
+        return None
+    if python is None:
+        reason = f"{manifest.family}@{manifest.version} has locked components, and no environment was built for them"
+        raise LoadFailed(reason)
+    return ComponentHost(HostPlan(python, manifest.serving.cpu, allowance))
 
 
 def _too_large(manifest: Manifest, allowance: int) -> str:

@@ -77,11 +77,12 @@ def watched() -> dict[str, object]:
 
 
 class ServeFleet:
-    """Loads and unloads versions; the `Fleet` of the controller."""
+    """Loads and unloads versions; the `Fleet` of the controller. `progress`: what a version that loads says of it, by its digest."""
 
-    def __init__(self, opener: Callable[[Target], Callable[[], Service]], placement: Placement) -> None:
+    def __init__(self, opener: Callable[[Target], Callable[[], Service]], placement: Placement, progress: Callable[[str], str]) -> None:
         self._opener = opener
         self._placement = placement
+        self._progress = progress
         self._targets: dict[str, Target] = {}
 
     async def load(self, target: Target) -> None:
@@ -120,8 +121,11 @@ class ServeFleet:
         state = _STATES[overview.status]
         if state is LoadState.LOADING and running:
             state = LoadState.READY  # one that runs has passed its golden examples and answers; others may be on their way
+        target = self._targets[application]
         detail = "" if deployment is None or state is LoadState.READY else last_sentence(deployment.message)
-        return LoadStatus(self._targets[application], state, detail, running)
+        if state is LoadState.LOADING:
+            detail = self._progress(target.digest) or detail
+        return LoadStatus(target, state, detail, running)
 
 
 def _status_of_all() -> ServeStatus:

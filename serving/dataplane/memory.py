@@ -4,13 +4,9 @@ The limit is on this process's address space (RLIMIT_AS), so that an allocation 
 killed for it. It is lifted when the version is loaded; from then on its size is known.
 """
 
-import resource
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Final
 
-from registry_client.manifest import Manifest
+from registry_client.manifest import Manifest, Role
 
 MIB: Final = 2**20
 DEFAULT_MIB: Final = 2048
@@ -25,25 +21,7 @@ STACK: Final = 16 * MIB
 
 def load_allowance(manifest: Manifest) -> int:
     """Bytes of address space that loading a version may add to this process."""
-    files = sum(artifact.size for artifact in manifest.artifacts)
+    files = sum(artifact.size for artifact in manifest.artifacts if artifact.role is not Role.WHEEL)
     stated = manifest.serving.mem_mb
     memory = max(DEFAULT_MIB * MIB, TIMES_ITS_FILES * files) if stated is None else stated * MIB
     return memory + files + SLACK + manifest.serving.cpu * STACK
-
-
-@contextmanager
-def memory_limit(extra: int) -> Iterator[None]:
-    """Let this process add at most `extra` bytes to its address space inside; never more than it was allowed before."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
-    limit = _address_space() + extra
-    if soft == resource.RLIM_INFINITY or limit < soft:
-        resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
-
-
-def _address_space() -> int:
-    pages = Path("/proc/self/statm").read_text("ascii").split(maxsplit=1)[0]
-    return int(pages) * resource.getpagesize()

@@ -8,6 +8,7 @@ import numpy as np
 
 from registry_client.manifest import Component, ComponentKind, Manifest
 from serving.dataplane.components.declarative import load_declarative
+from serving.dataplane.components.entries import entry_of
 from serving.dataplane.components.graph import GraphTransform
 from serving.dataplane.components.python_module import load_python
 from serving.dataplane.components.transform import Tensors, Transform
@@ -16,6 +17,7 @@ from serving.dataplane.datatypes import Tensor
 from serving.dataplane.faults import BadOutput, LoadFailed, ModelFault
 from serving.dataplane.fitting import refuse_misfit
 from serving.dataplane.graph_files import open_verified_graph
+from serving.dataplane.hosting.host import ComponentHost
 from serving.dataplane.session import GraphSession
 
 MODEL = "the model"
@@ -32,6 +34,8 @@ class Stage:
         """Run it. Raises `ModelFault`."""
         try:
             return self.transform(tensors)
+        except ModelFault:
+            raise
         except Exception as error:
             raise ModelFault(self.label, f"{type(error).__name__}: {error}") from error
 
@@ -100,11 +104,45 @@ def _rows_of(tensor: Tensor) -> int | None:
     return shape[0] if shape else None
 
 
-def open_pipeline(manifest: Manifest, path_of: Callable[[str], Path]) -> tuple[Contract, Pipeline]:
-    """Load everything the manifest names for the request path and check that the parts fit. Raises `LoadFailed`."""
+@dataclass(frozen=True, slots=True)
+class _Shop:
+    """Where the components of one version are loaded."""
+
+    manifest: Manifest
+    path_of: Callable[[str], Path]
+    host: ComponentHost | None
+
+    def stage(self, component: Component | None, role: str) -> Stage | None:
+        if component is None:
+            return None
+        label = f"the {role} component {component.name} {component.version}"
+        return Stage(self._transform(component, label), label)
+
+    def _transform(self, component: Component, label: str) -> Transform:
+        match component.kind:
+            case ComponentKind.DECLARATIVE:
+                return load_declarative(component.config, label=label)
+            case ComponentKind.PYTHON if self.host is not None:
+                return self.host.load(entry_of(component, self.path_of, label=label), label=label)
+            case ComponentKind.PYTHON:
+                return load_python(component, self.path_of, label=label)
+            case ComponentKind.ONNX:
+                path = component.entry or next(iter(component.files), None)
+                if path is None:
+                    reason = f"{label} is an ONNX graph, but names none as its entry"
+                    raise LoadFailed(reason)
+                return GraphTransform(open_verified_graph(self.manifest, path, self.path_of, label=label), label=label)
+
+
+def open_pipeline(manifest: Manifest, path_of: Callable[[str], Path], host: ComponentHost | None = None) -> tuple[Contract, Pipeline]:
+    """Load everything the manifest names for the request path and check that the parts fit. Raises `LoadFailed`.
+
+    `host`: where the Python components run; None for this process.
+    """
     session = open_verified_graph(manifest, manifest.model.path, path_of, label=MODEL)
-    pre = _stage(manifest, manifest.pipeline.pre, "preprocessing", path_of)
-    post = _stage(manifest, manifest.pipeline.post, "postprocessing", path_of)
+    shop = _Shop(manifest, path_of, host)
+    pre = shop.stage(manifest.pipeline.pre, "preprocessing")
+    post = shop.stage(manifest.pipeline.post, "postprocessing")
     refuse_misfit(manifest.interface, session, pre=pre.transform if pre else None, post=post.transform if post else None)
     contract = Contract(manifest.interface, symbols=_symbols(manifest, session), keeps_bytes=_is_python(manifest.pipeline.pre))
     return contract, Pipeline(contract, session, pre=pre, post=post)
@@ -112,27 +150,6 @@ def open_pipeline(manifest: Manifest, path_of: Callable[[str], Path]) -> tuple[C
 
 def _is_python(component: Component | None) -> bool:
     return component is not None and component.kind is ComponentKind.PYTHON
-
-
-def _stage(manifest: Manifest, component: Component | None, role: str, path_of: Callable[[str], Path]) -> Stage | None:
-    if component is None:
-        return None
-    label = f"the {role} component {component.name} {component.version}"
-    return Stage(_transform(manifest, component, path_of, label), label)
-
-
-def _transform(manifest: Manifest, component: Component, path_of: Callable[[str], Path], label: str) -> Transform:
-    match component.kind:
-        case ComponentKind.DECLARATIVE:
-            return load_declarative(component.config, label=label)
-        case ComponentKind.PYTHON:
-            return load_python(component, path_of, label=label)
-        case ComponentKind.ONNX:
-            path = component.entry or next(iter(component.files), None)
-            if path is None:
-                reason = f"{label} is an ONNX graph, but names none as its entry"
-                raise LoadFailed(reason)
-            return GraphTransform(open_verified_graph(manifest, path, path_of, label=label), label=label)
 
 
 def _symbols(manifest: Manifest, session: GraphSession) -> dict[tuple[str, int], str]:

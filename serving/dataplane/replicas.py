@@ -19,7 +19,8 @@ ray_internals.keep_replicas_on_loopback()
 
 T = TypeVar("T")
 
-START_DEADLINE_S = 300.0
+START_DEADLINE_S = 1200.0
+"""A version may have to build an environment first: gigabytes from an index."""
 STOP_DEADLINE_S = 5.0
 HEALTH_DEADLINE_S = 30.0
 """A loop that does not turn for this long is dead. A model may run for seconds on its loop, so this is generous."""

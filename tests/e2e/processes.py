@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PROC = Path("/proc")
-_STATE, _SESSION = 0, 3
+_STATE, _PARENT, _SESSION = 0, 1, 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +18,11 @@ class Process:
 def in_session(leader: int) -> list[Process]:
     """Every process of a session that is not dead yet."""
     return [process for pid in _pids() if _session_of(pid) == leader and (process := _process(pid)) is not None]
+
+
+def children_of(parent: int) -> list[int]:
+    """The processes that a process has started and that run."""
+    return [pid for pid in _pids() if _is_alive(fields := _fields(PROC / str(pid) / "stat")) and int(fields[_PARENT]) == parent]
 
 
 def naming(text: str) -> list[Process]:

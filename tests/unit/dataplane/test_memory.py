@@ -9,7 +9,8 @@ import pytest
 from onnx import helper
 
 from registry_client.manifest import Datatype, Interface, Serving
-from serving.dataplane.memory import MIB, load_allowance, memory_limit
+from serving.dataplane.address_space import memory_limit
+from serving.dataplane.memory import MIB, load_allowance
 from tests.unit.dataplane.bundles import LINEAR, engine_of, linear_graph, manifest, spec, write_graph
 from tests.unit.docs.documents import ROOT
 

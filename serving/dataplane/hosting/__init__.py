@@ -1,0 +1,1 @@
+"""Running locked Python components in a process of their own, on their environment's interpreter."""
