@@ -2,6 +2,8 @@
 
     flip, promotion, rollback      decided ──> committed ──> settled        the use case, up to its answer
     commit                         begun ──> written ──> done               inside the store, whichever it is
+    move                           decided ──> committed ──> settled        a step of a rollout
+    course                         opened, heard, looked ──> moved, flipped, checked      the controller and the decision log
     auto                           judged ──> decided ──> committed ──> recorded     a guard's rollback
     lead, lease                    what a controller holds, and what it renews for canaries
     load, unload                   the fleet
@@ -44,6 +46,26 @@ class Failpoint(StrEnum):
     """It is on the disk; no gateway was waited for."""
     ROLLBACK_SETTLED = "rollback.settled"
     """The gateways were waited for; the caller has no answer yet."""
+
+    MOVE_DECIDED = "move.decided"
+    """A step of a rollout is decided, by whomever; nothing is written to the store."""
+    MOVE_COMMITTED = "move.committed"
+    """It is on the disk with all that follows from it."""
+    MOVE_SETTLED = "move.settled"
+    """The gateways were waited for; the caller has no answer yet."""
+
+    COURSE_OPENED = "course.opened"
+    """A rollout's decision log has its first line; the controller has not looked yet."""
+    COURSE_HEARD = "course.heard"
+    """What somebody asked of a rollout is in its log; nobody was told."""
+    COURSE_LOOKED = "course.looked"
+    """A look is in the log, and with it what is to follow; nothing is written to the store."""
+    COURSE_MOVED = "course.moved"
+    """What followed from a look is written; nobody was told."""
+    COURSE_FLIPPED = "course.flipped"
+    """The log says that a rollback is written; the record does not yet."""
+    COURSE_CHECKED = "course.checked"
+    """The log says how far a rollback is; the record does not yet."""
 
     COMMIT_BEGUN = "commit.begun"
     """A store's transaction is about to begin."""

@@ -176,6 +176,8 @@ class Settings(BaseSettings):
     """Who may do what, by name; nobody named: everybody everything."""
     webhooks: dict[WebhookName, Webhook] = {}
     """Who is told of rollouts, by the name that policies and metrics call it."""
+    policies: Path | None = None
+    """A folder with more tracks, and with families' own policies in `families/`."""
     ray_address: str | None = None
     cluster: Cluster = Cluster()
     failpoints: str = ""

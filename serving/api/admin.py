@@ -9,6 +9,7 @@ from serving.api.comparing import CompareRoutes
 from serving.api.guards import AdminGuard
 from serving.api.openapi import DESCRIPTION, TAGS
 from serving.api.reading import FamilyRoutes
+from serving.api.rollouts import RolloutRoutes
 from serving.api.services import AdminServices, AdminSurface
 from serving.api.storing import StoreRoutes
 from serving.api.telling import NoticeRoutes
@@ -31,6 +32,8 @@ def create_app(services: AdminServices, surface: AdminSurface) -> FastAPI:
     app.include_router(FamilyRoutes(services.views, services.clock).router(), prefix="/v1")
     app.include_router(CompareRoutes(services.views, services.manifests).router(), prefix="/v1")
     app.include_router(ChangeRoutes(services.operations, services.entitlement).router(), prefix="/v1")
+    rollouts = RolloutRoutes(services.desk, services.rollouts, services.operations, services.entitlement)
+    app.include_router(rollouts.router(), prefix="/v1")
     app.include_router(StoreRoutes(services.reseeding, services.entitlement).router(), prefix="/v1")
     app.include_router(VerifyRoutes(services.verification).router(), prefix="/v1")
     app.include_router(WatchRoutes(services, surface).router(), prefix="/v1")

@@ -1,5 +1,6 @@
 """The routes that change a family: tags, canary, shadow, promote, rollback, and the wait for gateways to follow."""
 
+from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Response
@@ -28,6 +29,7 @@ from serving.control.steps import FLIP, PROMOTION, ROLLBACK, Steps
 from serving.core.authority import rights_for
 from serving.core.changes import Change, ClearTag, Promote, RollBack, SetCanary, SetShadow, SetTag
 from serving.core.changes import Release as ReleaseChange
+from serving.core.happenings import Actor
 from serving.failpoints import reach
 
 Family = Annotated[str, Path(pattern=r"^[a-z0-9-]{1,63}$", description="The model family.", examples=["digits"])]
@@ -134,8 +136,9 @@ class ChangeRoutes:
         """Needs no If-Match, no readiness and no metrics. `dry_run` only answers with the plan."""
         if body.dry_run:
             return plan_document(await self._operations.plan_rollback(family, to=body.to))
-        await self._admit(family, asking, RollBack(body.to))
-        changed = await self._operations.rollback(family, asking.author(body.reason), to=body.to, expected=expected)
+        actor = await self._admit(family, asking, RollBack(body.to))
+        author = replace(asking.author(body.reason), roles=actor.roles)
+        changed = await self._operations.rollback(family, author, to=body.to, expected=expected)
         return await self._outcome(changed, body.wait, response, ROLLBACK)
 
     async def settle(
@@ -147,8 +150,8 @@ class ChangeRoutes:
         """Answers as soon as all have acked, or at the timeout with those that have not."""
         return settled_document(await self._operations.settle(epoch, timeout=timeout))
 
-    async def _admit(self, family: str, asking: Caller, change: Change) -> None:
-        await self._entitlement.admit(family, asking.actor, *rights_for(change))
+    async def _admit(self, family: str, asking: Caller, change: Change) -> Actor:
+        return await self._entitlement.admit(family, asking.actor, *rights_for(change))
 
     async def _outcome(self, changed: Changed, wait: float, response: Response, steps: Steps = FLIP) -> ChangedOut:
         commit = changed.commit

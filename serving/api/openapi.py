@@ -17,6 +17,7 @@ Who answers for which model family, and the changes that may be made to that.
 TAGS: Final = [
     {"name": "families", "description": "How things stand."},
     {"name": "changes", "description": "Who answers from now on."},
+    {"name": "rollouts", "description": "How a candidate gets to all of the traffic, or back."},
     {"name": "store", "description": "Where all of it is written down."},
     {"name": "audit", "description": "All that was ever changed, in a chain that shows whether it was tampered with."},
     {"name": "watching", "description": "What runs, and whether it is well."},

@@ -10,6 +10,9 @@ from starlette.exceptions import HTTPException
 
 from registry_client.errors import InvalidReference, InvalidVersion, RegistryError, RegistryUnavailable, UnknownFamily, UnknownVersion
 from serving.api.times import MalformedTime
+from serving.control.policies.parsing import InvalidPolicy
+from serving.control.rollouts.desk import NoRollout
+from serving.control.rollouts.looking import NoReceipt, NoTraffic, UnknownRollout
 from serving.core.authority import NotEntitled
 from serving.core.errors import (
     ChangeRefused,
@@ -25,6 +28,7 @@ from serving.core.errors import (
     UnknownChange,
     UnknownFamilyRecord,
 )
+from serving.core.rollout import EventRefused
 
 
 class MissingPrecondition(PointsmanError):
@@ -50,15 +54,21 @@ STATUS: Mapping[type[Exception], int] = {
     MalformedTime: 400,
     InvalidVersion: 400,
     InvalidReference: 400,
+    InvalidPolicy: 400,
     UnknownFamily: 404,
     UnknownVersion: 404,
     UnknownFamilyRecord: 404,
     UnknownChange: 404,
     NothingRecorded: 404,
+    NoRollout: 404,
+    UnknownRollout: 404,
+    NoReceipt: 404,
     FamilyNotServed: 404,
     Refusal: 404,
     NotEntitled: 403,
     ChangeRefused: 409,
+    EventRefused: 409,
+    NoTraffic: 409,
     RegistryError: 409,
     StaleRevision: 412,
     MissingPrecondition: 428,

@@ -7,6 +7,8 @@ from serving.control.auditing import Auditing
 from serving.control.entitlement import Entitlement
 from serving.control.operations import Operations
 from serving.control.reseeding import Reseeding
+from serving.control.rollouts.desk import RolloutDesk
+from serving.control.rollouts.looking import RolloutViews
 from serving.control.telling import Correspondence
 from serving.control.verification import Verification
 from serving.control.views import Views
@@ -30,6 +32,8 @@ class AdminServices:
     auditing: Auditing
     entitlement: Entitlement
     correspondence: Correspondence
+    desk: RolloutDesk
+    rollouts: RolloutViews
     clock: Clock
 
 

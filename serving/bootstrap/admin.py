@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from ipaddress import ip_address
+from pathlib import Path
 
 import uvicorn
 
@@ -21,14 +22,17 @@ from serving.bootstrap.telling import DELIVERY_S, WebhookPlan, delivery_of
 from serving.control.auditing import Auditing, Publishing
 from serving.control.entitlement import Entitlement
 from serving.control.operations import Operations
+from serving.control.policies.home import PolicyHome
 from serving.control.reseeding import Reseeding
+from serving.control.rollouts.desk import Grounds, RolloutDesk
+from serving.control.rollouts.looking import RolloutViews
 from serving.control.seen import SeenStore
 from serving.control.telling import Correspondence
 from serving.control.verification import Verification
 from serving.control.views import Views
 from serving.core.authority import Operators
 from serving.stores.head_log import HeadFile
-from serving.stores.opening import StorePlan, open_store
+from serving.stores.opening import StorePlan, open_rollouts, open_store
 from serving.stores.outbox import OutboxFiles
 from serving.stores.signing import Ed25519Signer
 from serving.stores.snapshot_file import SnapshotFile
@@ -62,6 +66,8 @@ class AdminPlan:
     failpoints: str
     operators: Operators
     webhooks: Mapping[str, WebhookPlan]
+    policies: Path | None
+    """A folder with policies of this installation."""
 
 
 class AdminService:
@@ -84,8 +90,10 @@ class AdminService:
         seen = SeenStore(store, SnapshotFile(plan.layout.snapshot))
         publishing = Publishing(Ed25519Signer(plan.layout.read_audit_key()), HeadFile(plan.layout.heads), recorder)
         auditing = Auditing(seen, publishing, clock)
+        operations, policies = Operations(seen, store, store, registry, clock), PolicyHome(plan.policies)
+        self._rollouts = rollouts = open_rollouts(plan.store)
         services = AdminServices(
-            operations=Operations(seen, store, store, registry, clock),
+            operations=operations,
             views=Views(seen, store, registry, seen.last_kept),
             manifests=registry,
             reseeding=Reseeding(seen, store, clock, kind=plan.store.kind),
@@ -98,6 +106,8 @@ class AdminService:
             auditing=auditing,
             entitlement=Entitlement(plan.operators),
             correspondence=Correspondence(OutboxFiles(plan.layout.outbox), tuple(plan.webhooks), clock),
+            desk=RolloutDesk(operations, Grounds(policies, store, rollouts, registry, plan.operators), clock),
+            rollouts=RolloutViews(seen, rollouts, rollouts, policies, clock),
             clock=clock,
         )
         app = create_app(services, AdminSurface(public, plan.release))
@@ -129,6 +139,7 @@ class AdminService:
         await self._delivery.stop()
         if self._metrics is not None:
             await self._metrics.stop()
+        await self._rollouts.close()
         await self._store.close()
 
 

@@ -5,26 +5,32 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 
+from serving.api.probing import PublicListener
 from serving.bootstrap.arming import arm_failpoints
 from serving.bootstrap.background import Background
-from serving.bootstrap.between import Between, host_name, housed, settled
+from serving.bootstrap.between import Between, host_name, housed, settled, url
 from serving.bootstrap.footing import reconciliation_of
 from serving.bootstrap.layout import Layout
 from serving.bootstrap.registry import PublishedVersions
 from serving.bootstrap.version import VersionPlan, open_version
 from serving.bootstrap.ways import inbox_of
 from serving.control.cold import ColdLoads
-from serving.control.controller import Controller, Policies, Surroundings
+from serving.control.controller import Controller, Policies, RolloutParts, Surroundings
 from serving.control.leading import Lead, Leading
 from serving.control.operations import Operations
 from serving.control.reconciler import aspired
+from serving.control.rollouts.telling import NoticeHerald
+from serving.control.rollouts.verifying import RollbackCheck
 from serving.control.seen import SeenStore
+from serving.control.telling import Telling
+from serving.control.verification import Verification
 from serving.core.errors import StoreUnavailable
 from serving.core.routing import Target
 from serving.dataplane.fleet import ServeFleet
 from serving.dataplane.placement import Placement
 from serving.dataplane.replicas import Service
-from serving.stores.opening import StorePlan, open_store
+from serving.stores.opening import StorePlan, open_rollouts, open_store
+from serving.stores.outbox import OutboxFiles
 from serving.stores.progress_notes import ProgressNotes
 from serving.stores.snapshot_file import SnapshotFile
 from serving.telemetry.clock import SystemClock
@@ -54,6 +60,10 @@ class ControllerPlan:
     """Seconds that a leader leads without renewing."""
     body_bytes: int
     spin: float
+    public_host: str
+    public_port: int
+    webhooks: tuple[str, ...]
+    """The names of those who are told of rollouts."""
 
 
 class ControllerService:
@@ -72,6 +82,7 @@ class ControllerService:
         arm_failpoints(plan.failpoints, plan.layout)
         start_multiprocess(plan.layout.metrics)
         self._store = await open_store(plan.store, clock)
+        self._rollouts = open_rollouts(plan.store)
         self._clock, self._recorder = clock, PrometheusRecorder("controller")
         self._inbox, told = inbox_of(plan.layout, plan.between)
         self._seen = SeenStore(self._store, SnapshotFile(plan.layout.snapshot))
@@ -87,6 +98,7 @@ class ControllerService:
     async def stop(self) -> None:
         """Let another lead; what runs goes on running."""
         await self._background.stop()
+        await self._rollouts.close()
         await self._store.close()
 
     async def _act(self) -> None:
@@ -94,15 +106,25 @@ class ControllerService:
         plan, store, clock = self._plan, self._store, self._clock
         self._fleet.adopt(await self._posted())
         observations = DatagramObservations(self._inbox, clock)
+        registry = PublishedVersions(plan.layout, self._recorder)
+        public = PublicListener(url(plan.public_host, plan.public_port))
+        verification = Verification(self._seen, store, registry, public, clock)
         around = Surroundings(
             store=self._seen,
             fleet=self._fleet,
             board=store,
             observations=observations,
-            operations=Operations(self._seen, store, store, PublishedVersions(plan.layout, self._recorder), clock, self._lead.token),
+            operations=Operations(self._seen, store, store, registry, clock, self._lead.token),
             recorder=self._recorder,
             clock=clock,
             lead=self._lead,
+            rollouts=RolloutParts(
+                home=self._rollouts,
+                acks=store,
+                herald=NoticeHerald(Telling(OutboxFiles(plan.layout.outbox), plan.webhooks)),
+                check=RollbackCheck(verification, self._seen, observations, clock),
+                term=self._lead.token,
+            ),
         )
         await observations.start()
         try:

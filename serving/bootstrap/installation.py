@@ -145,6 +145,7 @@ def admin_plan(settings: Settings, layout: Layout, between: Between | None = Non
             name: WebhookPlan(one.url.get_secret_value(), one.form, None if one.secret_file is None else one.secret_file.absolute())
             for name, one in settings.webhooks.items()
         },
+        policies=None if settings.policies is None else settings.policies.absolute(),
     )
 
 
@@ -162,4 +163,7 @@ def controller_plan(settings: Settings, layout: Layout, between: Between | None 
         lease=settings.leader_lease,
         body_bytes=settings.limits.body_bytes,
         spin=settings.spin_us / 1e6,
+        public_host=settings.host,
+        public_port=settings.port,
+        webhooks=tuple(settings.webhooks),
     )

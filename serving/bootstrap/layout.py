@@ -4,6 +4,7 @@ DATA/registry/          published versions (unless the settings name another pla
 DATA/state/state.db     what is deployed, and the audit trail
 DATA/state/routes.snapshot   the newest routes this node has seen
 DATA/override/          rollbacks decided on this node while the store cannot be changed
+DATA/rollouts/          the decision logs of rollouts, beside the embedded store
 DATA/outbox/            notices until they are told, and those that never were
 DATA/ledger/            what each published version was when it was first seen here
 DATA/cache/             verified copies of what is loaded; may be deleted while nothing runs

@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import structlog
 
@@ -16,11 +17,32 @@ from serving.control.leases import Leases
 from serving.control.loads import Loads, Yard
 from serving.control.reconciler import LoadPolicy
 from serving.control.records import Records
+from serving.control.rollouts.following import Check, Herald, Moves, Tools
+from serving.control.rollouts.loop import Rollouts
 from serving.core.errors import StoreUnavailable
 from serving.core.policy import GuardPolicy
-from serving.ports import Clock, ControlRecorder, Fleet, FleetBoard, Observations, StateStore
+from serving.ports import Acks, Clock, ControlRecorder, DecisionLog, Fleet, FleetBoard, Observations, RolloutBoard, StateStore
 
 log = structlog.get_logger()
+
+
+class ControllerOperations(RollsBack, Moves, Protocol):
+    """The changes that a controller makes."""
+
+
+class RolloutHome(DecisionLog, RolloutBoard, Protocol):
+    """Where rollouts are written down."""
+
+
+@dataclass(frozen=True, slots=True)
+class RolloutParts:
+    """What rollouts need besides. `term` gives the fencing token of the term, or raises `NotLeader`."""
+
+    home: RolloutHome
+    acks: Acks
+    herald: Herald
+    check: Check
+    term: Callable[[], int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +53,11 @@ class Surroundings:
     fleet: Fleet
     board: FleetBoard
     observations: Observations
-    operations: RollsBack
+    operations: ControllerOperations
     recorder: ControlRecorder
     clock: Clock
     lead: Standing
+    rollouts: RolloutParts
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +81,7 @@ class Controller:
         levers = Levers(around.operations, around.recorder)
         self.loads = Loads(records, yard, around.clock, policies.loads)
         self.guards = Guards(records, around.observations, levers, around.clock, policies.guards)
+        self.rollouts = Rollouts(records, around.observations, around.rollouts.acks, around.rollouts.home, _tools(around))
         self.leases = Leases(records, around.store, around.observations, around.lead, around.clock, policies.guards)
         self._lead = around.lead
         self._tick = policies.tick
@@ -76,9 +100,10 @@ class Controller:
             await self.loads.close()
 
     async def watch(self) -> None:
-        """One look at the canaries: judge them, then renew the leases of those that may go on."""
+        """One look at the canaries and rollouts: judge them, then renew the leases of those that may go on."""
         await self.guards.step()
-        await self.leases.step(self.guards.harmful)
+        await self.rollouts.step()
+        await self.leases.step(self.guards.harmful | self.rollouts.unfit)
 
     async def _as_leader(self, step: Callable[[], Awaitable[None]]) -> None:
         if self._lead.is_held:
@@ -106,3 +131,8 @@ class Controller:
                 # Not wait_for: in Python 3.11 it loses a cancellation that comes as the event does, and the term would never end.
                 async with asyncio.timeout(self._tick):
                     await wake.wait()
+
+
+def _tools(around: Surroundings) -> Tools:
+    parts = around.rollouts
+    return Tools(around.operations, parts.home, parts.herald, parts.check, around.recorder, around.clock, parts.term)

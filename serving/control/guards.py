@@ -138,6 +138,8 @@ def _times(detected: datetime, decided: datetime, flipped: datetime) -> dict[str
 
 def _cases(snapshot: Snapshot) -> Iterator[_Case]:
     for record in snapshot.families.values():
+        if record.rollout is not None and record.rollout.is_afoot:
+            continue  # it has guards of its own
         production = WHOLE - sum(canary.slice.weight for canary in record.canaries)
         for canary in record.canaries:
             target = Target(record.family, canary.version, record.digests[canary.version])

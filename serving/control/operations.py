@@ -13,16 +13,20 @@ from registry_client.references import Tag
 from registry_client.versions import ModelVersion
 from serving.control.plans import RollbackPlan, plan_of, statuses_of
 from serving.control.publications import is_published
-from serving.control.steps import steps_of
+from serving.control.steps import MOVE, Steps, steps_of
 from serving.core.changes import Change, ChangeFacts, ClearTag, Promote, Release, RollBack, SetCanary, SetShadow, SetTag, apply, way_back
 from serving.core.errors import InvalidRecord, StaleRevision, StoreUnavailable, UnknownFamilyRecord
 from serving.core.lifecycle import Decided, FamilyRecord, differences
+from serving.core.moving import Move, moved
 from serving.core.refusals import OperationReused, ReasonMissing
 from serving.failpoints import reach
 from serving.ports import Acks, Clock, Commit, FleetBoard, GatewayAck, LoadState, Mark, Registry, Snapshot, StateStore, Transition
 
 ATTEMPTS = 100
 """How often a rollback tries again when others keep changing the family; each of them succeeded in the meantime."""
+
+ROLLOUT_ACTION = "rollout "
+"""How the audit's name of a rollout's step begins."""
 
 LOOK_SECONDS = 0.005
 """Between two looks at who has acked; gateways poll four times as slowly."""
@@ -36,6 +40,7 @@ class Author:
     reason: str
     operation_id: str
     signal: str = ""
+    roles: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +49,14 @@ class Begun:
 
     record: FamilyRecord
     seen: Mark
+
+
+@dataclass(frozen=True, slots=True)
+class Deed:
+    """What the audit calls a change, and the failpoints on its way."""
+
+    action: str
+    steps: Steps
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,16 +139,35 @@ class Operations:
         attempts = ATTEMPTS if expected is None else 1
         while True:
             attempts -= 1
-            begun = await self._begin(family, change, author, expected)
+            begun = await self._begin(family, str(change), author, expected)
             if isinstance(begun, Changed):
                 return begun
             first = first or begun.record
             _refuse_other_intent(first, begun.record, to)
             try:
-                return await self._finish(begun, change, ChangeFacts(self._decided(author)), author)
+                return await self._finish(
+                    begun, change, ChangeFacts(self._decided(author), roles=author.roles, signal=author.signal), author
+                )
             except StaleRevision:
                 if not attempts:
                     raise
+
+    async def move(
+        self, family: str, phrase: str, decide: Callable[[FamilyRecord], Move], author: Author, *, expected: int | None = None
+    ) -> Changed:
+        """Take a rollout's step and all that follows from it. `decide` is asked once, of the record as it is, and may refuse."""
+        action = ROLLOUT_ACTION + phrase
+        begun = await self._begin(family, action, author, expected)
+        if isinstance(begun, Changed):
+            return begun
+        move = decide(begun.record)
+        record = replace(begun.record, digests={move.version: move.underway.rollout.digest, **begun.record.digests})
+        facts = await self._ready(record, author)
+        return await self._commit(begun, moved(begun.record, move, facts), Deed(action, MOVE), facts, author)
+
+    async def read(self, family: str) -> FamilyRecord:
+        """The family as it is, for whoever prepares a change of it."""
+        return await self._record(await self._store.snapshot(), family)
 
     async def plan_rollback(self, family: str, *, to: ModelVersion | None = None) -> RollbackPlan:
         """What a rollback would do now, or why there is no way back."""
@@ -161,16 +193,16 @@ class Operations:
             await asyncio.sleep(LOOK_SECONDS)
 
     async def _make(self, family: str, change: Change, author: Author, expected: int | None) -> Changed:
-        begun = await self._begin(family, change, author, expected)
+        begun = await self._begin(family, str(change), author, expected)
         if isinstance(begun, Changed):
             return begun
         _refuse_unreasoned(family, change, author)
         change = await self._with_digest(begun.record, change)
         return await self._finish(begun, change, await self._facts(begun.record, change, author), author)
 
-    async def _begin(self, family: str, change: Change, author: Author, expected: int | None) -> Begun | Changed:
+    async def _begin(self, family: str, action: str, author: Author, expected: int | None) -> Begun | Changed:
         """The record to change, or the outcome if this very operation was carried out before. Raises `StoreWentBack`, among others."""
-        replayed = await self._replayed(family, change, author)
+        replayed = await self._replayed(family, action, author)
         if replayed is not None:
             return replayed
         await self._look()
@@ -182,17 +214,18 @@ class Operations:
         return Begun(record, snapshot.mark)
 
     async def _finish(self, begun: Begun, change: Change, facts: ChangeFacts, author: Author) -> Changed:
+        return await self._commit(begun, apply(begun.record, change, facts), Deed(str(change), steps_of(change)), facts, author)
+
+    async def _commit(self, begun: Begun, changed: FamilyRecord, deed: Deed, facts: ChangeFacts, author: Author) -> Changed:
         record = begun.record
-        changed = apply(record, change, facts)
         before, after = differences(record, changed)
-        steps = steps_of(change)
-        reach(steps.decided)
+        reach(deed.steps.decided)
         commit = await self._store.commit(
             Transition(
                 record=changed,
                 expected_revision=record.revision,
                 actor=author.actor,
-                action=str(change),
+                action=deed.action,
                 reason=author.reason,
                 before=before,
                 after=after,
@@ -203,22 +236,22 @@ class Operations:
                 leader=None if self._term is None else self._term(),
             )
         )
-        reach(steps.committed)
+        reach(deed.steps.committed)
         with suppress(StoreUnavailable):  # the change is made, whatever became of the store since
             await self._look()
-        replayed = await self._replayed(record.family, change, author) if commit.replayed else None
-        return replayed or Changed(changed, commit, str(change), self._clock.now())
+        replayed = await self._replayed(record.family, deed.action, author) if commit.replayed else None
+        return replayed or Changed(changed, commit, deed.action, self._clock.now())
 
     async def _look(self) -> None:
         """Note how far the store has come. Raises `StoreWentBack`."""
         self._seen = await self._store.poll(self._seen) or self._seen
 
-    async def _replayed(self, family: str, change: Change, author: Author) -> Changed | None:
+    async def _replayed(self, family: str, action: str, author: Author) -> Changed | None:
         entry = await self._store.committed(author.operation_id)
         if entry is None:
             return None
-        if (entry.family, entry.action) != (family, str(change)):
-            raise OperationReused(author.operation_id, done=f"{entry.family}: {entry.action}", asked=f"{family}: {change}")
+        if (entry.family, entry.action) != (family, action):
+            raise OperationReused(author.operation_id, done=f"{entry.family}: {entry.action}", asked=f"{family}: {action}")
         record = await self._record(await self._store.snapshot(), family)
         return Changed(record, Commit(entry.epoch, entry.revision, replayed=True), entry.action)
 
@@ -246,11 +279,16 @@ class Operations:
         if isinstance(change, SetTag | SetCanary | SetShadow | Promote):
             # A version that is new to the record is meant as the bytes that the change names.
             record = replace(record, digests={change.version: change.digest, **record.digests})
+        return await self._ready(record, author)
+
+    async def _ready(self, record: FamilyRecord, author: Author) -> ChangeFacts:
         statuses = statuses_of(record, await self._board.read())
         return ChangeFacts(
             self._decided(author),
             ready=frozenset(version for version, status in statuses.items() if status.state is LoadState.READY),
             states={version: f"{status.state.value} {status.detail}".strip() for version, status in statuses.items()},
+            roles=author.roles,
+            signal=author.signal,
         )
 
     def _decided(self, author: Author) -> Decided:

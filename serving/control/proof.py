@@ -73,6 +73,8 @@ class Proof:
     probes: tuple[Probe, ...]
     missing: tuple[str, ...]
     moments: Moments
+    unread: str = ""
+    """Why the golden examples could not be had, if they could not."""
 
     @property
     def is_given(self) -> bool:

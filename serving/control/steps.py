@@ -18,6 +18,8 @@ class Steps:
 FLIP = Steps(Failpoint.FLIP_DECIDED, Failpoint.FLIP_COMMITTED, Failpoint.FLIP_SETTLED)
 PROMOTION = Steps(Failpoint.PROMOTION_DECIDED, Failpoint.PROMOTION_COMMITTED, Failpoint.PROMOTION_SETTLED)
 ROLLBACK = Steps(Failpoint.ROLLBACK_DECIDED, Failpoint.ROLLBACK_COMMITTED, Failpoint.ROLLBACK_SETTLED)
+MOVE = Steps(Failpoint.MOVE_DECIDED, Failpoint.MOVE_COMMITTED, Failpoint.MOVE_SETTLED)
+"""A step of a rollout, whoever asked for it."""
 
 
 def steps_of(change: Change) -> Steps:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import cycle, islice
 
 from registry_client.errors import RegistryError
@@ -23,6 +24,9 @@ AT_ONCE = 4
 LEAST_SECONDS = 2.0
 """What probes get at least, however long the gateways took."""
 
+LOOK_BACK = 20
+"""Changes among which the newest one of the traffic is looked for."""
+
 OK = 200
 
 
@@ -36,8 +40,8 @@ class Verification:
         self._public = public
         self._clock = clock
 
-    async def verify(self, family: str, *, epoch: int | None = None, timeout: float) -> Proof:  # noqa: ASYNC109 - giving up is an answer here, not an error
-        """Prove the family's newest change, or the one that made `epoch`, within about `timeout` seconds.
+    async def verify(self, family: str, *, epoch: int | None = None, timeout: float, probes: int = PROBES) -> Proof:  # noqa: ASYNC109 - giving up is an answer here, not an error
+        """Prove the family's newest change of its traffic, or the one that made `epoch`, within about `timeout` seconds.
 
         Raises `UnknownFamilyRecord`, `UnknownChange`, `InvalidRecord` or `StoreUnavailable`.
         """
@@ -45,9 +49,10 @@ class Verification:
         entry, newest = await self._change(family, epoch)
         record = await self._record(family)
         sight = await self._settled(Sight(family, entry), deadline)
-        probes, unasked = await self._probe(record, entry.epoch, max(deadline - self._clock.monotonic(), LEAST_SECONDS))
+        left = max(deadline - self._clock.monotonic(), LEAST_SECONDS)
+        asked = await self._probe(record, entry.epoch, left, probes) if probes else _Asked()
         sight = await self._look(sight)
-        missing = (*_superseded(entry, newest), *sight.missing(), *unasked, *faults_of(probes, record))
+        missing = (*_superseded(entry, newest), *sight.missing(), *asked.why_none, *faults_of(asked.probes, record))
         return Proof(
             family=family,
             epoch=entry.epoch,
@@ -55,17 +60,19 @@ class Verification:
             production=record.production,
             departed=sight.departed,
             gateways=sight.gateways,
-            probes=probes,
+            probes=asked.probes,
             missing=missing,
             moments=sight.moments(None if missing else self._clock.now()),
+            unread=asked.unread,
         )
 
     async def _change(self, family: str, epoch: int | None) -> tuple[AuditEntry, AuditEntry]:
-        """The change to prove, and the family's newest one."""
-        history = await self._store.history(family, limit=1)
+        """The change to prove, and the newest one that concerned the family's traffic."""
+        history = await self._store.history(family, limit=LOOK_BACK)
         if not history:
             raise UnknownFamilyRecord(family)
-        newest = history[0]
+        # What a rollout notes of itself moves nobody's traffic, and takes nothing from what came before it.
+        newest = next((entry for entry in history if not _is_note(entry)), history[0])
         if epoch is None or epoch == newest.epoch:
             return newest, newest
         entries = await self._store.entries(after=epoch - 1, limit=1)
@@ -91,19 +98,31 @@ class Verification:
         live, lapsed = await self._acks.acks(), await self._acks.lapsed_gateways()
         return Sight(sight.family, sight.entry, live, lapsed)
 
-    async def _probe(self, record: FamilyRecord, epoch: int, seconds: float) -> tuple[tuple[Probe, ...], tuple[str, ...]]:
-        """What probes found, and why none were asked."""
+    async def _probe(self, record: FamilyRecord, epoch: int, seconds: float, probes: int) -> "_Asked":
         if record.production is None:
-            return (), ()
+            return _Asked()
         target = Target(record.family, record.production, record.digests[record.production])
         try:
             examples = await self._examples.golden(target)
         except (RegistryError, OSError) as error:
-            return (), (f"the golden examples of {record.production} cannot be read: {error}",)
+            return _Asked(unread=f"the golden examples of {record.production} cannot be read: {error}")
         if not examples:
-            return (), (f"{record.production} has no golden examples to ask",)
+            return _Asked(none=f"{record.production} has no golden examples to ask")
         prober = _Prober(self._public, self._clock, record, epoch)
-        return await prober.ask(examples, seconds), ()
+        return _Asked(await prober.ask(examples, seconds, probes))
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What probes found, or why none were asked."""
+
+    probes: tuple[Probe, ...] = ()
+    unread: str = ""
+    none: str = ""
+
+    @property
+    def why_none(self) -> tuple[str, ...]:
+        return tuple(why for why in (self.unread, self.none) if why)
 
 
 class _Prober:
@@ -116,8 +135,8 @@ class _Prober:
         self._epoch = epoch
         self._free = asyncio.Semaphore(AT_ONCE)
 
-    async def ask(self, examples: Sequence[GoldenExample], seconds: float) -> tuple[Probe, ...]:
-        asked = islice(cycle(examples), PROBES)
+    async def ask(self, examples: Sequence[GoldenExample], seconds: float, probes: int) -> tuple[Probe, ...]:
+        asked = islice(cycle(examples), probes)
         return tuple(await asyncio.gather(*(self._one(example, seconds) for example in asked)))
 
     async def _one(self, example: GoldenExample, seconds: float) -> Probe:
@@ -140,6 +159,10 @@ class _Prober:
             yield f"answered by the routes of epoch {answer.epoch}"
         if answer.version == production:
             yield from example.differences(answer.document)
+
+
+def _is_note(entry: AuditEntry) -> bool:
+    return set(entry.after) == {"rollout"}
 
 
 def _superseded(entry: AuditEntry, newest: AuditEntry) -> Iterator[str]:

@@ -10,7 +10,7 @@ from itertools import pairwise
 from math import log
 
 from serving.core.course import Course, retraced
-from serving.core.decisions import Entry, Look, Opened
+from serving.core.decisions import Entry, Look, Measured, Opened, Stood
 from serving.core.happenings import Advance, Approve, Checked, Flipped, Hold, Kind, Observed, Resume, Retry, RollBack, Start, Supersede
 from serving.core.policy import Pinned
 from serving.core.rollout import weight
@@ -184,7 +184,7 @@ def _marks(entry: Entry, course: Course, *, before: State, seconds: float) -> It
     state = course.rollout.state
     is_bad = state in {State.ROLLING_BACK, State.ROLLED_BACK, State.HELD}
     match entry:
-        case Opened():
+        case Opened() | Measured() | Stood():
             return
         case Look() | Checked() | Observed():
             if state is not before and state in _ENTERED:

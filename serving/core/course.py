@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from serving.core.assessing import Assessment, Evidence, assess, edges
-from serving.core.decisions import Entry, Look, Opened, UnreadableLine, entry_of, line
+from serving.core.decisions import Entry, Look, Measured, Opened, Stood, UnreadableLine, entry_of, line
 from serving.core.effects import Effect
 from serving.core.happenings import Advance, Event, Observed
 from serving.core.policy import Pinned
 from serving.core.rollout import OVER, step
 from serving.core.standing import Rollout, State
-from serving.core.totals import Book, Listening
+from serving.core.totals import Book, Listening, Totals
 
 _BEFORE_OR_AFTER = frozenset({State.DRAFT, State.ROLLING_BACK, *OVER})
 """Where there is nothing to judge."""
@@ -29,6 +29,10 @@ class Course:
     book: Book
     evidence: Evidence
     assessment: Assessment = Assessment()  # noqa: RUF009 - frozen
+    steps: int = 0
+    """Changes of the rollout so far, as its record counts them."""
+    totals: Totals = Totals()  # noqa: RUF009 - frozen
+    """All that was counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +49,7 @@ def opened(pinned: Pinned, rollout: Rollout, *, at: datetime, classes: int = 0) 
     slow = 2 * len(edges(pinned.policy))
     book = Book(warm_up=pinned.policy.warm_up, slow=slow, classes=classes, opened=at)
     course = Course(pinned, rollout, book, Evidence.none(pinned.policy, rollout.digest, at=at))
-    return Turn(course, (), line(Opened(at, rollout, slow, classes)))
+    return Turn(course, (), line(Opened(at, rollout, slow, classes, pinned.document.decode())))
 
 
 def looked(course: Course, look: Look) -> Turn:
@@ -53,22 +57,42 @@ def looked(course: Course, look: Look) -> Turn:
     policy, rollout = course.pinned.policy, course.rollout
     listening = Listening(frozenset(look.expected), policy.deadline.silence)
     book, tick = course.book.after(look.reports, at=look.at, listening=listening)
+    totals = course.totals + tick.totals
     if rollout.state in _BEFORE_OR_AFTER:
-        return Turn(replace(course, book=book), (), line(look, rollout))
+        return Turn(replace(course, book=book, totals=totals), (), line(look, rollout, steps=course.steps))
     stage = policy.stages[rollout.stage]
     evidence = course.evidence.after(policy, stage, tick, at=look.at)
     assessment = assess(policy, stage, evidence, at=look.at)
-    rollout, effects = step(course.pinned, rollout, Observed(look.at, assessment))
-    after = Course(course.pinned, rollout, book, evidence, assessment)
-    return Turn(after, effects, line(look, rollout, assessment))
+    after, effects = step(course.pinned, rollout, Observed(look.at, assessment))
+    steps = course.steps if after == rollout else course.steps + 1
+    course = Course(course.pinned, after, book, evidence, assessment, steps, totals)
+    return Turn(course, effects, line(look, after, assessment, steps=steps))
 
 
 def happened(course: Course, event: Event) -> Turn:
     """The course after an event. Raises `EventRefused`, and then leaves no line."""
+    said: Assessment | None = None
     if isinstance(event, Advance):
-        event = replace(event, assessment=course.assessment)
+        # By what whoever decided it had before them, where that is known: the guards may have looked again since.
+        said = event.assessment if event.assessment.verdicts else course.assessment
+        event = replace(event, assessment=said)
     rollout, effects = step(course.pinned, course.rollout, event)
-    return Turn(replace(course, rollout=rollout), effects, line(event, rollout))
+    after = replace(course, rollout=rollout, steps=course.steps + 1)
+    return Turn(after, effects, line(event, rollout, said, steps=after.steps))
+
+
+def stood(course: Course, entry: Stood) -> Turn:
+    """The course by the rollout that the store has. What was seen stays seen, of the same candidate."""
+    after = replace(course, rollout=entry.rollout, steps=entry.steps)
+    return Turn(after, (), line(entry, entry.rollout, steps=entry.steps))
+
+
+def measured(course: Course, entry: Measured) -> Turn:
+    """The course with edges or classes pinned: reports may have them from now on."""
+    # What answers none of the classes has a counter of its own.
+    classes = len(entry.classes) + 1 if entry.classes else course.book.classes
+    after = replace(course, book=replace(course.book, classes=classes), steps=course.steps + 1)
+    return Turn(after, (), line(entry, course.rollout, steps=after.steps))
 
 
 def retraced(pinned: Pinned, lines: Iterable[bytes]) -> Iterator[tuple[Entry, Turn]]:
@@ -76,13 +100,7 @@ def retraced(pinned: Pinned, lines: Iterable[bytes]) -> Iterator[tuple[Entry, Tu
     course: Course | None = None
     for text in lines:
         entry = entry_of(text)
-        if isinstance(entry, Opened):
-            turn = opened(pinned, entry.rollout, at=entry.at, classes=entry.classes)
-        elif course is None:
-            msg = "the log does not begin with its opening line"
-            raise UnreadableLine(msg)
-        else:
-            turn = looked(course, entry) if isinstance(entry, Look) else happened(course, entry)
+        turn = _again(pinned, course, entry)
         course = turn.course
         yield entry, turn
 
@@ -90,3 +108,28 @@ def retraced(pinned: Pinned, lines: Iterable[bytes]) -> Iterator[tuple[Entry, Tu
 def replay(pinned: Pinned, lines: Iterable[bytes]) -> Iterator[bytes]:
     """The lines of a log as this policy and this program write them now. Raises `UnreadableLine` or `EventRefused`."""
     return (turn.line for _, turn in retraced(pinned, lines))
+
+
+def resumed(pinned: Pinned, lines: Iterable[bytes]) -> Turn | None:
+    """The last turn of a log, with the course at its end; None where nothing was logged. Raises as `replay` does."""
+    last: Turn | None = None
+    for _, turn in retraced(pinned, lines):
+        last = turn
+    return last
+
+
+def _again(pinned: Pinned, course: Course | None, entry: Entry) -> Turn:
+    if isinstance(entry, Opened):
+        return opened(pinned, entry.rollout, at=entry.at, classes=entry.classes)
+    if course is None:
+        msg = "the log does not begin with its opening line"
+        raise UnreadableLine(msg)
+    match entry:
+        case Look():
+            return looked(course, entry)
+        case Stood():
+            return stood(course, entry)
+        case Measured():
+            return measured(course, entry)
+        case _:
+            return happened(course, entry)

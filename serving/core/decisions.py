@@ -48,6 +48,8 @@ class Opened:
     rollout: Rollout
     slow: int
     classes: int
+    policy: str = ""
+    """The canonical document, so that a log can be replayed when nothing else is left of its rollout."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,16 +61,39 @@ class Look:
     expected: tuple[str, ...] = ()
 
 
-Entry = Opened | Look | Event
+@dataclass(frozen=True, slots=True)
+class Stood:
+    """How the rollout stands in the store, where the line before says something else: another change had come first."""
+
+    at: datetime
+    rollout: Rollout
+    steps: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Production was seen enough: these edges (seconds) and classes are pinned."""
+
+    at: datetime
+    edges: tuple[float, ...] = ()
+    classes: tuple[str, ...] = ()
+
+
+Entry = Opened | Look | Stood | Measured | Event
+
+
+_OWN: Mapping[str, type[Opened | Look | Stood | Measured]] = {"opened": Opened, "look": Look, "stands": Stood, "measured": Measured}
+"""The lines that are no events."""
 
 
 class UnreadableLine(ValueError):
     """A line that is no line of a decision log."""
 
 
-def line(entry: Entry, rollout: Rollout | None = None, assessment: Assessment | None = None) -> bytes:
+def line(entry: Entry, rollout: Rollout | None = None, assessment: Assessment | None = None, *, steps: int = 0) -> bytes:
     """One line, without its end: what happened, and what came of it."""
-    document: dict[str, object] = {"form": FORM, "kind": _kind(entry), "seen": _seen(entry)}
+    document: dict[str, object] = {"form": FORM, "kind": _kind(entry), "seen": _seen(entry), "steps": steps}
     if rollout is not None:
         document["stands"] = _plain(rollout)
     if assessment is not None:
@@ -84,10 +109,21 @@ def entry_of(text: bytes) -> Entry:
         if document["form"] != FORM:
             msg = f"form {document['form']!r} is not {FORM}"
             raise UnreadableLine(msg)
-        if kind == "opened":
-            return msgspec.convert(seen, Opened)
-        return msgspec.convert(seen, Look) if kind == "look" else msgspec.convert(seen, _EVENTS[Kind(kind)])
+        if kind in _OWN:
+            return msgspec.convert(seen, _OWN[kind])
+        if kind == Kind.ADVANCE:
+            seen = {**seen, "assessment": document.get("verdicts", {})}
+        return msgspec.convert(seen, _EVENTS[Kind(kind)])
     except (msgspec.MsgspecError, KeyError, ValueError) as error:
+        raise UnreadableLine(str(error)) from error
+
+
+def stands_in(text: bytes) -> Rollout | None:
+    """How the rollout stood after a line; None in the opening one. Raises `UnreadableLine`."""
+    try:
+        stands = msgspec.json.decode(text, type=dict[str, Any]).get("stands")
+        return None if stands is None else msgspec.convert(stands, Rollout)
+    except msgspec.MsgspecError as error:
         raise UnreadableLine(str(error)) from error
 
 
@@ -119,6 +155,10 @@ def _kind(entry: Entry) -> str:
             return "opened"
         case Look():
             return "look"
+        case Stood():
+            return "stands"
+        case Measured():
+            return "measured"
         case _:
             return entry.kind.value
 

@@ -23,24 +23,24 @@ class Move:
     """What a rollout comes to and what it does to the traffic. `override` lifts the candidate's quarantine."""
 
     underway: Underway
-    effects: tuple[Effect, ...]
-    phrase: str
+    effects: tuple[Effect, ...] = ()
     override: bool = False
 
-    def __str__(self) -> str:
-        return f"rollout {self.underway.rollout.version} {self.phrase}"
+    @property
+    def version(self) -> ModelVersion:
+        """The candidate."""
+        return ModelVersion.parse(self.underway.rollout.version)
 
 
 def moved(record: FamilyRecord, move: Move, facts: ChangeFacts) -> FamilyRecord:
     """The family after a rollout's step, one revision on. Raises a `ChangeRefused`."""
     underway = move.underway
-    version = ModelVersion.parse(underway.rollout.version)
     # What a rollout forbids to others it does itself.
     changed = replace(record, rollout=None)
     if record.rollout is None or record.rollout.id != underway.id:
         changed = _split_by(changed, underway.terms.unit)
     for effect in move.effects:
-        changed = _done(changed, version, effect, move, facts)
+        changed = _done(changed, move.version, effect, move, facts)
     return replace(changed, rollout=underway, revision=record.revision + 1)
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from math import floor
 
-from serving.core.assessing import Evidence, share_of
+from serving.core.assessing import Evidence, edges, share_of
 from serving.core.gauges import Gauge
 from serving.core.policy import Guard, Policy, Stage
 from serving.core.statistics import Sums
@@ -36,6 +36,18 @@ class Conduct:
     classes: tuple[float, ...] = ()
     disagreeing: float = 0.0
     reward: float | None = None
+
+
+_TAIL = 4.0
+"""How steeply latencies are taken to fall off beyond a quantile, as 1/x to this power: nobody has measured the tail before it is pinned."""
+
+
+def conduct_of(policy: Policy, *, errors: float = 0.0, slower: float = 1.0, odd: float = 0.0, disagreeing: float = 0.0) -> Conduct:
+    """How a version behaves that is `slower` times as slow as production, in the policy's own edges."""
+    over: list[float] = []
+    for quantile, ratio in edges(policy).values():
+        over += [min((1 - quantile) * (slower / edge) ** _TAIL, 1.0) for edge in (1.0, ratio)]
+    return Conduct(errors, odd, tuple(over), (), disagreeing)
 
 
 @dataclass(frozen=True, slots=True)

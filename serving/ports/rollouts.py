@@ -27,18 +27,22 @@ class DecisionLog(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """What the controller last saw of a rollout."""
+    """What the controller last saw of a family's rollout and of its traffic."""
 
     rollout: str
-    """Its id."""
+    """Its id; empty where none is followed."""
     at: datetime
     """Of the last look."""
-    assessment: Assessment
+    assessment: Assessment = Assessment()  # noqa: RUF009 - frozen
     totals: Totals = field(default_factory=Totals)
     """All that was counted for it, warm-up left out."""
     looks: int = 0
     trouble: str = ""
     """What keeps it from going on though nothing else does: a candidate that is not ready, reports that are refused."""
+    per_second: float = 0.0
+    """Answers a second of the whole family, over about the last minute."""
+    failing: float = 0.0
+    """The part of them that failed by a version's fault."""
 
 
 class RolloutBoard(Protocol):

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from serving.ports import Acks, Clock, FleetBoard, Leadership, StateStore
+from serving.ports import Acks, Clock, DecisionLog, FleetBoard, Leadership, RolloutBoard, StateStore
 from serving.stores.findings import Finding
 from serving.stores.redis.plan import RedisPlan
+from serving.stores.rollout_files import RolloutFiles
 from serving.stores.sqlite import SqliteStore
 
 
@@ -41,6 +42,23 @@ async def open_store(plan: StorePlan, clock: Clock) -> Store:
     from serving.stores.redis.store import RedisStore  # noqa: PLC0415 - who has no Redis need not load its client
 
     return RedisStore.open(plan.redis)
+
+
+class Rollouts(DecisionLog, RolloutBoard, Protocol):
+    """What is written of rollouts beside the store."""
+
+    async def close(self) -> None:
+        """Let go of it."""
+        ...
+
+
+def open_rollouts(plan: StorePlan) -> Rollouts:
+    """Where rollouts are logged: beside the embedded store, or in the same Redis. Opening it connects to nothing yet."""
+    if plan.redis is None:
+        return RolloutFiles(plan.state.parent.parent / "rollouts")
+    from serving.stores.redis.rollouts import RedisRollouts  # noqa: PLC0415 - as above
+
+    return RedisRollouts.open(plan.redis)
 
 
 async def inspect_store(plan: StorePlan) -> Sequence[Finding]:

@@ -18,20 +18,25 @@ from registry_client.versions import ModelVersion
 from serving import failpoints
 from serving.api import problems
 from serving.api.changing import ChangeRoutes
-from serving.control.controller import Controller, Policies, Surroundings
+from serving.control.controller import Controller, Policies, RolloutParts, Surroundings
 from serving.control.entitlement import Entitlement
 from serving.control.leading import Lead, Leading
 from serving.control.operations import Operations
 from serving.control.reconciler import LoadPolicy
+from serving.control.rollouts.verifying import RollbackCheck
+from serving.control.verification import Verification
 from serving.core.authority import Operators
 from serving.core.policy import GuardPolicy
 from serving.core.routing import Arm, Target
 from serving.ports import ArmCounts, Failure, GatewayReport, LoadState, LoadStatus
+from serving.stores.rollout_files import RolloutFiles
 from serving.stores.sqlite import SqliteStore
 from serving.telemetry.clock import SystemClock
 from tests.fakes.fleet import MemoryControlRecorder
 from tests.fakes.observations import FakeObservations
+from tests.fakes.public_side import FakePublicSide
 from tests.fakes.registry import FakeRegistry, digest_of
+from tests.fakes.rollout_plant import Told
 
 FAMILY = "digits"
 PUBLISHED = ("1.0.0", "1.1.0", "1.2.0")
@@ -84,7 +89,11 @@ async def _control(folder: Path) -> float:
     lead = Lead(store, f"controller-{os.getpid()}", clock, LEASE_S)
     operations = Operations(store, store, store, FakeRegistry(**{FAMILY: PUBLISHED}), clock, lead.token)
     recorder, traffic = MemoryControlRecorder(), Traffic()
-    around = Surroundings(store, fleet, store, observations, operations, recorder, clock, lead)
+    registry = FakeRegistry(**{FAMILY: PUBLISHED})
+    verification = Verification(store, store, registry, FakePublicSide(store, registry), clock)
+    check = RollbackCheck(verification, store, observations, clock)
+    parts = RolloutParts(RolloutFiles(folder / "rollouts"), store, Told(), check, lead.token)
+    around = Surroundings(store, fleet, store, observations, operations, recorder, clock, lead, parts)
     policies = Policies(GuardPolicy(lease_seconds=0.1), LoadPolicy(grace=0.05), tick=0.02)
     leading = asyncio.create_task(Leading(lead, recorder, lambda: Controller(around, policies).run()).run())
     try:

@@ -11,7 +11,10 @@ from serving.api.services import AdminServices, AdminSurface
 from serving.control.auditing import Auditing, Publishing
 from serving.control.entitlement import Entitlement
 from serving.control.operations import Operations
+from serving.control.policies.home import PolicyHome
 from serving.control.reseeding import Reseeding
+from serving.control.rollouts.desk import Grounds, RolloutDesk
+from serving.control.rollouts.looking import RolloutViews
 from serving.control.seen import SeenStore
 from serving.control.telling import Correspondence
 from serving.control.verification import Verification
@@ -26,6 +29,7 @@ from tests.fakes.node import MemorySnapshots
 from tests.fakes.notices import MemoryOutbox
 from tests.fakes.public_side import FakePublicSide
 from tests.fakes.registry import FakeRegistry, digest_of
+from tests.fakes.rollouts import FakeRollouts
 from tests.fakes.store import FakeState, FakeStore
 
 BASE = "http://127.0.0.1:8081"
@@ -54,14 +58,16 @@ class AdminWorld:
         self.operators = Operators()
         self.webhooks: tuple[str, ...] = ()
         self.outbox = MemoryOutbox()
+        self.rollouts = FakeRollouts()
         self.marks = FakeHeadRecorder()
         self.auditing = Auditing(self.store, Publishing(Ed25519Signer(b"k" * 32), self.heads, self.marks), self.clock)
 
     def app(self, hosts: frozenset[str] = frozenset()) -> FastAPI:
         store = self.store
         seen = SeenStore(store, self.kept)
+        operations, policies = Operations(seen, store, store, self.registry, self.clock), PolicyHome()
         services = AdminServices(
-            operations=Operations(seen, store, store, self.registry, self.clock),
+            operations=operations,
             views=Views(seen, store, self.registry, seen.last_kept),
             manifests=self.registry,
             reseeding=Reseeding(seen, store, self.clock, kind="fake"),
@@ -74,6 +80,8 @@ class AdminWorld:
             auditing=self.auditing,
             entitlement=Entitlement(self.operators),
             correspondence=Correspondence(self.outbox, self.webhooks, self.clock),
+            desk=RolloutDesk(operations, Grounds(policies, store, self.rollouts, self.registry, self.operators), self.clock),
+            rollouts=RolloutViews(seen, self.rollouts, self.rollouts, policies, self.clock),
             clock=self.clock,
         )
         return create_app(services, AdminSurface(self.public_url, "0.1.0", hosts))

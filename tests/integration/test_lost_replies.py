@@ -15,7 +15,10 @@ from serving.api.services import AdminServices, AdminSurface
 from serving.control.auditing import Auditing, Publishing
 from serving.control.entitlement import Entitlement
 from serving.control.operations import Operations
+from serving.control.policies.home import PolicyHome
 from serving.control.reseeding import Reseeding
+from serving.control.rollouts.desk import Grounds, RolloutDesk
+from serving.control.rollouts.looking import RolloutViews
 from serving.control.seen import SeenStore
 from serving.control.telling import Correspondence
 from serving.control.verification import Verification
@@ -33,6 +36,7 @@ from tests.fakes.node import MemorySnapshots
 from tests.fakes.notices import MemoryOutbox
 from tests.fakes.public_side import FakePublicSide
 from tests.fakes.registry import FakeRegistry, digest_of
+from tests.fakes.rollouts import FakeRollouts
 from tests.tools.fault_proxy import Done, FaultProxy, Faults
 
 CHANGES = 50
@@ -53,8 +57,9 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
     await store.post([LoadStatus(target(version), LoadState.READY, replicas=1) for version in ("1.0.0", "1.1.0")])
     seen = SeenStore(store, MemorySnapshots())
     publishing = Publishing(Ed25519Signer(b"k" * 32), FakeHeadLog(), FakeHeadRecorder())
+    operations, policies, rollouts = Operations(seen, store, store, registry, clock), PolicyHome(), FakeRollouts()
     services = AdminServices(
-        operations=Operations(seen, store, store, registry, clock),
+        operations=operations,
         views=Views(seen, store, registry, seen.last_kept),
         manifests=registry,
         reseeding=Reseeding(seen, store, clock, kind="sqlite"),
@@ -68,6 +73,8 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
         clock=clock,
         entitlement=Entitlement(Operators()),
         correspondence=Correspondence(MemoryOutbox(), (), clock),
+        desk=RolloutDesk(operations, Grounds(policies, store, rollouts, registry, Operators()), clock),
+        rollouts=RolloutViews(seen, rollouts, rollouts, policies, clock),
     )
     yield Site(store, create_app(services, AdminSurface("http://127.0.0.1:9", "0.1.0")))
     await store.close()

@@ -9,7 +9,9 @@
 {prefix}:beats       hash    the renewals of each family's canary lease
 {prefix}:leader      hash    holder, token, until (milliseconds)
 {prefix}:gateways    hash    when each gateway was heard of, and what it serves
-{prefix}:board       hash    `document`: what runs
+{prefix}:board       hash    `document`: what runs; `rollouts`: what was last seen of rollouts
+{prefix}:log:ID      list    the decision log of a rollout
+{prefix}:logs        hash    the fencing token that last wrote to each
 """
 
 
@@ -27,6 +29,7 @@ class Keys:
         self.leader = self._key("leader")
         self.gateways = self._key("gateways")
         self.board = self._key("board")
+        self.logs = self._key("logs")
         self.reseeds = self.entries_of("")
         self.pattern = self._key("*")
         """All of them, as an ACL says it."""
@@ -34,6 +37,10 @@ class Keys:
     def entries_of(self, family: str) -> str:
         """Which audit entries are a family's."""
         return self._key(f"of:{family}")
+
+    def log_of(self, rollout: str) -> str:
+        """A rollout's decision log."""
+        return self._key(f"log:{rollout}")
 
     def _key(self, name: str) -> str:
         return f"{self._tag}:{name}"

@@ -18,7 +18,7 @@ OPERATIONS = [pytest.param(*operation, id=f"{operation[0]} {operation[1]}") for 
 CHANGES = [
     pytest.param(path, operation, id=f"{method} {path}")
     for method, path, operation in operations()
-    if method in {"put", "post", "delete"} and not path.endswith(("/rollback", "/settle", "/verify", "/reseed", "/test"))
+    if method in {"put", "post", "delete"} and not path.endswith(("/rollback", "/settle", "/verify", "/reseed", "/test", "/plan"))
 ]
 
 
@@ -82,6 +82,19 @@ def test_these_are_the_routes() -> None:
         "get /v1/families/{family}",
         "get /v1/families/{family}/versions",
         "get /v1/families/{family}/history",
+        "get /v1/families/{family}/rollout",
+        "post /v1/families/{family}/rollout",
+        "post /v1/families/{family}/rollout/hold",
+        "post /v1/families/{family}/rollout/resume",
+        "post /v1/families/{family}/rollout/advance",
+        "post /v1/families/{family}/rollout/approve",
+        "post /v1/families/{family}/rollout/rollback",
+        "post /v1/families/{family}/rollout/retry",
+        "post /v1/families/{family}/rollout/supersede",
+        "post /v1/families/{family}/rollout/plan",
+        "get /v1/families/{family}/rollout/log",
+        "get /v1/families/{family}/rollout/receipt",
+        "get /v1/families/{family}/rollouts",
         "get /v1/families/{family}/diff",
         "get /v1/families/{family}/upgrade",
         "get /v1/history",

@@ -10,8 +10,10 @@ import structlog
 from structlog.testing import capture_logs
 
 from registry_client.versions import ModelVersion
-from serving.control.controller import Controller, Policies, Surroundings
+from serving.control.controller import Controller, Policies, RolloutParts, Surroundings
 from serving.control.operations import Author, Changed, Operations
+from serving.control.rollouts.verifying import RollbackCheck
+from serving.control.verification import Verification
 from serving.core.audit import NOTHING_SEEN
 from serving.core.errors import InvalidRecord, StoreUnavailable
 from serving.core.lifecycle import Canary, FamilyRecord
@@ -21,7 +23,10 @@ from serving.ports import ArmCounts, Failure, GatewayReport, LoadState, Transiti
 from tests.fakes.clock import FakeClock
 from tests.fakes.fleet import FakeFleet, MemoryControlRecorder
 from tests.fakes.observations import FakeObservations
+from tests.fakes.public_side import FakePublicSide
 from tests.fakes.registry import FakeRegistry, digest_of
+from tests.fakes.rollout_plant import Told
+from tests.fakes.rollouts import FakeRollouts
 from tests.fakes.store import FakeStore
 
 V1, V2 = ModelVersion.parse("1.1.0"), ModelVersion.parse("1.2.0")
@@ -75,7 +80,12 @@ class World:
         registry = FakeRegistry(digits=["1.1.0", "1.2.0"])
         self.operations = MoodyOperations(self.store, self.store, self.store, registry, self.clock)
         self.lead = Standing()
-        around = Surroundings(self.store, self.fleet, self.store, self.observations, self.operations, self.recorder, self.clock, self.lead)
+        verification = Verification(self.store, self.store, registry, FakePublicSide(self.store, registry), self.clock)
+        check = RollbackCheck(verification, self.store, self.observations, self.clock)
+        parts = RolloutParts(FakeRollouts(), self.store, Told(), check, lambda: 0)
+        around = Surroundings(
+            self.store, self.fleet, self.store, self.observations, self.operations, self.recorder, self.clock, self.lead, parts
+        )
         self.controller = Controller(around, Policies(tick=60.0))
         self._ids = count()
 

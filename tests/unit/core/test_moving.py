@@ -40,7 +40,7 @@ def happen(record: FamilyRecord, event: Event, facts: ChangeFacts = FACTS) -> Fa
     underway = record.rollout or Underway("digits-1.1.0-5", rollout(), STANDARD.document.decode(), BEGIN)
     after, effects = step(STANDARD, underway.rollout, event)
     underway = replace(underway.stepped(after, revision=record.revision + 1), terms=Terms.of(POLICY, after.stage))
-    return moved(record, Move(underway, effects, event.kind.value), facts)
+    return moved(record, Move(underway, effects), facts)
 
 
 def safe(at: datetime, record: FamilyRecord) -> Observed:
@@ -97,7 +97,7 @@ def test_a_move_that_is_made_again_changes_nothing_but_the_revision() -> None:
     assert record.rollout is not None
     _, effects = step(STANDARD, begun().rollout.rollout, safe(LATER, begun()))  # type: ignore[union-attr]
 
-    again = moved(record, Move(record.rollout, effects, "again"), FACTS)
+    again = moved(record, Move(record.rollout, effects), FACTS)
 
     assert replace(again, revision=record.revision) == record
 

@@ -1,0 +1,346 @@
+"""Follows one rollout: writes down what people asked of it, looks at it, and has done what follows from what is seen.
+
+A line of the decision log is written before the change that it leads to. What the store says holds: where a change did not come about,
+because another was first or the candidate is not ready, the log says how the rollout stands and the next look goes on from there.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Protocol
+
+import structlog
+
+from serving.control.operations import Author, Changed
+from serving.control.policies.parsing import InvalidPolicy, parse_policy
+from serving.core.course import Course, Turn, happened, looked, measured, opened, resumed, stood
+from serving.core.decisions import Look, Measured, Stood, UnreadableLine
+from serving.core.effects import Effect, FlipBack, Page, Tell
+from serving.core.errors import ChangeRefused, PointsmanError, StaleRevision
+from serving.core.happenings import AUTO, Checked, Flipped
+from serving.core.lifecycle import FamilyRecord
+from serving.core.moving import Move
+from serving.core.policy import Pinned
+from serving.core.policy import Tell as Wishes
+from serving.core.rollout import EventRefused
+from serving.core.standing import Rollout, State
+from serving.core.totals import Report
+from serving.core.underway import Terms, Underway
+from serving.failpoints import Failpoint, reach
+from serving.ports import Clock, ControlRecorder, DecisionLog, Progress
+
+QUICK = timedelta(seconds=1)
+"""Between two looks while a stage is young, and while a rollback is verified."""
+
+STEADY = timedelta(seconds=5)
+"""Between two looks later on: a look leaves a line of the log, and a stage may take days."""
+
+YOUNG = timedelta(minutes=10)
+
+ALARMED = timedelta(seconds=0.2)
+"""Between two looks while the candidate fails, so that many failures at once are no storm of lines."""
+
+_IDENTITY = ("family", "version", "digest", "policy_digest", "author")
+"""What a rollout is from before anything happens to it."""
+
+log = structlog.get_logger()
+
+
+class UnreadableLog(PointsmanError):
+    """A rollout whose decision log does not lead to it any more: nobody can say what was seen of it."""
+
+    hint = "its candidate gets no more traffic once its lease has lapsed; roll it back, keep the log, and start it again"
+
+    def __init__(self, rollout: str, why: str) -> None:
+        self.rollout = rollout
+        super().__init__(f"the decision log of rollout {rollout} cannot be followed: {why}")
+
+
+class Moves(Protocol):
+    """The one operation that following needs. Raises what `Operations.move` does."""
+
+    async def move(
+        self, family: str, phrase: str, decide: Callable[[FamilyRecord], Move], author: Author, *, expected: int | None = None
+    ) -> Changed:
+        """Take a rollout's step and all that follows from it."""
+        ...
+
+
+class Herald(Protocol):
+    """Whoever is told what became of rollouts, after the deed."""
+
+    async def tell(self, key: str, at: datetime, rollout: Rollout, effect: Tell | Page, wishes: Wishes) -> None:
+        """Have it told. Never raises, and waits for nobody; `key` names the deed, so that twice told is known as once."""
+        ...
+
+
+class Check(Protocol):
+    """Looks how far a rollback is."""
+
+    async def check(self, pinned: Pinned, underway: Underway) -> Checked:
+        """How far it is now. Raises a `PointsmanError`."""
+        ...
+
+    async def flip_of(self, underway: Underway) -> Flipped | None:
+        """The write that took the candidate out, if it can be found. Raises `StoreUnavailable`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What following works with. `term` gives the fencing token of this process's term, or raises `NotLeader`."""
+
+    moves: Moves
+    log: DecisionLog
+    herald: Herald
+    check: Check
+    recorder: ControlRecorder
+    clock: Clock
+    term: Callable[[], int]
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What gateways said by now: their reports, which of them should have been heard of, and what edges production shows."""
+
+    reports: tuple[Report, ...] = ()
+    expected: tuple[str, ...] = ()
+    measure: Measured | None = None
+
+
+class Follower:
+    """One rollout, from when this controller first saw it."""
+
+    def __init__(self, underway: Underway, tools: Tools) -> None:
+        self.id = underway.id
+        self.trouble = ""
+        self.looks = 0
+        self.looked: datetime | None = None
+        self._pinned = _pinned(underway)
+        self._tools = tools
+        self._course: Course | None = None
+
+    @property
+    def is_harmful(self) -> bool:
+        """Whether the candidate shall get no more traffic, whether or not that could be written."""
+        course = self._course
+        return course is None or bool(course.assessment.trip) or course.rollout.state is State.ROLLING_BACK
+
+    @property
+    def progress(self) -> Progress | None:
+        """What was seen last; None before the first look."""
+        course = self._course
+        if course is None or self.looked is None:
+            return None
+        return Progress(self.id, self.looked, course.assessment, course.totals, self.looks, self.trouble)
+
+    async def step(self, record: FamilyRecord, heard: Heard) -> None:
+        """Take one step, if one is due. Raises `StoreUnavailable`, `NotLeader` or `UnreadableLog`."""
+        underway = record.rollout
+        if underway is None or underway.id != self.id:
+            return
+        try:
+            await self._step(record, underway, heard)
+        except StaleRevision:
+            # Somebody else was first: what they made of it is read at the next step.
+            await self._stand(underway, "another change came first")
+        except Exception:
+            # Whether the last line led to anything is for the store to say; the log says what was seen.
+            self._course = None
+            raise
+
+    async def _step(self, record: FamilyRecord, underway: Underway, heard: Heard) -> None:
+        course = await self._hear(underway)
+        if underway.rollout.state is State.ROLLING_BACK:
+            await self._verify(record, course)
+        elif not underway.is_over and underway.is_watched and self._is_due(course, heard):
+            if heard.measure is not None:
+                await self._measure(record, course, heard.measure)
+            else:
+                await self._look(record, course, heard)
+        elif underway.is_over and underway.asked:
+            await self._commit(record, course, (), f"{course.rollout.version} is in its log")
+
+    # --- what others did
+
+    async def _hear(self, underway: Underway) -> Course:
+        """The course with all that people asked, standing as the store says."""
+        course = self._course or await self._resume(underway)
+        for asked in underway.asked:
+            if asked.step <= course.steps:
+                continue
+            try:
+                turn = happened(course, asked.event)
+            except EventRefused as refused:
+                # The store took it, past the rollout: a rollback asks nobody.
+                log.info("rollout_moved_past", rollout=self.id, why=str(refused))
+                continue
+            course = await self._write(turn, Failpoint.COURSE_HEARD)
+            await self._tell(turn.effects, turn.course)
+        if (course.rollout, course.steps) != (underway.rollout, underway.steps):
+            course = await self._stand(underway, "the store says so")
+        return course
+
+    async def _resume(self, underway: Underway) -> Course:
+        lines = await self._tools.log.read(self.id)
+        turn = await asyncio.to_thread(_replayed, self.id, self._pinned, lines)
+        if turn is None:
+            fresh = Rollout(**{name: getattr(underway.rollout, name) for name in _IDENTITY})
+            return await self._write(opened(self._pinned, fresh, at=underway.opened), Failpoint.COURSE_OPENED)
+        course = self._course = turn.course
+        if (course.rollout, course.steps) == (underway.rollout, underway.steps):
+            # Whoever wrote the last line may have died before anybody was told; what is told twice is known as once.
+            await self._tell(turn.effects, course)
+        return course
+
+    async def _stand(self, underway: Underway, why: str) -> Course:
+        course = self._course
+        if course is None:
+            return await self._resume(underway)
+        entry = Stood(self._tools.clock.now(), underway.rollout, underway.steps, why)
+        return await self._write(stood(course, entry))
+
+    # --- looking
+
+    def _is_due(self, course: Course, heard: Heard) -> bool:
+        now, rollout = self._tools.clock.now(), course.rollout
+        if self.looked is None:
+            return True
+        if any(report.row >= self._pinned.policy.tripwire.errors_in_a_row for report in heard.reports):
+            return now - self.looked >= ALARMED
+        is_young = rollout.entered is None or now - rollout.entered < YOUNG
+        return now - self.looked >= (QUICK if is_young else STEADY)
+
+    async def _measure(self, record: FamilyRecord, course: Course, entry: Measured) -> None:
+        turn = measured(course, entry)
+        await self._write(turn, Failpoint.COURSE_LOOKED)
+        await self._commit(record, turn.course, (), f"{course.rollout.version} measures production", entry)
+
+    async def _look(self, record: FamilyRecord, course: Course, heard: Heard) -> None:
+        now = self._tools.clock.now()
+        turn = looked(course, Look(now, heard.reports, heard.expected))
+        self.looked, self.looks = now, self.looks + 1
+        await self._write(turn, Failpoint.COURSE_LOOKED)
+        if turn.course.rollout == course.rollout:
+            return
+        underway = record.rollout
+        try:
+            changed = await self._commit(record, turn.course, turn.effects, _phrase(self._pinned, turn.course.rollout))
+        except ChangeRefused as refused:
+            if self.trouble != str(refused):
+                log.warning("rollout_cannot_go_on", rollout=self.id, why=str(refused))
+            self.trouble = str(refused)
+            if underway is not None:
+                await self._stand(underway, self.trouble)
+            return
+        self.trouble = ""
+        reach(Failpoint.COURSE_MOVED)
+        self._note(turn, changed)
+        await self._tell(turn.effects, turn.course)
+        if any(isinstance(effect, FlipBack) for effect in turn.effects):
+            await self._flipped(changed.record, turn.course, Flipped(self._tools.clock.now(), changed.commit.epoch))
+
+    def _note(self, turn: Turn, changed: Changed) -> None:
+        rollout = turn.course.rollout
+        event = log.bind(rollout=self.id, state=rollout.state.value, stage=rollout.stage, epoch=changed.commit.epoch)
+        if rollout.receipt is not None and rollout.state is State.ROLLING_BACK:
+            self._tools.recorder.rolled_back(rollout.family, rollout.receipt.signal)
+            event.warning("rollout_rolls_back", reason=rollout.receipt.reason, detected=rollout.receipt.detected.isoformat())
+        else:
+            event.info("rollout_moved")
+
+    # --- going back
+
+    async def _verify(self, record: FamilyRecord, course: Course) -> None:
+        receipt, underway = course.rollout.receipt, record.rollout
+        if receipt is None or underway is None:
+            return
+        if receipt.flipped is None:
+            flipped = await self._tools.check.flip_of(underway)
+            if flipped is not None:
+                await self._flipped(record, course, flipped)
+            return
+        now = self._tools.clock.now()
+        if self.looked is not None and now - self.looked < QUICK:
+            return
+        self.looked = now
+        checked = await self._tools.check.check(self._pinned, underway)
+        turn = happened(course, checked)
+        await self._write(turn, Failpoint.COURSE_CHECKED)
+        if turn.course.rollout == course.rollout:
+            return
+        is_over = turn.course.rollout.state is State.ROLLED_BACK
+        await self._commit(record, turn.course, turn.effects, f"{course.rollout.version} {'verified' if is_over else 'not verified yet'}")
+        await self._tell(turn.effects, turn.course)
+
+    async def _flipped(self, record: FamilyRecord, course: Course, event: Flipped) -> None:
+        turn = happened(course, event)
+        if turn.course.rollout == course.rollout:
+            return
+        await self._write(turn, Failpoint.COURSE_FLIPPED)
+        await self._commit(record, turn.course, (), f"{course.rollout.version} flipped at epoch {event.epoch}")
+        await self._tell(turn.effects, turn.course)
+
+    # --- writing
+
+    async def _write(self, turn: Turn, point: Failpoint | None = None) -> Course:
+        await self._tools.log.append(self.id, self._tools.term(), turn.line)
+        self._course = turn.course
+        if point is not None:
+            reach(point)
+        return turn.course
+
+    async def _commit(
+        self, record: FamilyRecord, after: Course, effects: tuple[Effect, ...], phrase: str, pins: Measured | None = None
+    ) -> Changed:
+        underway = record.rollout
+        if underway is None:
+            raise AssertionError
+        stepped = underway.stepped(after.rollout, revision=record.revision + 1).heard(after.steps)
+        stepped = replace(stepped, terms=Terms.of(self._pinned.policy, after.rollout.stage))
+        if pins is not None:
+            stepped = replace(stepped, edges=pins.edges or stepped.edges, classes=pins.classes or stepped.classes)
+        reason, signal = _why(after.rollout)
+        author = Author(AUTO.name, reason, f"{AUTO.name}-{self.id}-{stepped.steps}", signal, AUTO.roles)
+        return await self._tools.moves.move(record.family, phrase, lambda _: Move(stepped, effects), author, expected=record.revision)
+
+    async def _tell(self, effects: Sequence[Effect], course: Course) -> None:
+        wishes = self._pinned.policy.tell
+        for index, effect in enumerate(effects):
+            if isinstance(effect, Tell | Page):
+                key = f"{self.id}-{course.steps}-{index}"
+                await self._tools.herald.tell(key, self._tools.clock.now(), course.rollout, effect, wishes)
+
+
+def _pinned(underway: Underway) -> Pinned:
+    try:
+        return parse_policy(underway.policy.encode())
+    except InvalidPolicy as error:
+        raise UnreadableLog(underway.id, f"its policy is not understood: {error}") from error
+
+
+def _replayed(rollout: str, pinned: Pinned, lines: Sequence[bytes]) -> Turn | None:
+    try:
+        return resumed(pinned, lines)
+    except (UnreadableLine, EventRefused) as error:
+        raise UnreadableLog(rollout, str(error)) from error
+
+
+def _phrase(pinned: Pinned, rollout: Rollout) -> str:
+    stage = pinned.policy.stages[rollout.stage].name
+    match rollout.state:
+        case State.HELD:
+            return f"{rollout.version} held in {stage}"
+        case State.ROLLING_BACK:
+            return f"{rollout.version} rolls back"
+        case State.LIVE:
+            return f"{rollout.version} is live"
+        case _:
+            return f"{rollout.version} in {stage}"
+
+
+def _why(rollout: Rollout) -> tuple[str, str]:
+    if rollout.receipt is not None:
+        return rollout.receipt.reason, rollout.receipt.signal
+    return (rollout.held.why, "") if rollout.held is not None else ("its guards say so", "")

@@ -1,0 +1,22 @@
+"""How what the controller last saw of rollouts is written down, for those who ask. Nothing is decided by it but `advance`."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from serving.core.errors import StoreUnavailable
+from serving.ports import Progress
+
+
+def progress_to_document(progress: Mapping[str, Progress]) -> bytes:
+    """Write it down."""
+    return msgspec.json.encode(progress)
+
+
+def progress_from_document(document: bytes) -> Mapping[str, Progress]:
+    """Read it. Raises `StoreUnavailable`."""
+    try:
+        return msgspec.json.decode(document, type=dict[str, Progress])
+    except (ValueError, RecursionError) as error:
+        msg = f"what was posted of the rollouts cannot be read: {error}"
+        raise StoreUnavailable(msg) from error

@@ -1,0 +1,53 @@
+"""The decision logs and the board of rollouts in Redis: a list for each rollout, and beside it the token that wrote to it last."""
+
+from collections.abc import Mapping, Sequence
+from typing import Self
+
+from serving.core.errors import NotLeader
+from serving.ports import Progress
+from serving.stores.progress import progress_from_document, progress_to_document
+from serving.stores.redis import scripts
+from serving.stores.redis.connection import Wire
+from serving.stores.redis.keys import Keys
+from serving.stores.redis.plan import RedisPlan
+
+
+class RedisRollouts:
+    """The `DecisionLog` and `RolloutBoard` of several nodes."""
+
+    def __init__(self, wire: Wire, keys: Keys) -> None:
+        self._wire = wire
+        self._keys = keys
+
+    @classmethod
+    def open(cls, plan: RedisPlan) -> Self:
+        """Logs that connect when they are first asked."""
+        return cls(Wire(plan), Keys(plan.prefix))
+
+    async def close(self) -> None:
+        """Hang up."""
+        await self._wire.close()
+
+    async def append(self, rollout: str, token: int, line: bytes) -> None:
+        """Add a line. Raises `NotLeader`."""
+        keys = [self._keys.log_of(rollout), self._keys.logs]
+        if not await self._wire.script(scripts.LOG, keys, rollout, token, line):
+            raise NotLeader(token)
+
+    async def read(self, rollout: str) -> Sequence[bytes]:
+        """Its lines."""
+        return tuple(await self._wire.call("LRANGE", self._keys.log_of(rollout), 0, -1))
+
+    async def rollouts(self) -> Sequence[str]:
+        """Those that have a log."""
+        found = await self._wire.call("HGETALL", self._keys.logs)
+        return sorted(name.decode("utf-8", "replace") for name in found)
+
+    async def post_progress(self, progress: Mapping[str, Progress]) -> None:
+        """Put it in place of what was there."""
+        await self._wire.call("HSET", self._keys.board, "rollouts", progress_to_document(progress))
+
+    async def progress(self) -> Mapping[str, Progress]:
+        """What was put up last."""
+        document = await self._wire.call("HGET", self._keys.board, "rollouts")
+        return {} if document is None else progress_from_document(document)

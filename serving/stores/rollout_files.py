@@ -1,0 +1,137 @@
+"""The decision logs and the board of rollouts on the disk of a single node: a file for each rollout, only ever added to.
+
+DATA/rollouts/ID.jsonl     the decision log of a rollout, one line of JSON each
+DATA/rollouts/ID.token     the fencing token that wrote to it last
+DATA/rollouts/board.json   what the controller last saw of the rollouts
+"""
+
+import asyncio
+import fcntl
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from serving.core.errors import NotLeader, StoreUnavailable
+from serving.ports import Progress
+from serving.stores.progress import progress_from_document, progress_to_document
+
+_LOG, _TOKEN = ".jsonl", ".token"
+_BLOCK = 1 << 16
+
+
+class RolloutFiles:
+    """The `DecisionLog` and `RolloutBoard` of one node. A line is on the disk before `append` returns; the board need not be."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    async def close(self) -> None:
+        """Nothing is held open."""
+
+    async def append(self, rollout: str, token: int, line: bytes) -> None:
+        """Add a line. Raises `NotLeader` or `StoreUnavailable`."""
+        await asyncio.to_thread(self._append, rollout, token, line)
+
+    async def read(self, rollout: str) -> Sequence[bytes]:
+        """Its whole lines."""
+        return await asyncio.to_thread(self._read, rollout)
+
+    async def rollouts(self) -> Sequence[str]:
+        """Those that have a log."""
+        return await asyncio.to_thread(self._names)
+
+    async def post_progress(self, progress: Mapping[str, Progress]) -> None:
+        """Put it in place of what was there."""
+        await asyncio.to_thread(self._post, progress_to_document(progress))
+
+    async def progress(self) -> Mapping[str, Progress]:
+        """What was put up last."""
+        return await asyncio.to_thread(self._posted)
+
+    def _append(self, rollout: str, token: int, line: bytes) -> None:
+        with _sentences(self._folder):
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            descriptor = os.open(self._path(rollout, _LOG), os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+            try:
+                # Whoever had to wait here for a newer leader's line is told so by its token.
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+                self._fence(rollout, token)
+                _cut_torn_line(descriptor)
+                os.write(descriptor, line + b"\n")
+                os.fdatasync(descriptor)
+            finally:
+                os.close(descriptor)
+
+    def _fence(self, rollout: str, token: int) -> None:
+        path = self._path(rollout, _TOKEN)
+        try:
+            newest = int(path.read_text("ascii"))
+        except (FileNotFoundError, ValueError):
+            newest = 0
+        if token < newest:
+            raise NotLeader(token)
+        if token > newest:
+            _replace(path, str(token).encode())
+
+    def _read(self, rollout: str) -> Sequence[bytes]:
+        with _sentences(self._folder):
+            try:
+                content = self._path(rollout, _LOG).read_bytes()
+            except FileNotFoundError:
+                return ()
+        # Behind the last line break is nothing, or half a line.
+        return content.split(b"\n")[:-1]
+
+    def _names(self) -> Sequence[str]:
+        with _sentences(self._folder):
+            return sorted(path.stem for path in self._folder.glob(f"*{_LOG}"))
+
+    def _post(self, document: bytes) -> None:
+        with _sentences(self._folder):
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _replace(self._folder / "board.json", document)
+
+    def _posted(self) -> Mapping[str, Progress]:
+        with _sentences(self._folder):
+            try:
+                document = (self._folder / "board.json").read_bytes()
+            except FileNotFoundError:
+                return {}
+        return progress_from_document(document)
+
+    def _path(self, rollout: str, ending: str) -> Path:
+        # An id is made here, of a family's and a version's names; one that comes from a caller must not lead elsewhere.
+        if "/" in rollout or rollout.startswith("."):
+            msg = f"{rollout[:80]!r} is no rollout"
+            raise StoreUnavailable(msg)
+        return self._folder / f"{rollout}{ending}"
+
+
+def _replace(path: Path, content: bytes) -> None:
+    aside = path.with_name(f"{path.name}.{os.getpid()}")
+    aside.write_bytes(content)
+    aside.replace(path)
+
+
+def _cut_torn_line(descriptor: int) -> None:
+    """Take away what a crash left of a line: whoever wrote it decided nothing by it."""
+    end = os.fstat(descriptor).st_size
+    while end:
+        start = max(end - _BLOCK, 0)
+        newline = os.pread(descriptor, end - start, start).rfind(b"\n")
+        if newline >= 0:
+            end = start + newline + 1
+            break
+        end = start
+    if end != os.fstat(descriptor).st_size:
+        os.ftruncate(descriptor, end)
+
+
+@contextmanager
+def _sentences(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        msg = f"the decision logs in {folder} cannot be used: {error}"
+        raise StoreUnavailable(msg) from error

@@ -1,0 +1,52 @@
+"""The decision logs and the board of rollouts in memory. Two of one state are two processes' views of the same logs."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from serving.core.errors import NotLeader, StoreUnavailable
+from serving.ports import Progress
+
+
+@dataclass
+class RolloutState:
+    """What all share, and a fault that a test may inject."""
+
+    logs: dict[str, list[bytes]] = field(default_factory=dict[str, list[bytes]])
+    tokens: dict[str, int] = field(default_factory=dict[str, int])
+    board: Mapping[str, Progress] = field(default_factory=dict[str, Progress])
+    down: str = ""
+    """Why every call fails; empty while they work."""
+
+
+class FakeRollouts:
+    """A `DecisionLog` and `RolloutBoard`."""
+
+    def __init__(self, state: RolloutState | None = None) -> None:
+        self.state = state or RolloutState()
+
+    async def append(self, rollout: str, token: int, line: bytes) -> None:
+        self._refuse_when_down()
+        if token < self.state.tokens.get(rollout, 0):
+            raise NotLeader(token)
+        self.state.tokens[rollout] = token
+        self.state.logs.setdefault(rollout, []).append(line)
+
+    async def read(self, rollout: str) -> Sequence[bytes]:
+        self._refuse_when_down()
+        return tuple(self.state.logs.get(rollout, ()))
+
+    async def rollouts(self) -> Sequence[str]:
+        self._refuse_when_down()
+        return sorted(self.state.logs)
+
+    async def post_progress(self, progress: Mapping[str, Progress]) -> None:
+        self._refuse_when_down()
+        self.state.board = dict(progress)
+
+    async def progress(self) -> Mapping[str, Progress]:
+        self._refuse_when_down()
+        return self.state.board
+
+    def _refuse_when_down(self) -> None:
+        if self.state.down:
+            raise StoreUnavailable(self.state.down)
