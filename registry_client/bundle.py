@@ -76,8 +76,8 @@ def load_bundle(directory: Path, *, now: datetime | None = None) -> Bundle:
     roles = _roles(authored, _wheels(directory, authored.pipeline.lock))
     graphs = _graphs(authored)
     measured = {path: _measured(directory, path, role, is_graph=path in graphs) for path, role in roles.items()}
-    for path in graphs:
-        _check_graph(directory, path, roles)
+    for path, domains in graphs.items():
+        _check_graph(directory, path, roles, domains)
     _check_contents(directory, authored)
     _check_lock(directory, authored.pipeline.lock, {path: measured[path].sha256 for path, role in roles.items() if role is Role.WHEEL})
     try:
@@ -120,10 +120,11 @@ def _roles(authored: ModelYaml, wheels: Sequence[str]) -> dict[str, Role]:
     return roles
 
 
-def _graphs(authored: ModelYaml) -> frozenset[str]:
-    """The files that onnxruntime is given."""
+def _graphs(authored: ModelYaml) -> dict[str, tuple[str, ...]]:
+    """The files that onnxruntime is given, each with the domains that are asked for; the model cannot ask."""
     components = [component for _, component in authored.pipeline.components if component.kind is ComponentKind.ONNX]
-    return frozenset({authored.model, *(component.entry for component in components if component.entry is not None)})
+    asked = {component.entry: component.domains for component in components if component.entry is not None}
+    return {**asked, authored.model: ()}
 
 
 def _measured(directory: Path, path: str, role: Role, *, is_graph: bool) -> Measured:
@@ -135,9 +136,9 @@ def _measured(directory: Path, path: str, role: Role, *, is_graph: bool) -> Meas
         return measure(file)
 
 
-def _check_graph(directory: Path, path: str, listed: Collection[str]) -> None:
+def _check_graph(directory: Path, path: str, listed: Collection[str], domains: Collection[str]) -> None:
     try:
-        refuse_unsafe(path, read_graph(directory / path), listed)
+        refuse_unsafe(path, read_graph(directory / path), listed, domains)
     except NotAGraph as error:
         raise InvalidBundle(path, str(error), "export the model to ONNX") from error
     except UnsafeGraph as error:
@@ -229,8 +230,8 @@ def _pipeline(authored: ModelYaml, digests: Mapping[str, str]) -> Pipeline:
 
 
 def _component(authored: AuthoredComponent, digests: Mapping[str, str]) -> Component:
-    fields = msgspec.structs.asdict(authored)
-    identity = component_digest(msgspec.to_builtins(fields), {path: digests[path] for path in authored.files})
+    fields = {**msgspec.structs.asdict(authored), "domains": authored.domains or msgspec.UNSET}
+    identity = component_digest(msgspec.to_builtins(authored), {path: digests[path] for path in authored.files})
     return Component(**fields, sha256=identity)
 
 

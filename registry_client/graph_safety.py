@@ -10,18 +10,28 @@ from typing import Final
 from registry_client.errors import UnsafeGraph
 from registry_client.graphs import GraphFacts
 
-ALLOWED_DOMAINS: Final = frozenset({"", "ai.onnx", "ai.onnx.ml", "com.microsoft", "ai.onnx.contrib"})
-"""The standard's, onnxruntime's own, and those of onnxruntime-extensions. Others are code from elsewhere."""
+ALLOWED_DOMAINS: Final = frozenset({"", "ai.onnx", "ai.onnx.ml", "com.microsoft"})
+"""The standard's and onnxruntime's own. Others are code from elsewhere."""
+
+ON_DEMAND: Final = frozenset({"ai.onnx.contrib"})
+"""Those of onnxruntime-extensions: a library that is loaded for the components that ask for it."""
 
 FORBIDDEN_OPERATORS: Final = frozenset({"com.microsoft:EPContext"})
 """It names a compiled program in a file of its own, which nobody has digested."""
 
 
-def refuse_unsafe(path: str, facts: GraphFacts, listed: Collection[str]) -> None:
-    """Raise `UnsafeGraph` for a graph that must not be loaded. `listed`: the paths of the manifest's artifacts."""
+def refuse_unsafe(path: str, facts: GraphFacts, listed: Collection[str], domains: Collection[str] = ()) -> None:
+    """Raise `UnsafeGraph` for a graph that must not be loaded.
+
+    `listed`: the paths of the manifest's artifacts; `domains`: those of `ON_DEMAND` that the graph's component asks for.
+    """
     if not facts.operators:
         raise UnsafeGraph(path, "it holds no operator, so it computes nothing", "export the model to ONNX")
-    strange = sorted(facts.domains - ALLOWED_DOMAINS - facts.functions)
+    strange = sorted(facts.domains - ALLOWED_DOMAINS - ON_DEMAND.intersection(domains) - facts.functions)
+    unasked = ON_DEMAND.intersection(strange)
+    if unasked:
+        hint = f"put these operators into an onnx component, and give it domains: [{', '.join(unasked)}]"
+        raise UnsafeGraph(path, f"it uses operators of {', '.join(unasked)} without asking for them", hint)
     if strange:
         known = ", ".join(sorted(domain for domain in ALLOWED_DOMAINS if domain))
         hint = f"operators of {known} are loaded, and functions that the graph itself defines"

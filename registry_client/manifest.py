@@ -97,6 +97,10 @@ class Artifact(Node, frozen=True, kw_only=True):
     sha256: Sha256
 
 
+Domain = Literal["ai.onnx.contrib"]
+"""A domain of operators that a component must ask for: those of onnxruntime-extensions, tokenizers among them."""
+
+
 class Component(Node, frozen=True, kw_only=True):
     """A pre- or postprocessing step, itself versioned; `sha256` covers its kind, entry, files and config."""
 
@@ -108,6 +112,8 @@ class Component(Node, frozen=True, kw_only=True):
     files: tuple[BundlePath, ...] = ()
     config: dict[str, Any] = {}
     sha256: Sha256
+    domains: tuple[Domain, ...] | msgspec.UnsetType = msgspec.UNSET
+    """`onnx`: the domains of operators beyond the usual that its graph may use; unset stays out of the canonical form."""
 
 
 class Lock(Node, frozen=True, kw_only=True):
@@ -353,8 +359,10 @@ def parse_manifest(document: bytes) -> Manifest:
 
 
 def component_digest(component: dict[str, Any], file_digests: dict[str, str]) -> str:
-    """The identity of a component: sha256 of its kind, name, version, entry, config and each file's digest."""
+    """The identity of a component: sha256 of its kind, name, version, entry, config, domains if any, and each file's digest."""
     identity = {key: component.get(key) for key in ("name", "version", "kind", "entry", "config")}
+    if component.get("domains"):
+        identity["domains"] = component["domains"]
     return hashlib.sha256(rfc8785.dumps({**identity, "files": file_digests})).hexdigest()
 
 

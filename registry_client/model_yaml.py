@@ -13,6 +13,7 @@ from registry_client.locks import check_python
 from registry_client.manifest import (
     BundlePath,
     ComponentKind,
+    Domain,
     Evaluation,
     FamilyName,
     Interface,
@@ -38,6 +39,7 @@ class AuthoredComponent(Node, frozen=True, kw_only=True):
     entry: str | None = None
     files: tuple[BundlePath, ...] = ()
     config: dict[str, Any] = {}  # noqa: RUF012 - msgspec copies it for each instance
+    domains: tuple[Domain, ...] = ()
 
 
 class AuthoredLock(Node, frozen=True, kw_only=True):
@@ -143,6 +145,8 @@ def _check_time(text: str) -> None:
 
 def _check_component(place: str, component: AuthoredComponent) -> None:
     _check_version(f"{place}.version", component.version)
+    if component.domains and component.kind is not ComponentKind.ONNX:
+        raise InvalidBundle(field=f"{place}.domains", reason="only the graph of an onnx component has operators")
     match component.kind:
         case ComponentKind.DECLARATIVE:
             if not isinstance(component.config.get("steps"), list) or component.entry is not None:

@@ -1,7 +1,7 @@
 """Opens the bundle's graphs, having made sure that onnxruntime will follow no reference to a file that the manifest does not list."""
 
 import posixpath
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from registry_client.errors import UnsafeGraph
@@ -12,8 +12,10 @@ from serving.dataplane.faults import LoadFailed
 from serving.dataplane.session import GraphSession, open_graph
 
 
-def open_verified_graph(manifest: Manifest, path: str, path_of: Callable[[str], Path], *, label: str) -> GraphSession:
-    """Open the graph at a bundle path. Raises `LoadFailed`."""
+def open_verified_graph(
+    manifest: Manifest, path: str, path_of: Callable[[str], Path], *, label: str, domains: Collection[str] = ()
+) -> GraphSession:
+    """Open the graph at a bundle path. `domains`: those that its component asks for. Raises `LoadFailed`."""
     listed = {artifact.path for artifact in manifest.artifacts}
     if path not in listed:
         reason = f"{label}: the manifest's artifacts do not list its graph {path!r}"
@@ -21,7 +23,7 @@ def open_verified_graph(manifest: Manifest, path: str, path_of: Callable[[str], 
     file = path_of(path)
     facts = _facts(file, label)
     try:
-        refuse_unsafe(path, facts, listed)
+        refuse_unsafe(path, facts, listed, domains)
     except UnsafeGraph as error:
         reason = f"{label}: {error.reason}"
         raise LoadFailed(reason) from error
@@ -32,7 +34,7 @@ def open_verified_graph(manifest: Manifest, path: str, path_of: Callable[[str], 
         if not place.is_file() or place.stat().st_nlink > 1 or not place.samefile(path_of(inside)):
             reason = f"{label} keeps tensors in {location!r}, which is not where the bundle has it"
             raise LoadFailed(reason)
-    return open_graph(file, manifest.serving, label=label)
+    return open_graph(file, manifest.serving, label=label, domains=domains)
 
 
 def _facts(file: Path, label: str) -> GraphFacts:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import numpy as np
 
 from registry_client.manifest import Component, ComponentKind, Manifest
@@ -131,7 +132,9 @@ class _Shop:
                 if path is None:
                     reason = f"{label} is an ONNX graph, but names none as its entry"
                     raise LoadFailed(reason)
-                return GraphTransform(open_verified_graph(self.manifest, path, self.path_of, label=label), label=label)
+                domains = () if component.domains is msgspec.UNSET else component.domains
+                session = open_verified_graph(self.manifest, path, self.path_of, label=label, domains=domains)
+                return GraphTransform(session, label=label)
 
 
 def open_pipeline(manifest: Manifest, path_of: Callable[[str], Path], host: ComponentHost | None = None) -> tuple[Contract, Pipeline]:

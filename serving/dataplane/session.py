@@ -1,6 +1,6 @@
 """One ONNX graph in onnxruntime: opened with the manifest's resources, described by its ports, run on named tensors."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,7 @@ import onnxruntime as ort
 
 from registry_client.manifest import Serving
 from serving.dataplane.datatypes import Tensor
+from serving.dataplane.extensions import EXTENSIONS, register_extensions
 from serving.dataplane.faults import LoadFailed
 from serving.dataplane.tensors import as_text
 
@@ -62,8 +63,8 @@ class GraphSession:
         return answers
 
 
-def open_graph(path: Path, serving: Serving, *, label: str) -> GraphSession:
-    """Load a graph. Raises `LoadFailed`, naming it by `label`."""
+def open_graph(path: Path, serving: Serving, *, label: str, domains: Collection[str] = ()) -> GraphSession:
+    """Load a graph, with the operators of `domains` beyond the usual. Raises `LoadFailed`, naming it by `label`."""
     missing = [provider for provider in serving.providers if provider not in ort.get_available_providers()]
     if missing:
         reason = f"{label} needs {', '.join(missing)}, this machine's onnxruntime has {', '.join(ort.get_available_providers())}"
@@ -73,6 +74,8 @@ def open_graph(path: Path, serving: Serving, *, label: str) -> GraphSession:
     options.inter_op_num_threads = 1
     options.log_severity_level = _FATAL
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    if EXTENSIONS in domains:
+        register_extensions(options, label=label)
     try:
         session = ort.InferenceSession(str(path), options, providers=list(serving.providers))
     except Exception as error:  # onnxruntime's own exceptions share no other base
