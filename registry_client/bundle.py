@@ -1,11 +1,9 @@
 """Bundles: a directory with a `model.yaml` and the files it names, turned into a manifest that names every byte by its digest."""
 
-import os
-import pwd
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from pathlib import Path, PurePosixPath
+from datetime import datetime
+from pathlib import Path
 from types import MappingProxyType
 
 import msgspec
@@ -13,16 +11,15 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import SchemaError
 
 from registry_client import golden, locks, model_yaml
-from registry_client.errors import InvalidBundle, UnsafeGraph
-from registry_client.files import Measured, measure, open_regular, read_regular, refuse_foreign
+from registry_client.authoring import artifact_of, check_graph, component_of, login_name, measured_file, timestamp
+from registry_client.errors import InvalidBundle
+from registry_client.files import Measured, read_regular
 from registry_client.golden import GoldenExample, parse_golden
-from registry_client.graph_safety import refuse_unsafe
 from registry_client.graphs import NotAGraph, read_graph
+from registry_client.library import Library, pinned
 from registry_client.locks import parse_lock, refuse_unpinned
 from registry_client.manifest import (
-    Artifact,
     Change,
-    Component,
     ComponentKind,
     Interface,
     Lock,
@@ -30,23 +27,11 @@ from registry_client.manifest import (
     Pipeline,
     Role,
     behaviour_digest,
-    component_digest,
     parse_manifest,
 )
-from registry_client.model_yaml import AuthoredChange, AuthoredComponent, AuthoredLock, ModelYaml, parse_model_yaml
+from registry_client.model_yaml import AuthoredChange, AuthoredLock, ModelYaml, parse_model_yaml
 from registry_client.strict_yaml import LARGEST
 
-# Fixed here, not asked of the system: the same bundle must give the same manifest on every machine.
-_MEDIA_TYPES = {
-    ".onnx": "application/onnx",
-    ".json": "application/json",
-    ".jsonl": "application/jsonl",
-    ".md": "text/markdown",
-    ".py": "text/x-python",
-    ".txt": "text/plain",
-    ".whl": "application/zip",
-    ".yaml": "application/yaml",
-}
 WHEEL = ".whl"
 _SHARED_ROLE = Role.COMPONENT
 """Two components may share a file; every other file is one thing."""
@@ -67,17 +52,18 @@ class Bundle:
         return self.files[name]
 
 
-def load_bundle(directory: Path, *, now: datetime | None = None) -> Bundle:
+def load_bundle(directory: Path, *, now: datetime | None = None, library: Library | None = None) -> Bundle:
     """Read, check and hash a bundle directory. Raises `InvalidBundle`, naming the field or the file.
 
-    `now` is the default of `created_at`; left out, it is the clock's.
+    `now` is the default of `created_at`; left out, it is the clock's. `library`: where components are that `model.yaml` refers to.
     """
-    authored = parse_model_yaml(read_regular(directory, model_yaml.FILE_NAME, most=LARGEST))
+    written = parse_model_yaml(read_regular(directory, model_yaml.FILE_NAME, most=LARGEST))
+    authored, places = pinned(written, library)
     roles = _roles(authored, _wheels(directory, authored.pipeline.lock))
     graphs = _graphs(authored)
-    measured = {path: _measured(directory, path, role, is_graph=path in graphs) for path, role in roles.items()}
+    measured = {path: measured_file(places.get(path, directory), path, role, is_graph=path in graphs) for path, role in roles.items()}
     for path, domains in graphs.items():
-        _check_graph(directory, path, roles, domains)
+        check_graph(places.get(path, directory), path, roles, domains)
     _check_contents(directory, authored)
     _check_lock(directory, authored.pipeline.lock, {path: measured[path].sha256 for path, role in roles.items() if role is Role.WHEEL})
     try:
@@ -86,7 +72,7 @@ def load_bundle(directory: Path, *, now: datetime | None = None) -> Bundle:
         parse_manifest(manifest.canonical())  # what could not be read again, an integral 1e16 say, is not published
     except (ValueError, RecursionError) as error:
         raise InvalidBundle(model_yaml.FILE_NAME, str(error)) from error
-    files = {path: directory / path for path in roles}
+    files = {path: places.get(path, directory) / path for path in roles}
     return Bundle(manifest, MappingProxyType(files), _warnings(authored))
 
 
@@ -127,24 +113,6 @@ def _graphs(authored: ModelYaml) -> dict[str, tuple[str, ...]]:
     return {**asked, authored.model: ()}
 
 
-def _measured(directory: Path, path: str, role: Role, *, is_graph: bool) -> Measured:
-    with open_regular(directory, path) as file:
-        if (
-            role is not Role.WHEEL
-        ):  # a package may hold anything, native libraries and the pickles of its own tests: the lock vouches for it
-            refuse_foreign(file, path, is_graph=is_graph)
-        return measure(file)
-
-
-def _check_graph(directory: Path, path: str, listed: Collection[str], domains: Collection[str]) -> None:
-    try:
-        refuse_unsafe(path, read_graph(directory / path), listed, domains)
-    except NotAGraph as error:
-        raise InvalidBundle(path, str(error), "export the model to ONNX") from error
-    except UnsafeGraph as error:
-        raise InvalidBundle(error.path, error.reason, error.hint) from error
-
-
 def _check_lock(directory: Path, lock: AuthoredLock | None, wheels: Mapping[str, str]) -> None:
     if lock is None:
         return
@@ -179,16 +147,13 @@ def _check_schema(place: str, interface: Interface, field: str) -> None:
 
 
 def _manifest(authored: ModelYaml, roles: Mapping[str, Role], measured: Mapping[str, Measured], now: datetime | None) -> Manifest:
-    artifacts = tuple(
-        Artifact(path=path, role=role, media_type=_media_type(path), size=measured[path].size, sha256=measured[path].sha256)
-        for path, role in sorted(roles.items())
-    )
+    artifacts = tuple(artifact_of(path, role, measured[path]) for path, role in sorted(roles.items()))
     return Manifest(
         family=authored.family,
         version=authored.version,
         supersedes=authored.supersedes,
-        created_at=authored.created_at or _timestamp(now),
-        created_by=authored.created_by or _login_name(),
+        created_at=authored.created_at or timestamp(now),
+        created_by=authored.created_by or login_name(),
         task=authored.task,
         artifacts=artifacts,
         pipeline=_pipeline(authored, {path: file.sha256 for path, file in measured.items()}),
@@ -221,34 +186,13 @@ def behaviour_of(manifest: Manifest, directory: Path) -> str:
 
 
 def _pipeline(authored: ModelYaml, digests: Mapping[str, str]) -> Pipeline:
-    pre, post, lock = authored.pipeline.pre, authored.pipeline.post, authored.pipeline.lock
+    made = {place: component_of(component, digests) for place, component in authored.pipeline.components}
+    lock = authored.pipeline.lock
     return Pipeline(
-        pre=None if pre is None else _component(pre, digests),
-        post=None if post is None else _component(post, digests),
+        pre=made.get("pipeline.pre"),
+        post=made.get("pipeline.post"),
         lock=None if lock is None else Lock(python=lock.python, requirements=lock.requirements, sha256=digests[lock.requirements]),
     )
-
-
-def _component(authored: AuthoredComponent, digests: Mapping[str, str]) -> Component:
-    fields = {**msgspec.structs.asdict(authored), "domains": authored.domains or msgspec.UNSET}
-    identity = component_digest(msgspec.to_builtins(authored), {path: digests[path] for path in authored.files})
-    return Component(**fields, sha256=identity)
-
-
-def _media_type(path: str) -> str:
-    return _MEDIA_TYPES.get(PurePosixPath(path).suffix, "application/octet-stream")
-
-
-def _timestamp(now: datetime | None) -> str:
-    moment = now or datetime.now(UTC)  # noqa: TID251 - an author's command line has no Clock port; tests pass `now`
-    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-
-
-def _login_name() -> str:
-    try:
-        return pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:  # a container's user often has no name
-        return f"uid-{os.getuid()}"
 
 
 def _warnings(authored: ModelYaml) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 CACHE/manifests/<digest>.json      manifests, by digest
 CACHE/blobs/sha256/ab/<digest>     files, by digest
 CACHE/bundles/<manifest digest>/   a version's files under their own names, ready to load
+CACHE/components/<digest>/         a library component's files, for the bundles that are made with it
 CACHE/ledger.jsonl                 what each version was when first seen
 CACHE/.staging/...                 what is being written; counts for nothing
 
@@ -12,7 +13,7 @@ a component that writes into its own directory must not reach the blob, and ONNX
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from shutil import rmtree
 from typing import BinaryIO
@@ -22,6 +23,8 @@ from registry_client.files import make_directory, measure, move_into_place, open
 from registry_client.manifest import Artifact, Manifest, parse_manifest
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
+
+Artifacts = Sequence[Artifact]
 
 OpenFile = Callable[[Artifact], BinaryIO]
 """Opens a file of a published version in the registry."""
@@ -66,11 +69,18 @@ class Cache:
     def bundle(self, manifest: Manifest, open_file: OpenFile) -> Path:
         """The directory with a version's files, each of them just verified. Raises `DigestMismatch` or `MissingBlob`."""
         digest = manifest.digest
-        directory = self._root / "bundles" / digest
-        if not directory.is_dir():
-            self._assemble(manifest, directory, open_file)
-        self._put_right(manifest, directory, open_file)
+        directory = self._whole(self._root / "bundles" / digest, manifest.artifacts, open_file)
         self._remember(manifest, digest)
+        return directory
+
+    def component(self, digest: str, artifacts: Artifacts, open_file: OpenFile) -> Path:
+        """The directory with a library component's files, each of them just verified. Raises as `bundle` does."""
+        return self._whole(self._root / "components" / digest, artifacts, open_file)
+
+    def _whole(self, directory: Path, artifacts: Artifacts, open_file: OpenFile) -> Path:
+        if not directory.is_dir():
+            self._assemble(artifacts, directory, open_file)
+        self._put_right(artifacts, directory, open_file)
         return directory
 
     def _remember(self, manifest: Manifest, digest: str) -> None:
@@ -83,18 +93,19 @@ class Cache:
             whole.write_bytes(manifest.canonical())
             whole.rename(path)
 
-    def _assemble(self, manifest: Manifest, directory: Path, open_file: OpenFile) -> None:
+    def _assemble(self, artifacts: Artifacts, directory: Path, open_file: OpenFile) -> None:
         with staging(self._staging) as unfinished:
-            for artifact in manifest.artifacts:
+            (unfinished / "bundle").mkdir()
+            for artifact in artifacts:
                 target = unfinished / "bundle" / artifact.path
                 target.parent.mkdir(parents=True, exist_ok=True)
                 self._copy_blob(artifact, target, open_file)
             move_into_place(unfinished / "bundle", directory)
 
-    def _put_right(self, manifest: Manifest, directory: Path, open_file: OpenFile) -> None:
-        """Hash every file again, replace what is damaged, remove what the manifest does not name."""
-        self._remove_foreign(manifest, directory)
-        for artifact in manifest.artifacts:
+    def _put_right(self, artifacts: Artifacts, directory: Path, open_file: OpenFile) -> None:
+        """Hash every file again, replace what is damaged, remove what is not named."""
+        self._remove_foreign(artifacts, directory)
+        for artifact in artifacts:
             if _is_sound(directory, artifact):
                 continue
             self._repaired(str(directory / artifact.path))
@@ -104,8 +115,8 @@ class Cache:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 (unfinished / "file").replace(target)
 
-    def _remove_foreign(self, manifest: Manifest, directory: Path) -> None:
-        files = {artifact.path for artifact in manifest.artifacts}
+    def _remove_foreign(self, artifacts: Artifacts, directory: Path) -> None:
+        files = {artifact.path for artifact in artifacts}
         folders = {str(parent) for path in files for parent in Path(path).parents}
         for place, subfolders, names in os.walk(directory):
             for name in (*subfolders, *names):

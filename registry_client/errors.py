@@ -5,7 +5,9 @@ RegistryError
 ├── InvalidManifest, InvalidBundle        a description that contradicts itself or its files
 ├── UnsafeGraph                           a graph that must not be loaded
 ├── UnknownFamily, UnknownVersion         nothing of that name
+├── UnknownComponent                      the library has none of that name and version
 ├── VersionExists                         other bytes are already published under that version
+├── ComponentExists                       another component has that name and version
 ├── BumpTooSmall                          more changed than the version number says
 ├── NothingChanged                        a version that says nothing new
 ├── StaleJudgement                        the version was judged against others than there are now
@@ -95,6 +97,26 @@ class VersionExists(RegistryError):
     def __init__(self, family: str, version: str, *, published: str, offered: str) -> None:
         self.published, self.offered = published, offered
         super().__init__(f"{family}@{version} is already published with other content (published {published[:12]}, offered {offered[:12]})")
+
+
+class UnknownComponent(RegistryError, LookupError):
+    """The library has no component of that name and version."""
+
+    hint = "`pointsman component list` shows those there are"
+
+    def __init__(self, name: str, version: str = "") -> None:
+        self.name, self.version = name, version
+        super().__init__(f"the library has no component {f'{name}@{version}'.rstrip('@')[:160]!r}")
+
+
+class ComponentExists(RegistryError):
+    """Published components are immutable: another content needs another version."""
+
+    hint = "raise the version in component.yaml; what is published never changes"
+
+    def __init__(self, name: str, version: str, *, published: str, offered: str) -> None:
+        self.published, self.offered = published, offered
+        super().__init__(f"component {name}@{version} has another content (published {published[:12]}, offered {offered[:12]})")
 
 
 class DigestMismatch(RegistryError):

@@ -3,7 +3,7 @@
 import re
 from datetime import datetime
 from difflib import get_close_matches
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -42,6 +42,10 @@ class AuthoredComponent(Node, frozen=True, kw_only=True):
     domains: tuple[Domain, ...] = ()
 
 
+ComponentReference = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9-]*@[0-9][0-9A-Za-z.-]*\Z", max_length=160)]
+"""`name@version`: exactly one component of the library that comes with the registry."""
+
+
 class AuthoredLock(Node, frozen=True, kw_only=True):
     """The dependencies of the Python components: the Python version, a hash-pinned requirements file, a folder with its wheels."""
 
@@ -53,15 +57,23 @@ class AuthoredLock(Node, frozen=True, kw_only=True):
 class AuthoredPipeline(Node, frozen=True, kw_only=True):
     """The components around the model."""
 
-    pre: AuthoredComponent | None = None
-    post: AuthoredComponent | None = None
+    pre: AuthoredComponent | ComponentReference | None = None
+    post: AuthoredComponent | ComponentReference | None = None
     lock: AuthoredLock | None = None
 
     @property
     def components(self) -> tuple[tuple[str, AuthoredComponent], ...]:
-        """The components there are, each with its place in model.yaml."""
-        places = (("pipeline.pre", self.pre), ("pipeline.post", self.post))
-        return tuple((place, component) for place, component in places if component is not None)
+        """The components that are written out, each with its place in model.yaml."""
+        return tuple((f"pipeline.{field}", part) for field, part in self._parts if isinstance(part, AuthoredComponent))
+
+    @property
+    def references(self) -> tuple[tuple[str, str], ...]:
+        """The components that a library has, each with its field."""
+        return tuple((field, part) for field, part in self._parts if isinstance(part, str))
+
+    @property
+    def _parts(self) -> tuple[tuple[str, AuthoredComponent | str | None], ...]:
+        return (("pre", self.pre), ("post", self.post))
 
 
 class AuthoredChange(Node, frozen=True, kw_only=True):
@@ -96,6 +108,23 @@ class ModelYaml(Node, frozen=True, kw_only=True):
     docs: str = ""
 
 
+class ComponentYaml(Node, frozen=True, kw_only=True):
+    """What an author writes about a component of the library: the component, and words about it."""
+
+    component: AuthoredComponent
+    created_by: str | None = None
+    docs: str = ""
+    licenses: tuple[str, ...] = ()
+
+
+def parse_component_yaml(text: bytes) -> ComponentYaml:
+    """Read a `component.yaml`. Raises `InvalidBundle`, naming the field."""
+    try:
+        return msgspec.convert(_read(text), ComponentYaml)
+    except msgspec.ValidationError as error:
+        raise _explained(str(error)) from error
+
+
 def parse_model_yaml(text: bytes) -> ModelYaml:
     """Read and check a `model.yaml`. Raises `InvalidBundle`, naming the field."""
     written = _read(text)
@@ -109,7 +138,7 @@ def parse_model_yaml(text: bytes) -> ModelYaml:
     if authored.created_at is not None:
         _check_time(authored.created_at)
     for place, component in authored.pipeline.components:
-        _check_component(place, component)
+        check_component(place, component)
     if authored.pipeline.lock is not None:
         check_python(authored.pipeline.lock.python, "pipeline.lock.python")
     for at, waiver in enumerate(authored.change.waivers):
@@ -143,7 +172,8 @@ def _check_time(text: str) -> None:
         raise InvalidBundle(field="created_at", reason=f"{text[:40]!r} is not a time with its zone", hint="write e.g. 2026-01-01T00:00:00Z")
 
 
-def _check_component(place: str, component: AuthoredComponent) -> None:
+def check_component(place: str, component: AuthoredComponent) -> None:
+    """Raise `InvalidBundle` for a component that contradicts itself; `place`: where it stands."""
     _check_version(f"{place}.version", component.version)
     if component.domains and component.kind is not ComponentKind.ONNX:
         raise InvalidBundle(field=f"{place}.domains", reason="only the graph of an onnx component has operators")

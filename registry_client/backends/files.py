@@ -5,18 +5,20 @@ ROOT/blobs/sha256/ab/abcdef...                 every file once, by digest, read-
 ROOT/families/digits/1.1.0/manifest.json       the manifest's canonical bytes
 ROOT/families/digits/1.1.0/manifest.sha256     their digest, as `sha256sum -c` reads it
 ROOT/families/digits/1.1.0/bundle/...          links to the blobs under their own names, for people; never read here
+ROOT/components/words/1.3.0/component.json     a component of the library, with its digest and its files beside it, as versions have them
 ROOT/.staging/...                              what is being written; counts for nothing
 
 Nothing is ever changed: files appear whole by a link, versions whole by a rename, and whoever is second loses.
 """
 
+import hashlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
 
 from registry_client.backends.base import LARGEST_MANIFEST, Capabilities, StoredManifest, Support, is_digest, is_version
-from registry_client.errors import DigestMismatch, InvalidManifest, MissingBlob, UnknownFamily, UnknownVersion
+from registry_client.errors import DigestMismatch, InvalidManifest, MissingBlob, UnknownComponent, UnknownFamily, UnknownVersion
 from registry_client.files import make_directory, measure, move_into_place, staging, sync_directory, write_verified
 from registry_client.manifest import Artifact, Manifest, is_family_name
 
@@ -25,6 +27,7 @@ Published model versions, kept by Pointsman. Nothing in here ever changes; do no
 
 families/NAME/VERSION/manifest.json    what a version is: every file with its digest, the interface, where it comes from
 families/NAME/VERSION/bundle/          the same files under their own names (links into blobs/), for you to look at
+components/NAME/VERSION/               a component of the library: component.json, its digest, and its files (links into blobs/)
 blobs/sha256/                          every file once, named by its sha256; check one with: sha256sum FILE
 .staging/                              unfinished writes; may be removed while nobody publishes
 """
@@ -45,6 +48,7 @@ class FilesBackend:
         self._root = Path(os.path.realpath(root))
         self._staging = self._root / ".staging"
         self._families = self._root / "families"
+        self._components = self._root / "components"
 
     @property
     def name(self) -> str:
@@ -86,35 +90,31 @@ class FilesBackend:
             if not self._blob(artifact.sha256).is_file():
                 raise MissingBlob(artifact.sha256)
         self._explain()
-        with staging(self._staging) as unfinished:
-            whole = unfinished / "version"
-            self._write_version(whole, target, manifest)
-            return move_into_place(whole, target)
+        return self._put(target, "manifest", manifest.canonical(), "bundle", manifest.artifacts)
 
-    def _write_version(self, directory: Path, target: Path, manifest: Manifest) -> None:
-        directory.mkdir(mode=0o755)
-        _write(directory / "manifest.json", manifest.canonical())
-        _write(directory / "manifest.sha256", f"{manifest.digest}  manifest.json\n".encode())
-        for artifact in manifest.artifacts:
-            link = directory / "bundle" / artifact.path
-            link.parent.mkdir(parents=True, exist_ok=True)
-            link.symlink_to(os.path.relpath(self._blob(artifact.sha256), (target / "bundle" / artifact.path).parent))
-        sync_directory(directory)
+    def _put(self, target: Path, kind: str, document: bytes, folder: str, artifacts: Sequence[Artifact]) -> bool:
+        """A document with its digest, and links to its files in a folder beside it, as one directory that appears whole."""
+        with staging(self._staging) as unfinished:
+            whole = unfinished / "whole"
+            whole.mkdir(mode=0o755)
+            _write(whole / f"{kind}.json", document)
+            _write(whole / f"{kind}.sha256", f"{hashlib.sha256(document).hexdigest()}  {kind}.json\n".encode())
+            for artifact in artifacts:
+                link = whole / folder / artifact.path
+                link.parent.mkdir(parents=True, exist_ok=True)
+                link.symlink_to(os.path.relpath(self._blob(artifact.sha256), (target / folder / artifact.path).parent))
+            sync_directory(whole)
+            return move_into_place(whole, target)
 
     def read_manifest(self, family: str, version: str) -> StoredManifest:
         """Look a version up. Raises `UnknownFamily` or `UnknownVersion`."""
         directory = self._version(family, version)
         try:
-            with (directory / "manifest.json").open("rb") as file:
-                document = file.read(LARGEST_MANIFEST + 1)
-            digest = (directory / "manifest.sha256").read_text("ascii", "replace").split(" ")[0]
+            return _read(directory, "manifest")
         except FileNotFoundError as error:
             if not directory.parent.is_dir():
                 raise UnknownFamily(family) from error
             raise UnknownVersion(family, version) from error
-        if len(document) > LARGEST_MANIFEST:
-            raise InvalidManifest(reason=f"larger than {LARGEST_MANIFEST} bytes")
-        return StoredManifest(document, digest)
 
     def open_blob(self, digest: str) -> BinaryIO:
         """Read a file; the caller verifies it. Raises `MissingBlob`."""
@@ -135,6 +135,52 @@ class FilesBackend:
         if not published:
             raise UnknownFamily(family)
         return published
+
+    # --- the library of components ---
+
+    def put_component_file(self, artifact: Artifact, source: BinaryIO) -> bool:
+        """Store a file unless it is there, from a component or a version. Raises `DigestMismatch` for other bytes."""
+        return self.put_blob(artifact.sha256, source)
+
+    def put_component(self, name: str, version: str, document: bytes, artifacts: Sequence[Artifact]) -> bool:
+        """Publish a component, unless it is there; whether this call did it. Raises `MissingBlob` while a file is lacking."""
+        target = self._component(name, version)
+        for artifact in artifacts:
+            if not self._blob(artifact.sha256).is_file():
+                raise MissingBlob(artifact.sha256)
+        self._explain()
+        return self._put(target, "component", document, "files", artifacts)
+
+    def read_component(self, name: str, version: str) -> StoredManifest:
+        """Look a component up. Raises `UnknownComponent`."""
+        try:
+            return _read(self._component(name, version), "component")
+        except FileNotFoundError as error:
+            raise UnknownComponent(name, version) from error
+
+    def open_component_file(self, artifact: Artifact) -> BinaryIO:
+        """Read a file; the caller verifies it. Raises `MissingBlob`."""
+        return self.open_blob(artifact.sha256)
+
+    def components(self) -> Sequence[str]:
+        """The components that have a version, by name."""
+        return [name for name in _names(self._components) if is_family_name(name) and self._component_versions(name)]
+
+    def component_versions(self, name: str) -> Sequence[str]:
+        """A component's versions, in no order. Raises `UnknownComponent`."""
+        found = self._component_versions(name) if is_family_name(name) else []
+        if not found:
+            raise UnknownComponent(name)
+        return found
+
+    def _component_versions(self, name: str) -> list[str]:
+        directory = self._components / name
+        return [version for version in _names(directory) if is_version(version) and (directory / version / "component.json").is_file()]
+
+    def _component(self, name: str, version: str) -> Path:
+        if not is_family_name(name) or not is_version(version):
+            raise UnknownComponent(name, version)
+        return self._components / name / version
 
     def _published(self, family: str) -> list[str]:
         directory = self._families / family
@@ -164,6 +210,15 @@ def _names(directory: Path) -> list[str]:
         return sorted(path.name for path in directory.iterdir())
     except (FileNotFoundError, NotADirectoryError):
         return []
+
+
+def _read(directory: Path, kind: str) -> StoredManifest:
+    with (directory / f"{kind}.json").open("rb") as file:
+        document = file.read(LARGEST_MANIFEST + 1)
+    digest = (directory / f"{kind}.sha256").read_text("ascii", "replace").split(" ")[0]
+    if len(document) > LARGEST_MANIFEST:
+        raise InvalidManifest(reason=f"larger than {LARGEST_MANIFEST} bytes")
+    return StoredManifest(document, digest)
 
 
 def _link(file: Path, name: Path) -> bool:

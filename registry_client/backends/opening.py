@@ -7,6 +7,7 @@ from registry_client.cache import Cache
 from registry_client.client import Alarm, RegistryClient, unheard
 from registry_client.errors import RegistryError
 from registry_client.ledger import Ledger
+from registry_client.library import Library
 
 
 class MissingExtra(RegistryError):
@@ -41,3 +42,9 @@ def open_backend(plan: RegistryPlan) -> Backend:
 def open_registry(plan: RegistryPlan, cache: Cache, ledger: Ledger | None = None, alarm: Alarm = unheard) -> RegistryClient:
     """A registry as its users see it, through a cache and a ledger. Raises as `open_backend` does."""
     return RegistryClient(open_backend(plan), cache, ledger, alarm)
+
+
+def open_library(plan: RegistryPlan, cache: Cache) -> Library | None:
+    """The component library of a registry, through a cache; None for a kind of registry that keeps none."""
+    address = plan.address
+    return Library(FilesBackend(address.path), cache) if isinstance(address, FilesAddress) else None

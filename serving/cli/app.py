@@ -109,6 +109,7 @@ MODULES = (
     "running",
     "bundles",
     "policies",
+    "components",
     "comparing",
     "registries",
     "ledgers",

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from registry_client.address import RegistryPlan
-from registry_client.backends.opening import open_registry
+from registry_client.backends.opening import open_library, open_registry
 from registry_client.bundle import Bundle, load_bundle
 from registry_client.cache import Cache
 from registry_client.client import Published, RegistryClient
@@ -16,6 +16,7 @@ from registry_client.compatibility.judgement import Judgement, waived
 from registry_client.errors import CannotRun, RegistryError, UnknownFamily
 from registry_client.gate import Gate
 from registry_client.ledger import Ledger
+from registry_client.library import Library
 from registry_client.observing import Runs, golden_examples, observe
 from registry_client.versions import ModelVersion
 from serving.cli.answering import Answering, run_version
@@ -93,7 +94,7 @@ def check_directory(session: Session, directory: Path, data: Path | None, regist
     settings = read_settings(data=data, registry=registry)
     client = registry_at(settings.registry_plan, settings.data)
     with session.output.progress(f"checking {directory}") as say:
-        bundle = read_bundle(directory)
+        bundle = read_bundle(directory, open_library(settings.registry_plan, Cache(settings.data / "cache")))
         tags, unknown = tags_of(session, bundle.manifest.family)
         verdict = judge_bundle(bundle, client, tags, Answering(Environments(settings.environments), say))
     return (verdict.warned(unknown) if unknown else verdict), client
@@ -108,13 +109,13 @@ def registry_at(plan: RegistryPlan, data: Path) -> RegistryClient:
         raise BadSettings(sentence, "name a file that this user can read") from error
 
 
-def read_bundle(directory: Path) -> Bundle:
-    """Read a bundle directory. Raises `NotFound` or `BundleRefused`."""
+def read_bundle(directory: Path, library: Library | None = None) -> Bundle:
+    """Read a bundle directory, with the components that it refers to. Raises `NotFound` or `BundleRefused`."""
     if not directory.is_dir():
         error = f"there is no folder {directory}"
         raise NotFound(error, "name the folder that holds model.yaml")
     try:
-        return load_bundle(directory)
+        return load_bundle(directory, library=library)
     except RegistryError as error:
         raise BundleRefused(directory, str(error), error.hint) from error
 

@@ -79,6 +79,13 @@ class BundleRefused(CommandFailed):
         super().__init__(f"{directory} cannot be published: {why}", hint or "correct the bundle and check it again: pointsman check DIR")
 
 
+class ComponentRefused(CommandFailed):
+    """A component that cannot be published."""
+
+    def __init__(self, directory: Path, why: str, hint: str) -> None:
+        super().__init__(f"{directory} cannot be published: {why}", hint or "correct component.yaml and the files it names")
+
+
 class NotCarriedOut(CommandFailed):
     """An override that stands, though not every gateway of the node is seen to carry it out."""
 

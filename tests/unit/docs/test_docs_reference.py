@@ -125,8 +125,8 @@ def test_the_example_of_a_model_yaml_is_read_and_shows_every_field() -> None:
 
     # then
     assert yaml.safe_load(example).keys() == set(ModelYaml.__struct_fields__)
-    assert authored.pipeline.pre is not None
-    assert load_declarative(authored.pipeline.pre.config, label="the example").trace(frozenset({"text"})) == {"text"}
+    pre = dict(authored.pipeline.components)["pipeline.pre"]
+    assert load_declarative(pre.config, label="the example").trace(frozenset({"text"})) == {"text"}
     assert yaml.safe_load(example)["interface"].keys() == set(type(authored.interface).__struct_fields__)
     assert yaml.safe_load(example)["serving"].keys() == set(type(authored.serving).__struct_fields__)
     assert yaml.safe_load(example)["change"].keys() == set(type(authored.change).__struct_fields__)
