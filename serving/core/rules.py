@@ -66,11 +66,15 @@ class CollapseRule:
 
 @dataclass(frozen=True, slots=True)
 class DisagreementRule:
-    """Harm: more than `rate` of the pairs disagree. `atol`: how far numbers may lie apart; labels must be the same."""
+    """Harm: more than `rate` of the pairs disagree. `atol`: how far numbers may lie apart; labels must be the same.
+
+    `rank`: how much of the order of a list must be the same, as the average overlap of its beginnings (1: all of it).
+    """
 
     rate: float
     atol: float = 1e-3
     is_label_exact: bool = True
+    rank: float = 1.0
     metric: Metric = Metric.DISAGREEMENT
 
 

@@ -9,7 +9,7 @@ from serving.core.lifecycle import FamilyRecord
 from serving.core.routing import CanaryRoute, FamilyRoute, MissingKey, RouteTable, ShadowRoute, Target
 from serving.core.standing import State
 from serving.core.traffic import Slice
-from serving.core.watches import Watch
+from serving.core.watches import Tolerance, Watch
 
 _NOBODY: Collection[str] = frozenset()
 _NOTHING: Mapping[str, str] = {}
@@ -67,6 +67,7 @@ def watch_of(record: FamilyRecord) -> Watch | None:
         counts_keyless=state is State.SHADOWING or record.missing_key is MissingKey.RANDOM,
         unit=terms.unit,
         limits=terms.limits,
+        tolerance=Tolerance(terms.atol, terms.is_label_exact, terms.rank),
         edges=underway.edges,
         wants_edges=bool(terms.quantiles) and not underway.edges,
         bins=terms.bins,

@@ -32,6 +32,7 @@ class Terms:
     """Whether a guard asks for answers that are invalid, or the same whatever is asked."""
     atol: float = 1e-3
     is_label_exact: bool = True
+    rank: float = 1.0
     bounds: tuple[float, float] = (0.0, 1.0)
     """Of a score that feedback may give."""
     delay: timedelta = timedelta()
@@ -53,6 +54,7 @@ class Terms:
             checks_answers=any(isinstance(rule, CollapseRule) for rule in rules),
             atol=pairs.atol,
             is_label_exact=pairs.is_label_exact,
+            rank=pairs.rank,
             bounds=(rewards.low, rewards.high),
             delay=rewards.delay,
         )

@@ -7,6 +7,15 @@ from serving.core.rules import Bins
 
 
 @dataclass(frozen=True, slots=True)
+class Tolerance:
+    """What two answers to one request may differ in and still agree. `atol`: numbers, absolutely; `rank`: of a list's order."""
+
+    atol: float = 1e-3
+    is_label_exact: bool = True
+    rank: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
 class Watch:
     """What a gateway needs to know of one rollout. `candidate` and `production` are digests, whatever tags they carry by now."""
 
@@ -20,6 +29,7 @@ class Watch:
     """Whether an answer to a request without a routing key is a trial: only what could have been either arm's is."""
     unit: Unit = Unit()  # noqa: RUF009 - frozen
     limits: MirrorLimits = MirrorLimits()  # noqa: RUF009 - frozen
+    tolerance: Tolerance = Tolerance()
     edges: tuple[float, ...] = ()
     """Seconds; none until they are pinned."""
     wants_edges: bool = False

@@ -2,7 +2,8 @@
 
 frame   = length u32 | id u32 | payload           length counts id and payload; all integers little-endian
 call    = kind u8 | encoding u8 | flags u8 | digest 32 bytes | json_length i32 | primary_length u32 | primary_json_length i32 |
-          body | primary body
+          [leeway] | body | primary body
+leeway  = atol f64 | rtol f64 | rank f64 | is_label_exact u8    there where the call is mirrored
 reply   = status u16 | failure u8 | json_length i32 | [said] | body
 said    = flags u8 | score f64 | label_length u16 | label       there where failure has its highest bit set
 
@@ -11,11 +12,12 @@ A version's first frame on every link is its greeting: id 0, no payload.
 
 from struct import Struct
 
-from serving.ports import Call, CallKind, Encoding, Failure, Primary, Reply, Said, Sorting
+from serving.ports import Call, CallKind, Encoding, Failure, Leeway, Primary, Reply, Said, Sorting
 
 PREFIX = Struct("<II")
 CALL = Struct("<BBB32siIi")
 REPLY = Struct("<HBi")
+LEEWAY = Struct("<dddB")
 SAID = Struct("<BdH")
 
 MIRRORED = 1
@@ -55,14 +57,19 @@ class BrokenFrame(Exception):
 
 def encode_call(number: int, call: Call) -> bytes:
     """One frame that carries a call."""
-    mirror = call.mirror
-    if mirror is None:
-        flags, primary, primary_json = call.sorting << SORTING, b"", -1
-    else:
-        flags, primary, primary_json = MIRRORED | call.sorting << SORTING, mirror.body, mirror.json_length
-    head = CALL.pack(call.kind, call.encoding, flags, bytes.fromhex(call.digest), call.json_length, len(primary), primary_json)
-    length = _ID_BYTES + CALL.size + len(call.body) + len(primary)
-    return b"".join((PREFIX.pack(length, number), head, call.body, primary))
+    if call.mirror is not None:
+        return _encode_mirrored(number, call, call.mirror)
+    head = CALL.pack(call.kind, call.encoding, call.sorting << SORTING, bytes.fromhex(call.digest), call.json_length, 0, -1)
+    return b"".join((PREFIX.pack(_ID_BYTES + CALL.size + len(call.body), number), head, call.body))
+
+
+def _encode_mirrored(number: int, call: Call, primary: Primary) -> bytes:
+    flags, digest = MIRRORED | call.sorting << SORTING, bytes.fromhex(call.digest)
+    head = CALL.pack(call.kind, call.encoding, flags, digest, call.json_length, len(primary.body), primary.json_length)
+    leeway = primary.leeway
+    allowed = LEEWAY.pack(leeway.atol, leeway.rtol, leeway.rank, leeway.is_label_exact)
+    length = _ID_BYTES + CALL.size + LEEWAY.size + len(call.body) + len(primary.body)
+    return b"".join((PREFIX.pack(length, number), head, allowed, call.body, primary.body))
 
 
 def decode_call(payload: bytes) -> Call:
@@ -71,18 +78,21 @@ def decode_call(payload: bytes) -> Call:
         msg = "a call frame is shorter than its head"
         raise BrokenFrame(msg)
     kind, encoding, flags, digest, json_length, primary_length, primary_json = CALL.unpack_from(payload)
-    if primary_length > len(payload) - CALL.size:
-        msg = "a call frame is shorter than the primary answer it announces"
-        raise BrokenFrame(msg)
     if kind not in _KINDS or encoding not in _ENCODINGS:
         msg = f"a call frame is of kind {kind} and encoding {encoding}"
         raise BrokenFrame(msg)
-    split = len(payload) - primary_length
     if flags == 0:  # nearly all of them
-        return Call(_KINDS[kind], digest.hex(), payload[CALL.size : split], json_length, _ENCODINGS[encoding])
-    mirror = Primary(payload[split:], primary_json) if flags & MIRRORED else None
+        return Call(_KINDS[kind], digest.hex(), payload[CALL.size :], json_length, _ENCODINGS[encoding])
+    begins, mirror, ends = CALL.size, None, len(payload)
+    if flags & MIRRORED:
+        begins, ends = CALL.size + LEEWAY.size, len(payload) - primary_length
+        if begins > ends:
+            msg = "a call frame is shorter than the primary answer it announces"
+            raise BrokenFrame(msg)
+        atol, rtol, rank, is_label_exact = LEEWAY.unpack_from(payload, CALL.size)
+        mirror = Primary(payload[ends:], primary_json, Leeway(atol, rtol, rank, bool(is_label_exact)))
     sorting = _SORTINGS.get(flags >> SORTING & SORTING_MASK, Sorting.NOTHING)
-    return Call(_KINDS[kind], digest.hex(), payload[CALL.size : split], json_length, _ENCODINGS[encoding], mirror, sorting)
+    return Call(_KINDS[kind], digest.hex(), payload[begins:ends], json_length, _ENCODINGS[encoding], mirror, sorting)
 
 
 def encode_reply(number: int, reply: Reply) -> bytes:

@@ -52,8 +52,7 @@ class Mirror:
                 copy.end(refusal)
                 continue
             self._in_flight[target.digest] = self._in_flight.get(target.digest, 0) + 1
-            sorting = Sorting.NOTHING if watching is None else watching.sorting
-            copied = replace(call, digest=target.digest, mirror=Primary(reply.body, reply.json_length), sorting=sorting)
+            copied = _copied(call, reply, target, watching)
             self.invoker.invoke(copied, copy.sent + limits.timeout, copy.answered, patient=False)
 
     def _refusal(self, limits: MirrorLimits, target: Target, call: Call, reply: Reply) -> str | None:
@@ -120,6 +119,13 @@ class Copy:
         watching.copied(failure, self.mirror.monotonic() - self.sent, reply.said)
         if watching.row >= TRIPPING_ROW:
             self.mirror.on_failing()
+
+
+def _copied(call: Call, reply: Reply, target: Target, watching: Watching | None) -> Call:
+    if watching is None:
+        return replace(call, digest=target.digest, mirror=Primary(reply.body, reply.json_length), sorting=Sorting.NOTHING)
+    primary = Primary(reply.body, reply.json_length, watching.leeway)
+    return replace(call, digest=target.digest, mirror=primary, sorting=watching.sorting)
 
 
 def _outcome(reply: Reply) -> str:

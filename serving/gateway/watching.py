@@ -8,7 +8,7 @@ from serving.core.sketches import LABELS_MOST, Baseline, Sketch, bucket_of, deci
 from serving.core.totals import Report, Totals
 from serving.core.watches import Watch
 from serving.gateway.counters import UNSORTED, ArmCounter, PairCounter, Sorter
-from serving.ports import Failure, Reply, Said, Sorting
+from serving.ports import Failure, Leeway, Reply, Said, Sorting
 
 TRIPPING_ROW = 3
 """Failures in a row from which on a report goes out at once rather than with the next tick."""
@@ -83,6 +83,8 @@ class Watching:
         """Failures of the candidate in a row, up to now."""
         self.sketch: BaselineCounter | None = BaselineCounter()
         """Of production; None once all is pinned."""
+        self.leeway = Leeway()
+        """What pairs may differ in and still agree."""
         self._sorter = UNSORTED
         self._sequence = 0
         self.adopt(watch)
@@ -91,6 +93,8 @@ class Watching:
         """Go on by another stage, or by other pins."""
         self.watch = watch
         self._sorter = Sorter.of(watch, self._sorter)
+        tolerance = watch.tolerance
+        self.leeway = Leeway(tolerance.atol, 0.0, tolerance.rank, tolerance.is_label_exact)
         for arm in (self.canary, self.production):
             arm.pin(watch.edges, self._sorter)
         if not (watch.wants_edges or watch.wants_classes):

@@ -150,11 +150,21 @@ class Reply(msgspec.Struct, frozen=True, gc=False):
     """Set where the call asked for it, and the answer is good."""
 
 
+class Leeway(msgspec.Struct, frozen=True, gc=False):
+    """How far the answers of a pair may be apart and still agree: numbers absolutely and relatively, labels, the order of lists."""
+
+    atol: float = 1e-3
+    rtol: float = 1e-3
+    rank: float = 1.0
+    is_label_exact: bool = True
+
+
 class Primary(msgspec.Struct, frozen=True, gc=False):
     """The primary's good answer, sent along with a mirrored call for the shadow to compare its own with."""
 
     body: bytes
     json_length: int = NO_JSON_PART
+    leeway: Leeway = Leeway()
 
 
 class Call(msgspec.Struct, frozen=True, gc=False):

@@ -92,7 +92,7 @@ def _rule(node: schema.AnyGuard) -> rules.Rule:
         case schema.CollapseGuard():
             rule = rules.CollapseRule(node.worse.rate)
         case schema.DisagreementGuard():
-            rule = rules.DisagreementRule(node.worse.rate, node.tolerance.atol, node.tolerance.label == "exact")
+            rule = rules.DisagreementRule(node.worse.rate, node.tolerance.atol, node.tolerance.label == "exact", node.tolerance.rank)
         case schema.RewardGuard():
             rule = rules.RewardRule(node.worse.drop, *node.bounds, node.delay.span)
         case schema.AssignmentGuard():

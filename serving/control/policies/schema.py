@@ -190,6 +190,12 @@ class Tolerance(Node, frozen=True, kw_only=True):
 
     atol: Annotated[float, Meta(ge=0.0, description="Numbers: this far, absolutely.")] = 1e-3
     label: Annotated[Literal["exact", "ignore"], Meta(description="Labels: `exact`, or not compared.")] = "exact"
+    rank: Annotated[
+        float,
+        Meta(
+            gt=0.0, le=1.0, description="Lists of labels: so much of their order is the same, as the average overlap of their beginnings."
+        ),
+    ] = 1.0
 
 
 class DisagreementGuard(GuardNode, frozen=True, kw_only=True, tag="shadow_disagreement"):

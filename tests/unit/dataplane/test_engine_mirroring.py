@@ -11,10 +11,10 @@ from onnx import TensorProto, helper
 
 from registry_client.golden import GoldenExample
 from registry_client.manifest import Datatype, Interface
-from serving.dataplane.comparison import Outcome, compare
+from serving.dataplane.comparison import Outcome, average_overlap, compare
 from serving.dataplane.engine import VersionEngine
 from serving.dataplane.golden_run import run_golden
-from serving.ports import CallKind, Primary, Reply
+from serving.ports import CallKind, Leeway, Primary, Reply
 from tests.unit.dataplane.bundles import answer, engine_of, infer, linear_engine, predict, spec, tensor, write_graph
 
 ROW = [1.0, 2.0, 3.0, 4.0]
@@ -149,3 +149,68 @@ def test_an_error_of_the_model_fails_its_golden_example(tmp_path: Path) -> None:
         failures = run_golden(engine, [_example({"y": 2.0}, {"x": 2}), _example({"y": 2.0}, {"x": 7})])
 
     assert failures == ["golden example 'first' was answered with 500: iris@1.2.3 failed on this request in the model"]
+
+
+# --- what a guard lets pass ---
+
+
+def within(document: Any, **leeway: Any) -> Primary:
+    return Primary(json.dumps(document).encode(), leeway=Leeway(**leeway))
+
+
+def test_how_far_numbers_may_lie_apart_is_the_guards_to_say() -> None:
+    own = _primary({"y": 10.4})
+
+    assert compare(CallKind.PREDICT, within({"y": 10.0}, atol=0.5, rtol=0.0), own) is Outcome.AGREE
+    assert compare(CallKind.PREDICT, within({"y": 10.0}, atol=0.3, rtol=0.0), own) is Outcome.NUMBER
+    v2 = Primary(_v2(tensor([10.0], [1], name="y")).body, leeway=Leeway(atol=0.5, rtol=0.0))
+    assert compare(CallKind.INFER, v2, _v2(tensor([10.4], [1], name="y"))) is Outcome.AGREE
+
+
+def test_labels_that_are_not_compared_may_differ_and_shapes_may_not() -> None:
+    primary = within({"label": "cat", "score": 0.9}, is_label_exact=False)
+
+    assert compare(CallKind.PREDICT, primary, _primary({"label": "dog", "score": 0.9})) is Outcome.AGREE
+    assert compare(CallKind.PREDICT, primary, _primary({"label": "dog", "score": 0.1})) is Outcome.NUMBER
+    assert compare(CallKind.PREDICT, primary, _primary({"label": "dog"})) is Outcome.SHAPE
+
+
+@pytest.mark.parametrize(
+    ("own", "rank", "outcome"),
+    [
+        (["a", "b", "c", "d"], 1.0, Outcome.AGREE),
+        (["a", "b", "d", "c"], 1.0, Outcome.RANK),
+        (["a", "b", "d", "c"], 0.9, Outcome.AGREE),
+        (["b", "a", "c", "d"], 0.9, Outcome.RANK),
+        (["a", "b", "c", "x"], 0.9, Outcome.AGREE),
+        (["w", "x", "y", "z"], 0.1, Outcome.RANK),
+        (["a", "a", "b", "c"], 0.1, Outcome.LABEL),
+        (["a", "b", "c"], 0.1, Outcome.SHAPE),
+    ],
+)
+def test_a_list_of_labels_agrees_as_far_as_its_order_does(own: list[str], rank: float, outcome: Outcome) -> None:
+    expected = ["a", "b", "c", "d"]
+    v2 = [_v2(tensor(labels, [1, len(labels)], "BYTES")) for labels in (expected, own)]
+
+    assert compare(CallKind.PREDICT, within({"top": expected}, rank=rank), _primary({"top": own})) is outcome
+    assert compare(CallKind.INFER, Primary(v2[0].body, leeway=Leeway(rank=rank)), v2[1]) is outcome
+
+
+def test_labels_of_several_rows_are_no_list() -> None:
+    primary, own = (_v2(tensor(labels, [2], "BYTES")) for labels in (["a", "b"], ["b", "a"]))
+
+    assert compare(CallKind.INFER, primary, own) is Outcome.LABEL
+
+
+@given(st.permutations(range(6)), st.permutations(range(6)))
+def test_the_overlap_of_two_orders_is_a_share_the_same_both_ways_and_whole_only_for_one_order(one: list[int], other: list[int]) -> None:
+    overlap = average_overlap(one, other)
+
+    assert 0 < overlap <= 1
+    assert overlap == average_overlap(other, one)
+    assert (overlap == 1) == (one == other)
+
+
+def test_what_stands_first_weighs_most() -> None:
+    assert average_overlap([1, 2, 3, 4], [2, 1, 3, 4]) < average_overlap([1, 2, 3, 4], [1, 2, 4, 3])
+    assert average_overlap([1, 2], [3, 4]) == 0

@@ -11,10 +11,12 @@ from serving.dataplane.frames import (
     encode_call,
     encode_reply,
 )
-from serving.ports import Call, CallKind, Encoding, Failure, Primary, Reply, Said, Sorting
+from serving.ports import Call, CallKind, Encoding, Failure, Leeway, Primary, Reply, Said, Sorting
 
 bodies = st.binary(max_size=60)
 lengths = st.integers(-1, 2**31 - 1)
+shares = st.floats(0, 1)
+leeways = st.builds(Leeway, atol=shares, rtol=shares, rank=shares, is_label_exact=st.booleans())
 calls = st.builds(
     Call,
     kind=st.sampled_from(CallKind),
@@ -22,7 +24,7 @@ calls = st.builds(
     body=bodies,
     json_length=lengths,
     encoding=st.sampled_from(Encoding),
-    mirror=st.none() | st.builds(Primary, body=bodies, json_length=lengths),
+    mirror=st.none() | st.builds(Primary, body=bodies, json_length=lengths, leeway=leeways),
     sorting=st.sampled_from(Sorting),
 )
 spoken = st.builds(

@@ -9,8 +9,8 @@ from serving.core.rules import Bins
 from serving.core.sketches import LABELS_MOST
 from serving.core.totals import ArmTotals, Report
 from serving.core.traffic import WHOLE
-from serving.core.watches import Watch
-from serving.ports import Failure, Reply, Said, Sorting
+from serving.core.watches import Tolerance, Watch
+from serving.ports import Failure, Leeway, Reply, Said, Sorting
 from tests.fakes.gateway import ONE, TWO, Bench, table
 
 GOOD = Reply(200, b'{"outputs":[]}')
@@ -371,3 +371,21 @@ def test_a_pair_has_a_winner_when_one_took_clearly_longer(bench: Bench) -> None:
 
     pairs = report(bench).totals.pairs
     assert (pairs.compared, pairs.slower, pairs.faster) == (3, 1, 1)
+
+
+def test_copies_carry_what_the_guard_lets_pass_and_a_plain_shadows_carry_the_usual(bench: Bench) -> None:
+    tolerance = Tolerance(atol=0.5, is_label_exact=False, rank=0.8)
+    bench.gateway.swap(table(shadow=WHOLE, watch=watch(is_shadow=True, tolerance=tolerance)))
+
+    bench.ask()
+    bench.invoker.answer(GOOD)
+    watched = bench.invoker.answer(GOOD).call.mirror
+    bench.gateway.swap(table(epoch=4, shadow=WHOLE))
+    bench.ask()
+    bench.invoker.answer(GOOD)
+    plain = bench.invoker.answer(GOOD).call.mirror
+
+    assert watched is not None
+    assert watched.leeway == Leeway(atol=0.5, rtol=0.0, rank=0.8, is_label_exact=False)
+    assert plain is not None
+    assert plain.leeway == Leeway()
