@@ -1,10 +1,10 @@
-"""The rest of the Open Inference Protocol v2 over HTTP, as raw ASGI: health, metadata, readiness, statistics, the repository index.
+"""The rest of the public listener, as raw ASGI: the Open Inference Protocol's health, metadata and the like, and feedback on answers.
 
 Inference itself never comes here: the listener takes it on a short cut. Every error is `{"error": ...}`.
 """
 
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import unquote
 
 import msgspec
@@ -13,6 +13,7 @@ from registry_client.errors import InvalidReference
 from serving.core.errors import Refusal
 from serving.core.routing import Target
 from serving.gateway.catalogue import Catalogue, NotReady
+from serving.gateway.feedback import Feedback, FeedbackRefused
 from serving.gateway.messages import problem, refused
 
 Scope = dict[str, Any]
@@ -20,25 +21,37 @@ Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 Result = tuple[int, object]
 
+LARGEST_RATING = 4096
+"""Bytes of a feedback body."""
+
 EXTENSIONS = ("binary_tensor_data", "model_repository", "statistics")
 
 _encode = msgspec.json.Encoder().encode
 
 
+class _Rating(msgspec.Struct, forbid_unknown_fields=True):
+    request_id: Annotated[str, msgspec.Meta(min_length=1, max_length=1024)]
+    score: float
+
+
+_RATING = msgspec.json.Decoder(_Rating)
+
+
 class InferenceApp:
     """Answers everything on the public listener that is not an inference request."""
 
-    def __init__(self, catalogue: Catalogue, version: str) -> None:
+    def __init__(self, catalogue: Catalogue, feedback: Feedback, version: str) -> None:
         self._catalogue = catalogue
+        self._feedback = feedback
         self._version = version
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request."""
         if scope["type"] != "http":
             return
-        await _drain(receive)
+        body = await _drain(receive)
         try:
-            status, document = await self._answer(scope["method"], scope["raw_path"].decode("latin-1").split("/")[1:])
+            status, document = await self._answer(scope["method"], scope["raw_path"].decode("latin-1").split("/")[1:], body)
         except (Refusal, InvalidReference) as error:
             answer = refused(error)
             await _send(send, answer.status, answer.body, retry_after=answer.retry_after)
@@ -46,15 +59,15 @@ class InferenceApp:
         except NotReady as error:
             await _send(send, 503, problem(str(error)), retry_after=1)
             return
-        body = document if isinstance(document, bytes) else _encode(document)
-        await _send(send, status, b"" if scope["method"] == "HEAD" else body)
+        encoded = document if isinstance(document, bytes) else _encode(document)
+        await _send(send, status, b"" if scope["method"] == "HEAD" else encoded)
 
-    async def _answer(self, method: str, path: list[str]) -> Result:
+    async def _answer(self, method: str, path: list[str], body: bytes) -> Result:
         parts = [unquote(part) for part in path]
         if method in {"GET", "HEAD"}:
             return await self._get(parts)
         if method == "POST":
-            return self._post(parts)
+            return self._post(parts, body)
         return 405, {"error": f"{method} is not allowed here"}
 
     async def _get(self, parts: list[str]) -> Result:
@@ -96,14 +109,28 @@ class InferenceApp:
         ready = self._catalogue.is_target_ready(target)
         return (200 if ready else 503), {"name": target.family, "ready": ready}
 
-    def _post(self, parts: list[str]) -> Result:
+    def _post(self, parts: list[str], body: bytes) -> Result:
         match parts:
+            case ["v1", "feedback"]:
+                return self._rate(body)
             case ["v2", "repository", "index"]:
                 return 200, self._catalogue.index()
             case ["v2", "repository", "models", _, "load" | "unload"]:
                 return 403, {"error": "what is loaded follows from the tags; change them through the admin API"}
             case _:
                 return _no_such(parts)
+
+    def _rate(self, body: bytes) -> Result:
+        if len(body) > LARGEST_RATING:
+            return 413, {"error": f"feedback is at most {LARGEST_RATING} bytes"}
+        try:
+            rating = _RATING.decode(body)
+            outcome = self._feedback.take(rating.request_id, rating.score)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            return 400, {"error": f'{error}; feedback is {{"request_id": "the X-Request-Id of an answer", "score": 0.5}}'}
+        except FeedbackRefused as error:
+            return 400, {"error": f"{error} ({error.hint})"}
+        return 202, {"outcome": outcome.value}
 
 
 def _no_such(parts: list[str]) -> Result:
@@ -113,12 +140,15 @@ def _no_such(parts: list[str]) -> Result:
     return 404, {"error": f"no such path: {path[:120]}; inference is at /v2/models/FAMILY/infer and /v1/families/FAMILY/predict"}
 
 
-async def _drain(receive: Receive) -> None:
-    """Read the body away (an index request may have one); the listener has capped it."""
-    more = True
+async def _drain(receive: Receive) -> bytes:
+    """Read the body (an index request may have one, too), of which only the beginning is kept; the listener has capped it."""
+    body, more = b"", True
     while more:
         message = await receive()
+        if len(body) <= LARGEST_RATING:
+            body += message.get("body", b"")
         more = message.get("more_body", False) and message["type"] == "http.request"
+    return body
 
 
 async def _send(send: Send, status: int, body: bytes, *, retry_after: int = 0) -> None:

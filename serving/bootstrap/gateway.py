@@ -26,12 +26,14 @@ from serving.dataplane.link_pool import LinkPool
 from serving.dataplane.membership import Membership
 from serving.gateway.catalogue import Catalogue
 from serving.gateway.departures import Departures
+from serving.gateway.feedback import Feedback
 from serving.gateway.predict import Gateway, GatewayLimits
 from serving.gateway.request_ids import RequestIds
 from serving.gateway.routes import RouteKeeper, RouteTimes
 from serving.gateway.shadow import Mirror, MirrorLimits
 from serving.gateway.watching import Watchings
 from serving.ports import GatewayReport
+from serving.stores.claim_table import ClaimTables
 from serving.stores.opening import StorePlan, open_store
 from serving.telemetry.clock import SystemClock
 from serving.telemetry.logs import configure_logs
@@ -119,13 +121,13 @@ class GatewayService:
         # Not the loop's own time: uvloop's stands still during a turn and counts whole milliseconds.
         monotonic = self._clock.monotonic
         dice: Callable[[], float] = Random().random  # noqa: S311 - sampling of traffic, no secret
-        watchings = Watchings(self._report)
+        watchings = Watchings(ClaimTables(self._plan.layout.claims), monotonic, self._report)
         gateway = Gateway(
             invoker=self._pool,
             recorder=self._recorder,
             mirror=Mirror(self._pool, self._recorder, monotonic, self._plan.mirror, watchings),
             watchings=watchings,
-            request_ids=RequestIds(self._ways.request_id_key),
+            request_ids=RequestIds(self._ways.request_id_key, self._now()),
             monotonic=monotonic,
             dice=dice,
             limits=self._plan.gateway,
@@ -163,7 +165,11 @@ class GatewayService:
         if begins:
             self._report()  # as the first one of all: what it counts begins where it was first heard of
 
+    def _now(self) -> float:
+        return self._clock.now().timestamp()
+
     def _tick(self) -> None:
+        self._gateway.request_ids.tell_time(self._now())
         self._recorder.linked(self._pool.transports())
         for tally in self._gateway.tallies:
             self._recorder.in_flight(tally.target, tally.arm, tally.in_flight)
@@ -183,7 +189,8 @@ class GatewayService:
 
     async def _listen(self) -> None:
         plan = self._plan
-        app = InferenceApp(Catalogue(self._gateway, self._pool.replicas), plan.release)
+        feedback = Feedback(self._gateway.request_ids, self._gateway.watchings, self._recorder, self._now)
+        app = InferenceApp(Catalogue(self._gateway, self._pool.replicas), feedback, plan.release)
         config = uvicorn.Config(
             app,
             http=protocol_for(self._gateway, plan.listener),  # type: ignore[arg-type]  # a class made for one gateway

@@ -134,6 +134,11 @@ class Layout:
         return self.memory / "metrics"
 
     @property
+    def claims(self) -> Path:
+        """What the gateways of this node have counted already of rollouts."""
+        return self.memory / "claims"
+
+    @property
     def log(self) -> Path:
         """What every process of this run appends its events to."""
         return self.data / "log" / "events.log"

@@ -9,7 +9,7 @@ from serving.core.lifecycle import FamilyRecord
 from serving.core.routing import CanaryRoute, FamilyRoute, MissingKey, RouteTable, ShadowRoute, Target
 from serving.core.standing import State
 from serving.core.traffic import Slice
-from serving.core.watches import Tolerance, Watch
+from serving.core.watches import Rewards, Tolerance, Watch
 
 _NOBODY: Collection[str] = frozenset()
 _NOTHING: Mapping[str, str] = {}
@@ -73,6 +73,7 @@ def watch_of(record: FamilyRecord) -> Watch | None:
         bins=terms.bins,
         classes=underway.classes,
         checks_answers=terms.checks_answers,
+        rewards=Rewards(*terms.bounds, terms.delay) if terms.is_rewarded else None,
     )
 
 

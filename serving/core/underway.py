@@ -37,6 +37,8 @@ class Terms:
     """Of a score that feedback may give."""
     delay: timedelta = timedelta()
     """How late feedback may come."""
+    is_rewarded: bool = False
+    """Whether a guard looks at feedback."""
 
     @classmethod
     def of(cls, policy: Policy, stage: int) -> "Terms":
@@ -57,6 +59,7 @@ class Terms:
             rank=pairs.rank,
             bounds=(rewards.low, rewards.high),
             delay=rewards.delay,
+            is_rewarded=any(isinstance(rule, RewardRule) for rule in rules),
         )
 
 

@@ -1,6 +1,7 @@
 """What gateways count of a rollout that is afoot: who plays which arm, and by what an answer is sorted. A part of the family's route."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 from serving.core.policy import MirrorLimits, Unit
 from serving.core.rules import Bins
@@ -13,6 +14,19 @@ class Tolerance:
     atol: float = 1e-3
     is_label_exact: bool = True
     rank: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Rewards:
+    """What feedback a guard looks at: scores from `low` to `high`, at most `delay` after the answer (none: however late)."""
+
+    low: float = 0.0
+    high: float = 1.0
+    delay: timedelta = timedelta()
+
+    def scaled(self, score: float) -> float:
+        """A score as a fraction of the range."""
+        return (score - self.low) / (self.high - self.low)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +54,8 @@ class Watch:
     """Labels, or the bounds of bins as text; none until they are pinned."""
     checks_answers: bool = False
     """Whether a guard asks for answers that are invalid, or the same whatever is asked."""
+    rewards: Rewards | None = None
+    """None where no guard looks at feedback."""
 
     @property
     def wants_classes(self) -> bool:

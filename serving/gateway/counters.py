@@ -4,6 +4,7 @@ from bisect import bisect_right
 from dataclasses import dataclass, field
 
 from serving.core.rules import Bins
+from serving.core.statistics import Sums
 from serving.core.totals import ArmTotals, PairTotals
 from serving.core.watches import Watch
 from serving.ports import Failure, Said
@@ -49,6 +50,7 @@ class ArmCounter:
     slow: list[int] = field(default_factory=list)
     sorter: Sorter = UNSORTED
     classes: list[int] = field(default_factory=list)
+    rewards: Sums = field(default_factory=Sums)
 
     def pin(self, edges: tuple[float, ...], sorter: Sorter) -> None:
         """Count against these edges and into these classes from now on."""
@@ -73,9 +75,13 @@ class ArmCounter:
                 if is_late or seconds > edge:
                     self.slow[index] += 1
 
+    def rated(self, reward: float) -> None:
+        """Take in a reward of 0 to 1."""
+        self.rewards += Sums(1, reward, reward * reward)
+
     def totals(self) -> ArmTotals:
         """The counters as they are."""
-        return ArmTotals(self.trials, self.failures, self.mistakes, self.odd, tuple(self.slow), tuple(self.classes))
+        return ArmTotals(self.trials, self.failures, self.mistakes, self.odd, tuple(self.slow), tuple(self.classes), self.rewards)
 
 
 @dataclass(slots=True)

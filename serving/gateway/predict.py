@@ -12,7 +12,7 @@ from serving.core.errors import NoRoutesYet, Refusal
 from serving.core.routing import Arm, Decision, Facts, FamilyRoute, Reason, RouteTable, Target, decide
 from serving.gateway.messages import RETRY_AFTER_S, Answer, Request, failed, refused
 from serving.gateway.request_ids import RequestIds
-from serving.gateway.shadow import OK, Mirror
+from serving.gateway.shadow import OK, Answered, Mirror
 from serving.gateway.tallies import Tallies, Tally
 from serving.gateway.watching import TRIPPING_ROW, WatchedArm, Watchings
 from serving.ports import Call, Failure, Invoker, Recorder, Reply
@@ -39,6 +39,8 @@ class Lane:
     tally: Tally
     headers: bytes
     id_prefix: str
+    undrawn_prefix: str = ""
+    """Of answers that are no trial of the rollout, for want of a routing key."""
     watched: WatchedArm | None = None
     """The arm of a rollout whose trials these are."""
 
@@ -131,8 +133,16 @@ class Gateway:
         route = self.table.families.get(target.family)
         if route is not None and route.override:
             headers += f"x-route-override: {route.override}\r\n"
-        prefix = self.request_ids.prefix(target, arm, epoch)
-        return Lane(target, arm, self.tallies.of(target, arm), headers.encode(), prefix, self.watchings.arm(target, reason))
+        ids = self.request_ids
+        return Lane(
+            target,
+            arm,
+            self.tallies.of(target, arm),
+            headers.encode(),
+            ids.prefix(target, reason, epoch),
+            ids.prefix(target, reason, epoch, is_drawn=False),
+            self.watchings.arm(target, reason),
+        )
 
 
 class Exchange:
@@ -146,6 +156,7 @@ class Exchange:
         self.gateway = gateway
         self.respond = respond
         self.lane = lane
+        self.key: str | None = None
         self.shadows: tuple[Target, ...] = ()
         self.fallback_lane: Lane | None = None
         if decision is not None:
@@ -188,7 +199,7 @@ class Exchange:
         gateway.recorder.answered(lane.target, lane.arm, now - self.sent, failure)
         watched = lane.watched
         if watched is not None:
-            watched.answered(self.key, reply, now - self.sent)
+            watched.answered(self.key, reply, now - self.sent, now)
         if failure is not None and failure is not Failure.CLIENT:
             is_candidate = lane.arm is Arm.CANARY or (watched is not None and watched.is_candidate)
             if is_candidate and lane.tally.failures_in_a_row >= TRIPPING_ROW:
@@ -207,11 +218,13 @@ class Exchange:
 
     def _answer(self, reply: Reply) -> None:
         lane = self.lane
-        request_id = self.gateway.request_ids.mint(lane.id_prefix)
+        is_drawn = lane.watched is None or lane.watched.draws(self.key)
+        request_id = self.gateway.request_ids.mint(lane.id_prefix if is_drawn else lane.undrawn_prefix)
         retry_after = RETRY_AFTER_S if reply.failure in (Failure.UNAVAILABLE, Failure.OVERLOAD) else 0
         self.respond(Answer(reply.status, reply.body, reply.json_length, lane.headers, request_id, retry_after))
         if self.shadows and reply.status == OK:
-            self.gateway.mirror.offer(self.shadows, self.call, reply, self.gateway.monotonic() - self.sent)
+            primary = Answered(self.key, self.gateway.monotonic() - self.sent)
+            self.gateway.mirror.offer(self.shadows, self.call, reply, primary)
 
     def _name(self) -> str:
         return f"{self.lane.target.family}@{self.lane.target.version}"

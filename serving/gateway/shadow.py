@@ -6,6 +6,7 @@ Every offered copy ends in exactly one outcome, so offered = compared + shed + o
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import msgspec
 from msgspec.structs import replace
 
 from serving.core.routing import Target
@@ -25,6 +26,13 @@ class MirrorLimits:
     max_bytes: int = 16 * 2**20
 
 
+class Answered(msgspec.Struct, frozen=True, gc=False):
+    """The answer that the caller got: to which routing key, where that is looked at, and how long it took."""
+
+    key: str | None
+    seconds: float
+
+
 class Mirror:
     """Sends copies to shadows within their limits; the newest are shed when a shadow cannot keep up."""
 
@@ -39,12 +47,12 @@ class Mirror:
         self._watchings = watchings
         self._in_flight: dict[str, int] = {}
 
-    def offer(self, shadows: tuple[Target, ...], call: Call, reply: Reply, seconds: float) -> None:
-        """Mirror one answered call, which took so many seconds, to each of the shadows that sampled it."""
+    def offer(self, shadows: tuple[Target, ...], call: Call, reply: Reply, primary: Answered) -> None:
+        """Mirror one answered call to each of the shadows that sampled it."""
         for target in shadows:
             watching = self._watchings.of_candidate(target.digest)
             limits = self._limits if watching is None else _limits(watching)
-            copy = Copy(self, target, watching, seconds)
+            copy = Copy(self, target, watching, primary)
             if watching is not None:
                 watching.pairs.offered += 1
             refusal = self._refusal(limits, target, call, reply)
@@ -72,15 +80,15 @@ class Mirror:
 
 
 class Copy:
-    """One copy on its way; `primary_s`: how long the answer took that the caller got."""
+    """One copy on its way."""
 
-    __slots__ = ("mirror", "primary_s", "sent", "target", "watching")
+    __slots__ = ("mirror", "primary", "sent", "target", "watching")
 
-    def __init__(self, mirror: Mirror, target: Target, watching: Watching | None, primary_s: float) -> None:
+    def __init__(self, mirror: Mirror, target: Target, watching: Watching | None, primary: Answered) -> None:
         self.mirror = mirror
         self.target = target
         self.watching = watching
-        self.primary_s = primary_s
+        self.primary = primary
         self.sent = mirror.monotonic()
 
     def answered(self, reply: Reply) -> None:
@@ -107,7 +115,7 @@ class Copy:
             case "error":
                 pairs.failed += 1
             case _:
-                pairs.agreed(agrees=outcome == AGREE, seconds=self.mirror.monotonic() - self.sent, primary=self.primary_s)
+                pairs.agreed(agrees=outcome == AGREE, seconds=self.mirror.monotonic() - self.sent, primary=self.primary.seconds)
 
     def _count_trial(self, watching: Watching, outcome: str, reply: Reply) -> None:
         if outcome == SHED or (outcome == ERROR and not self.mirror.invoker.was_reached(self.target.digest)):
@@ -116,7 +124,8 @@ class Copy:
         if outcome == ERROR and failure is None:
             # It refused, or failed on, what production had answered: the request was good.
             failure = Failure.MODEL
-        watching.copied(failure, self.mirror.monotonic() - self.sent, reply.said)
+        now = self.mirror.monotonic()
+        watching.copied(self.primary.key, failure, now - self.sent, reply.said, now)
         if watching.row >= TRIPPING_ROW:
             self.mirror.on_failing()
 

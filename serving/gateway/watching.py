@@ -2,13 +2,15 @@
 
 from collections.abc import Callable, Iterator, Mapping
 
+from serving.core.policy import Counting
 from serving.core.routing import Reason, RouteTable, Target
 from serving.core.rules import Bins
 from serving.core.sketches import LABELS_MOST, Baseline, Sketch, bucket_of, deciles_of
 from serving.core.totals import Report, Totals
 from serving.core.watches import Watch
 from serving.gateway.counters import UNSORTED, ArmCounter, PairCounter, Sorter
-from serving.ports import Failure, Leeway, Reply, Said, Sorting
+from serving.gateway.units import Units, number_of
+from serving.ports import ClaimRoom, Claims, Failure, Leeway, Reply, Said, Sorting
 
 TRIPPING_ROW = 3
 """Failures in a row from which on a report goes out at once rather than with the next tick."""
@@ -16,8 +18,14 @@ TRIPPING_ROW = 3
 SCORES_MOST = 1000
 """Scores that deciles are taken from, the first ones."""
 
-_DRAWN = frozenset({Reason.PRODUCTION, Reason.CANARY})
+_RATED, _COPY = "rated", "copy:"
+
+DRAWN = frozenset({Reason.PRODUCTION, Reason.CANARY})
 """Who asked for a version, and who was given production in place of a canary, was not drawn: no trial of either arm."""
+
+
+def _name(rollout: str, what: str) -> str:
+    return f"{rollout}.{what}"
 
 
 class WatchedArm:
@@ -32,20 +40,25 @@ class WatchedArm:
         self._watching = watching
         self._counter = counter
 
-    def answered(self, key: str | None, reply: Reply, seconds: float) -> None:
-        """Count an answer to a request with this routing key."""
+    def draws(self, key: str | None) -> bool:
+        """Whether a request with this routing key could have been either arm's."""
+        return key is not None or self._watching.watch.counts_keyless
+
+    def answered(self, key: str | None, reply: Reply, seconds: float, now: float) -> None:
+        """Count an answer to a request with this routing key, given at `now`."""
         failure = reply.failure
         watching = self._watching
         if self.is_candidate:
             watching.note(failure)
-        if key is None and not watching.watch.counts_keyless:
+        if not self.draws(key):
             return
         if failure is Failure.CLIENT:
             self._counter.mistakes += 1
             return
-        self._counter.answered(failure, seconds, reply.said)
         if watching.sketch is not None and not self.is_candidate:
             watching.sketch.answered(seconds, reply.said)
+        if watching.is_trial(key, now):
+            self._counter.answered(failure, seconds, reply.said)
 
 
 class BaselineCounter:
@@ -76,8 +89,14 @@ class BaselineCounter:
 class Watching:
     """What this gateway has counted of one rollout since it first had it in its routes."""
 
-    def __init__(self, watch: Watch) -> None:
+    def __init__(self, watch: Watch, room: ClaimRoom, *, epoch: int, now: float) -> None:
         self.watch = watch
+        self.epoch = epoch
+        """Of the table that it was first in; answers of an earlier one are none of it."""
+        self._room = room
+        self._units: Units | None = None
+        self._counted = (-1, False)
+        self._rated: Claims | None = None
         self.canary, self.production, self.pairs = ArmCounter(), ArmCounter(), PairCounter()
         self.row = 0
         """Failures of the candidate in a row, up to now."""
@@ -87,11 +106,14 @@ class Watching:
         """What pairs may differ in and still agree."""
         self._sorter = UNSORTED
         self._sequence = 0
-        self.adopt(watch)
+        self.adopt(watch, now=now)
 
-    def adopt(self, watch: Watch) -> None:
+    def adopt(self, watch: Watch, *, now: float) -> None:
         """Go on by another stage, or by other pins."""
         self.watch = watch
+        self._count_units(now)
+        if watch.rewards is not None and self._rated is None:
+            self._rated = self._room.open(_name(watch.rollout, _RATED), now)
         self._sorter = Sorter.of(watch, self._sorter)
         tolerance = watch.tolerance
         self.leeway = Leeway(tolerance.atol, 0.0, tolerance.rank, tolerance.is_label_exact)
@@ -109,26 +131,70 @@ class Watching:
 
     def arm(self, target: Target, reason: Reason) -> WatchedArm | None:
         """The arm that a target plays for a reason; None where its answers are no trials."""
-        if reason not in _DRAWN:
+        if reason not in DRAWN:
             return None
         if target.digest == self.watch.candidate:
             return WatchedArm(self, self.canary, is_candidate=True)
         return WatchedArm(self, self.production, is_candidate=False) if target.digest == self.watch.production else None
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """The names of what it has counted already."""
+        return _name(self.watch.rollout, str(self.watch.stage)), _name(self.watch.rollout, _RATED)
+
+    def _count_units(self, now: float) -> None:
+        """A stage begins a new window of its own; a shadow's copies count beside the answers that they are copies of."""
+        unit = self.watch.unit
+        counted = (self.watch.stage, unit.count is Counting.UNIT_WINDOW and bool(unit.window))
+        if counted == self._counted:
+            return
+        if self._units is not None:
+            self._units.close()
+        claims = self._room.open(self.tables[0], now) if counted[1] else None
+        self._units = None if claims is None else Units(claims, unit.window.total_seconds(), self.watch.rollout)
+        self._counted = counted
+
+    def is_trial(self, key: str | None, now: float, *, kind: str = "") -> bool:
+        """Whether an answer counts: of a unit in a window the first one, where units are counted. Who has no key is a unit of its own."""
+        return key is None or self._units is None or self._units.is_first(kind + key, now)
+
+    def rate(self, digest: str, nonce: str, score: float) -> bool | None:
+        """Take in feedback on an answer of the version whose digest begins so; None: it is neither arm's, False: it came before."""
+        rewards, rated = self.watch.rewards, self._rated
+        arm = next((arm for whole, arm in self._arms() if digest and whole.startswith(digest)), None)
+        if rewards is None or rated is None or arm is None:
+            return None
+        if not rated.claim(number_of(nonce, self.watch.rollout), 0):
+            return False
+        arm.rated(rewards.scaled(score))
+        return True
+
+    def _arms(self) -> Iterator[tuple[str, ArmCounter]]:
+        yield self.watch.candidate, self.canary
+        yield self.watch.production, self.production
+
+    def close(self) -> None:
+        """It is no longer in the routes."""
+        for held in (self._units, self._rated):
+            if held is not None:
+                held.close()
 
     def note(self, failure: Failure | None) -> None:
         """Go on with the row of failures, or end it; the caller's own mistakes do neither."""
         if failure is not Failure.CLIENT:
             self.row = 0 if failure is None else self.row + 1
 
-    def copied(self, failure: Failure | None, seconds: float, said: Said | None) -> None:
+    def copied(self, key: str | None, failure: Failure | None, seconds: float, said: Said | None, now: float) -> None:
         """Count the candidate's answer to a copy, in a stage in which it answers nobody else."""
         self.note(failure)
-        self.canary.answered(failure, seconds, said)
+        if self.is_trial(key, now, kind=_COPY):
+            self.canary.answered(failure, seconds, said)
 
     @property
     def stamp(self) -> int:
         """Another number when there is something new to report."""
-        return self.canary.trials + self.canary.mistakes + self.production.trials + self.production.mistakes + self.pairs.ended
+        arms = (self.canary, self.production)
+        return self.pairs.ended + sum(arm.trials + arm.mistakes + arm.rewards.count for arm in arms)
 
     def report(self, source: str, life: float) -> Report:
         """All of it, in the next report."""
@@ -144,7 +210,9 @@ class Watching:
 class Watchings:
     """All rollouts that this gateway has in its routes."""
 
-    def __init__(self, on_failing: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, room: ClaimRoom, monotonic: Callable[[], float], on_failing: Callable[[], None]) -> None:
+        self._room = room
+        self._monotonic = monotonic
         self.on_failing = on_failing
         """Called when a candidate fails several times in a row on copies, so that the controller hears of it at once."""
         self._afoot: dict[str, Watching] = {}
@@ -154,18 +222,29 @@ class Watchings:
     def swap(self, table: RouteTable) -> bool:
         """Go by a new table; whether a rollout is in it that was not before, of which a report should go out before its first answer."""
         watches = {family: route.watch for family, route in table.families.items() if route.watch is not None}
-        before, afoot = self._afoot, dict[str, Watching]()
+        before, afoot, now = self._afoot, dict[str, Watching](), self._monotonic()
         for watch in watches.values():
             watching = before.get(watch.rollout)
             if watching is None:
-                watching = Watching(watch)
+                watching = Watching(watch, self._room, epoch=table.epoch, now=now)
             else:
-                watching.adopt(watch)
+                watching.adopt(watch, now=now)
             afoot[watch.rollout] = watching
+        if before or afoot:
+            self._end(before, afoot)
         self._afoot = afoot
         self._families = {family: afoot[watch.rollout] for family, watch in watches.items()}
         self._candidates = {watching.watch.candidate: watching for watching in afoot.values()}
         return not afoot.keys() <= before.keys()
+
+    def _end(self, before: Mapping[str, Watching], afoot: Mapping[str, Watching]) -> None:
+        for rollout in before.keys() - afoot.keys():
+            before[rollout].close()
+        self._room.keep({name for watching in afoot.values() for name in watching.tables})
+
+    def of_family(self, family: str) -> Watching | None:
+        """The rollout of a family, if one is afoot."""
+        return self._families.get(family)
 
     def arm(self, target: Target, reason: Reason) -> WatchedArm | None:
         """The arm of a rollout that a target plays for a reason, if it plays one."""

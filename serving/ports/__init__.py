@@ -5,7 +5,7 @@ from serving.core.heads import SignedHead
 from serving.ports.clock import (
     Clock,
 )
-from serving.ports.node import Kept, NodeRecorder, Overrides, Placed, Snapshots
+from serving.ports.node import ClaimRoom, Claims, Kept, NodeRecorder, Overrides, Placed, Snapshots
 from serving.ports.notices import NoticeRecorder, Notifier, Outbox, Posted, Poster
 from serving.ports.requests import (
     NO_JSON_PART,
@@ -64,6 +64,8 @@ __all__ = [
     "AuditEntry",
     "Call",
     "CallKind",
+    "ClaimRoom",
+    "Claims",
     "Clock",
     "Commit",
     "ControlRecorder",

@@ -69,6 +69,33 @@ class Overrides(Protocol):
         ...
 
 
+class Claims(Protocol):
+    """What the gateways of a node have counted already, so that none of them counts it again. Held in memory; never blocks."""
+
+    opened: float
+    """When it was made, in monotonic seconds, which are the node's."""
+
+    def claim(self, number: int, window: int) -> bool:
+        """Whether nobody claimed this number (64 bits) in this window before; False also when that cannot be told."""
+        ...
+
+    def close(self) -> None:
+        """Let go of it; it stays for the others."""
+        ...
+
+
+class ClaimRoom(Protocol):
+    """Where they are, each by its name."""
+
+    def open(self, name: str, now: float) -> Claims:
+        """Those of a name, made at the first use, at `now` in monotonic seconds. One that cannot be made counts nothing."""
+        ...
+
+    def keep(self, names: Collection[str]) -> None:
+        """Remove all others."""
+        ...
+
+
 class NodeRecorder(Protocol):
     """Where a gateway leaves what the dashboards show of its store and its overrides."""
 

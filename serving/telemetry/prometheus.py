@@ -130,6 +130,7 @@ class PrometheusRecorder:
         self._errors = counter("errors_total", "Requests without a good answer, by whose fault.", *arm, "kind")
         self._shadows = counter("shadow_pairs_total", "Mirrored requests by what became of them.", *version, "outcome")
         self._refused = counter("refused_total", "Requests that no version was found for, by reason.", "why")
+        self._feedback = counter("feedback_total", "Ratings of answers by callers, by what became of them.", "family", "outcome")
         self._rollbacks = counter("rollbacks_total", "Automatic rollbacks by what set them off.", "family", "signal")
         self._in_flight = gauge("in_flight_requests", "Requests waiting for an answer.", "livesum", *arm)
         self._weights = gauge("route_weight_ratio", "Share of traffic that a version is meant to get.", "livemostrecent", *arm)
@@ -187,6 +188,10 @@ class PrometheusRecorder:
     def refused(self, family: str, why: str) -> None:  # noqa: ARG002 - a family that a client made up is no label
         """Count a request that was refused before it had a target."""
         self._refused.labels(why).inc()
+
+    def rated(self, family: str, outcome: str) -> None:
+        """Count a rating; the family is one that an answer of ours named."""
+        self._feedback.labels(family, outcome).inc()
 
     # --- once a tick, or when something changed ---
 

@@ -13,6 +13,7 @@ from serving.gateway.request_ids import RequestIds
 from serving.gateway.shadow import Mirror, MirrorLimits
 from serving.gateway.watching import Watchings
 from serving.ports import CallKind
+from tests.fakes.claims import MemoryRoom
 from tests.fakes.request_path import HandInvoker, MemoryRecorder
 
 
@@ -52,11 +53,12 @@ class Bench:
     now: float = 100.0
     dice: float = 0.0
     alarms: int = 0
+    room: MemoryRoom = field(default_factory=MemoryRoom)
     request_ids: RequestIds = field(default_factory=lambda: RequestIds(b"secret"))
 
     def __post_init__(self) -> None:
         monotonic: Callable[[], float] = lambda: self.now  # noqa: E731 - a clock
-        watchings = Watchings(self._alarm)
+        watchings = Watchings(self.room, monotonic, self._alarm)
         mirror = Mirror(self.invoker, self.recorder, monotonic, MirrorLimits(in_flight=2, max_bytes=100), watchings)
         self.gateway = Gateway(
             invoker=self.invoker,

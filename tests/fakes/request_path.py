@@ -43,6 +43,7 @@ class MemoryRecorder:
     answers: list[tuple[str, Arm, Failure | None]] = field(default_factory=list)
     shadows: list[tuple[str, str]] = field(default_factory=list)
     refusals: list[tuple[str, str]] = field(default_factory=list)
+    ratings: list[tuple[str, str]] = field(default_factory=list)
 
     def answered(self, target: Target, arm: Arm, seconds: float, failure: Failure | None) -> None:
         assert seconds >= 0
@@ -53,3 +54,6 @@ class MemoryRecorder:
 
     def refused(self, family: str, why: str) -> None:
         self.refusals.append((family, why))
+
+    def rated(self, family: str, outcome: str) -> None:
+        self.ratings.append((family, outcome))

@@ -18,6 +18,7 @@ from serving.gateway.request_ids import RequestIds
 from serving.gateway.shadow import Mirror, MirrorLimits
 from serving.gateway.watching import Watchings
 from serving.ports import CallKind, Encoding, Reply
+from tests.fakes.claims import MemoryRoom
 from tests.fakes.request_path import HandInvoker, MemoryRecorder
 
 ONE = Target("digits", ModelVersion.parse("1.0.0"), "ab" * 32)
@@ -56,7 +57,7 @@ class Listening:
 @asynccontextmanager
 async def listening() -> AsyncIterator[Listening]:
     loop = asyncio.get_running_loop()
-    invoker, recorder, watchings = HandInvoker(), MemoryRecorder(), Watchings()
+    invoker, recorder, watchings = HandInvoker(), MemoryRecorder(), Watchings(MemoryRoom(), loop.time, lambda: None)
     gateway = Gateway(
         invoker=invoker,
         recorder=recorder,

@@ -215,7 +215,9 @@ class RewardGuard(GuardNode, frozen=True, kw_only=True, tag="reward"):
     """Feedback of callers on answers."""
 
     bounds: Annotated[tuple[float, float], Meta(description="The lowest and the highest score there is.")] = (0.0, 1.0)
-    delay: Annotated[Duration, Meta(description="How long feedback usually takes; told by `lint` and `plan`.")] = span("0s")
+    delay: Annotated[Duration, Meta(description="How long feedback may take; what comes later is not counted. 0s: however long.")] = span(
+        "0s"
+    )
     versus: Versus = "production"
     worse: Annotated[RewardWorse, Meta(description="When it is harm.")]
 

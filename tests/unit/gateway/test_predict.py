@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from serving.core.routing import Arm, RouteTable
+from serving.core.routing import Arm, Reason, RouteTable
 from serving.core.traffic import WHOLE
 from serving.gateway.request_ids import RequestIds
 from serving.ports import Failure, Reply
@@ -232,7 +232,7 @@ def test_every_offered_copy_has_exactly_one_outcome(bench: Bench) -> None:
 
 def test_a_forged_request_id_is_not_believed() -> None:
     ids, others = RequestIds(b"one"), RequestIds(b"two")
-    minted = ids.mint(ids.prefix(ONE, Arm.CANARY, 9))
+    minted = ids.mint(ids.prefix(ONE, Reason.CANARY, 9))
 
     assert ids.read(minted) is not None
     assert ids.read(minted.replace("1.0.0", "1.1.0")) is None
@@ -242,6 +242,6 @@ def test_a_forged_request_id_is_not_believed() -> None:
 
 def test_request_ids_never_repeat() -> None:
     ids = RequestIds(b"secret")
-    prefix = ids.prefix(ONE, Arm.PRODUCTION, 1)
+    prefix = ids.prefix(ONE, Reason.PRODUCTION, 1)
 
     assert len({ids.mint(prefix) for _ in range(1000)}) == 1000
