@@ -6,6 +6,7 @@ from serving.api import problems
 from serving.api.auditing import AuditRoutes
 from serving.api.changing import ChangeRoutes
 from serving.api.comparing import CompareRoutes
+from serving.api.drilling import DrillRoutes
 from serving.api.guards import AdminGuard
 from serving.api.openapi import DESCRIPTION, TAGS
 from serving.api.reading import FamilyRoutes
@@ -34,6 +35,7 @@ def create_app(services: AdminServices, surface: AdminSurface) -> FastAPI:
     app.include_router(ChangeRoutes(services.operations, services.entitlement).router(), prefix="/v1")
     rollouts = RolloutRoutes(services.desk, services.rollouts, services.operations, services.entitlement)
     app.include_router(rollouts.router(), prefix="/v1")
+    app.include_router(DrillRoutes(services.drills, services.drill_book, services.entitlement).router(), prefix="/v1")
     app.include_router(StoreRoutes(services.reseeding, services.entitlement).router(), prefix="/v1")
     app.include_router(VerifyRoutes(services.verification).router(), prefix="/v1")
     app.include_router(WatchRoutes(services, surface).router(), prefix="/v1")

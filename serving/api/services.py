@@ -4,8 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from serving.control.auditing import Auditing
+from serving.control.drill_book import DrillBook
 from serving.control.entitlement import Entitlement
 from serving.control.operations import Operations
+from serving.control.practising import Drills
 from serving.control.reseeding import Reseeding
 from serving.control.rollouts.desk import RolloutDesk
 from serving.control.rollouts.looking import RolloutViews
@@ -34,6 +36,8 @@ class AdminServices:
     correspondence: Correspondence
     desk: RolloutDesk
     rollouts: RolloutViews
+    drills: Drills
+    drill_book: DrillBook
     clock: Clock
 
 

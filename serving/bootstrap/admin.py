@@ -20,14 +20,18 @@ from serving.bootstrap.listening import Listening, bound_socket
 from serving.bootstrap.registry import PublishedVersions
 from serving.bootstrap.telling import DELIVERY_S, WebhookPlan, delivery_of
 from serving.control.auditing import Auditing, Publishing
+from serving.control.drill_book import DrillBook
+from serving.control.drill_news import DrillNews
 from serving.control.entitlement import Entitlement
 from serving.control.operations import Operations
+from serving.control.policies.holding import policy_of
 from serving.control.policies.home import PolicyHome
+from serving.control.practising import Drills, Means
 from serving.control.reseeding import Reseeding
 from serving.control.rollouts.desk import Grounds, RolloutDesk
 from serving.control.rollouts.looking import RolloutViews
 from serving.control.seen import SeenStore
-from serving.control.telling import Correspondence
+from serving.control.telling import Correspondence, Telling
 from serving.control.verification import Verification
 from serving.control.views import Views
 from serving.core.authority import Operators
@@ -36,6 +40,7 @@ from serving.stores.opening import StorePlan, open_rollouts, open_store
 from serving.stores.outbox import OutboxFiles
 from serving.stores.signing import Ed25519Signer
 from serving.stores.snapshot_file import SnapshotFile
+from serving.stores.traffic_file import TrafficFile
 from serving.telemetry.clock import SystemClock
 from serving.telemetry.logs import configure_logs
 from serving.telemetry.prometheus import PrometheusRecorder, scrape, start_multiprocess
@@ -92,12 +97,15 @@ class AdminService:
         auditing = Auditing(seen, publishing, clock)
         operations, policies = Operations(seen, store, store, registry, clock), PolicyHome(plan.policies)
         self._rollouts = rollouts = open_rollouts(plan.store)
+        verification = Verification(seen, store, registry, PublicListener(public), clock)
+        telling = Telling(OutboxFiles(plan.layout.outbox), tuple(plan.webhooks))
+        drill_book = DrillBook(operations, policy_of, TrafficFile(plan.layout.traffic), clock)
         services = AdminServices(
             operations=operations,
             views=Views(seen, store, registry, seen.last_kept),
             manifests=registry,
             reseeding=Reseeding(seen, store, clock, kind=plan.store.kind),
-            verification=Verification(seen, store, registry, PublicListener(public), clock),
+            verification=verification,
             store=seen,
             acks=store,
             leadership=store,
@@ -106,8 +114,10 @@ class AdminService:
             auditing=auditing,
             entitlement=Entitlement(plan.operators),
             correspondence=Correspondence(OutboxFiles(plan.layout.outbox), tuple(plan.webhooks), clock),
-            desk=RolloutDesk(operations, Grounds(policies, store, rollouts, registry, plan.operators), clock),
+            desk=RolloutDesk(operations, Grounds(policies, store, rollouts, registry, plan.operators, drill_book.hindrances), clock),
             rollouts=RolloutViews(seen, rollouts, rollouts, policies, clock),
+            drills=Drills(Means(operations, verification, clock, DrillNews(telling, operations, policy_of, clock))),
+            drill_book=drill_book,
             clock=clock,
         )
         app = create_app(services, AdminSurface(public, plan.release))

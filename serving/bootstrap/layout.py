@@ -3,6 +3,7 @@
 DATA/registry/          published versions (unless the settings name another place)
 DATA/state/state.db     what is deployed, and the audit trail
 DATA/state/routes.snapshot   the newest routes this node has seen
+DATA/state/traffic.json     when families have how much traffic, for drills
 DATA/override/          rollbacks decided on this node while the store cannot be changed
 DATA/rollouts/          the decision logs of rollouts, beside the embedded store
 DATA/outbox/            notices until they are told, and those that never were
@@ -107,6 +108,11 @@ class Layout:
     def home(self) -> NodeHome:
         """What works without the store."""
         return NodeHome(self.data)
+
+    @property
+    def traffic(self) -> Path:
+        """When families have how much traffic."""
+        return self.data / "state" / "traffic.json"
 
     @property
     def outbox(self) -> Path:

@@ -118,6 +118,7 @@ MODULES = (
     "proving",
     "charting",
     "changing",
+    "drilling",
     "verifying",
     "overriding",
     "storing",

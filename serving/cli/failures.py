@@ -2,7 +2,7 @@
 
 CommandFailed           1   failed, or refused by the server
 ├── NotSettled, NotVerified, NotLoaded, BundleRefused, PolicyRefused, NotCarriedOut, AuditBroken, NotTold,
-│   NotAsFirstSeen
+│   DrillFailed, NotAsFirstSeen
 ├── BadSettings         2   options, environment or configuration that cannot be used
 ├── BadEvidence         2   a file that is no export of the audit, or no list of its heads
 ├── WrongUse            2   options that do not go together, or lack one another
@@ -93,6 +93,14 @@ class NotCarriedOut(CommandFailed):
         who = f"these have not confirmed it: {', '.join(waiting)}" if waiting else "no gateway of this node runs"
         hint = "a gateway carries it out as soon as it starts; look at DATA/log/events.log for override_in_force or override_refused"
         super().__init__(f"{operation_id} is placed, but {who}", hint)
+
+
+class DrillFailed(CommandFailed):
+    """A drill that is over, and showed that a rollback would not do."""
+
+    def __init__(self, family: str, why: str) -> None:
+        hint = f"production is as before unless it says otherwise: pointsman show {family}; repair what it names, then hold another"
+        super().__init__(f"the drill of {family} failed: {why}", hint)
 
 
 class NotTold(CommandFailed):

@@ -15,6 +15,7 @@ from serving.control.plans import RollbackPlan, plan_of, statuses_of
 from serving.control.publications import is_published
 from serving.control.steps import MOVE, Steps, steps_of
 from serving.core.changes import Change, ChangeFacts, ClearTag, Promote, Release, RollBack, SetCanary, SetShadow, SetTag, apply, way_back
+from serving.core.drilling import BeginDrill, DrillChange, EndDrill, FailDrill
 from serving.core.errors import InvalidRecord, StaleRevision, StoreUnavailable, UnknownFamilyRecord
 from serving.core.lifecycle import Decided, FamilyRecord, differences
 from serving.core.moving import Move, moved
@@ -165,6 +166,10 @@ class Operations:
         facts = await self._ready(record, author)
         return await self._commit(begun, moved(begun.record, move, facts), Deed(action, MOVE), facts, author)
 
+    async def drill(self, family: str, change: DrillChange, author: Author) -> Changed:
+        """Take one step of a drill."""
+        return await self._make(family, change, author, None)
+
     async def read(self, family: str) -> FamilyRecord:
         """The family as it is, for whoever prepares a change of it."""
         return await self._record(await self._store.snapshot(), family)
@@ -272,7 +277,7 @@ class Operations:
                     return replace(change, digest=await self._registry.digest(record.family, str(change.version)))
                 # Ending something must work whatever the registry does.
                 return replace(change, digest=record.digests.get(change.version, ""))
-            case ClearTag() | RollBack() | Release():
+            case ClearTag() | RollBack() | Release() | BeginDrill() | EndDrill() | FailDrill():
                 return change
 
     async def _facts(self, record: FamilyRecord, change: Change, author: Author) -> ChangeFacts:

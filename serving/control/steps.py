@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from serving.core.changes import Change, ClearTag, Promote, Release, RollBack, SetCanary, SetShadow, SetTag
+from serving.core.drilling import BeginDrill, EndDrill, FailDrill
 from serving.failpoints import Failpoint
 
 
@@ -27,7 +28,9 @@ def steps_of(change: Change) -> Steps:
     match change:
         case Promote():
             return PROMOTION
-        case RollBack():
+        case RollBack() | BeginDrill():
             return ROLLBACK
-        case SetTag() | ClearTag() | SetCanary() | SetShadow() | Release():
+        case EndDrill():
+            return PROMOTION
+        case SetTag() | ClearTag() | SetCanary() | SetShadow() | Release() | FailDrill():
             return FLIP

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from serving.core.changes import Change, ClearTag, Promote, Release, RollBack, SetCanary, SetShadow, SetTag
+from serving.core.drilling import BeginDrill, EndDrill, FailDrill
 from serving.core.errors import PointsmanError
 from serving.core.happenings import AUTO, Actor
 from serving.core.policy import Authority, Policy
@@ -103,5 +104,5 @@ def rights_for(change: Change) -> tuple[Right, ...]:
             return (Right.ADVANCE,) if change.weight else (Right.ADVANCE, Right.ROLLBACK)
         case SetTag() | ClearTag():
             return (Right.ADVANCE,)
-        case RollBack():
+        case RollBack() | BeginDrill() | EndDrill() | FailDrill():
             return (Right.ROLLBACK,)

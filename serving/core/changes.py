@@ -10,11 +10,13 @@ from dataclasses import dataclass, field, replace
 
 from registry_client.references import Tag
 from registry_client.versions import ModelVersion
+from serving.core.drilling import BeginDrill, DrillChange, EndDrill, FailDrill, broken_off, drilled
 from serving.core.lifecycle import MOST_CANARIES, MOST_SHADOWS, MOST_STANDBYS, Canary, Decided, FamilyRecord, Shadow
 from serving.core.refusals import (
     AlreadyInProduction,
     Deprecated,
     DigestChanged,
+    DrillUnderway,
     NeedsProduction,
     NotARollbackTarget,
     NothingToRollBack,
@@ -116,7 +118,7 @@ class Release:
         return f"release {self.version}"
 
 
-Change = SetTag | ClearTag | SetCanary | SetShadow | Promote | RollBack | Release
+Change = SetTag | ClearTag | SetCanary | SetShadow | Promote | RollBack | Release | DrillChange
 """A change says in a phrase what it asks for; the phrase is the action in the audit."""
 
 
@@ -152,6 +154,9 @@ def way_back(record: FamilyRecord, to: ModelVersion | None = None) -> WayBack:
     production, dropped = record.production, record.canary_versions
     if production is None:
         raise NothingToRollBack(record.family)
+    if record.drill is not None and to in {None, production}:
+        # What is practised becomes serious: production stays where the drill has put it.
+        return WayBack(production, condemned=(record.drill.version,), dropped=dropped)
     if dropped and to in {None, production}:
         return WayBack(production, condemned=dropped, dropped=dropped)
     # A standby that was itself rolled back as a canary is gone back to only by name.
@@ -169,17 +174,24 @@ def _applied(record: FamilyRecord, change: Change, facts: ChangeFacts) -> Family
         case SetTag():
             return _moved(_known(record, change.version, change.digest), change, facts)
         case SetCanary() | SetShadow() | Promote():
-            if record.rollout is not None and record.rollout.is_afoot:
-                raise RolloutAfoot(record.family, record.rollout.rollout.version)
+            _refuse_busy(record)
             return _moved(_known(record, change.version, change.digest), change, facts)
         case ClearTag():
             return _untagged(record, change)
         case RollBack():
             return _rolled_back(record, way_back(record, change.to), facts)
         case Release():
-            if change.version not in record.quarantined:
-                raise NotQuarantined(record.family, change.version)
-            return _released(record, change.version)
+            return _freed(record, change.version)
+        case BeginDrill() | EndDrill() | FailDrill():
+            return drilled(record, change, facts.decided, facts.ready)
+
+
+def _refuse_busy(record: FamilyRecord) -> None:
+    """Refuse to move a version forward beside a rollout or a drill: they alone do."""
+    if record.rollout is not None and record.rollout.is_afoot:
+        raise RolloutAfoot(record.family, record.rollout.rollout.version)
+    if record.drill is not None:
+        raise DrillUnderway(record.family, record.drill.version)
 
 
 def _moved(record: FamilyRecord, change: SetTag | SetCanary | SetShadow | Promote, facts: ChangeFacts) -> FamilyRecord:
@@ -313,7 +325,7 @@ def retired(record: FamilyRecord, version: ModelVersion) -> FamilyRecord:
 
 def _rolled_back(record: FamilyRecord, back: WayBack, facts: ChangeFacts) -> FamilyRecord:
     is_switched = back.target != record.production
-    record = _reversed(record, back, facts)
+    record = broken_off(_reversed(record, back, facts), facts.decided)
     ended = frozenset((*back.condemned, *back.dropped))
     record = _without_canaries(_without(record, frozenset(back.condemned)), ended)
     if is_switched:
@@ -348,6 +360,12 @@ def _free_end(record: FamilyRecord) -> End:
 
 def _released(record: FamilyRecord, version: ModelVersion) -> FamilyRecord:
     return replace(record, quarantined={other: why for other, why in record.quarantined.items() if other != version})
+
+
+def _freed(record: FamilyRecord, version: ModelVersion) -> FamilyRecord:
+    if version not in record.quarantined:
+        raise NotQuarantined(record.family, version)
+    return _released(record, version)
 
 
 def _fit_beside_production(record: FamilyRecord, change: SetCanary | SetShadow, facts: ChangeFacts) -> FamilyRecord:

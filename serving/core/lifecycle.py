@@ -6,7 +6,8 @@
 - at most two canaries, growing from opposite ends, together at most the whole;
 - nothing quarantined has a part in the route;
 - whatever is named has a digest;
-- a rollout is of this family and of a version that is still the same bytes; one that is live is in production.
+- a rollout is of this family and of a version that is still the same bytes; one that is live is in production, or being drilled;
+- a drill is of a version that is the first to come back to.
 """
 
 from collections.abc import Iterator, Mapping
@@ -15,6 +16,7 @@ from datetime import datetime
 
 from registry_client.references import Tag
 from registry_client.versions import ModelVersion
+from serving.core.drills import MOST_DRILLS, Drilling, DrillResult
 from serving.core.routing import MissingKey
 from serving.core.standing import State
 from serving.core.traffic import WHOLE, End, Slice, refuse_weight
@@ -81,6 +83,10 @@ class FamilyRecord:
     """What callers are bucketed by while canaries run; kept until none is left, so that nobody changes sides."""
     rollout: Underway | None = None
     """The rollout that is afoot, or the last one; None where there never was one."""
+    drill: Drilling | None = None
+    """The drill that is under way."""
+    drills: tuple[DrillResult, ...] = ()
+    """What past drills came to, the newest first."""
 
     def __post_init__(self) -> None:
         """Refuse a record that contradicts itself, naming the field."""
@@ -128,6 +134,7 @@ def _contradictions(record: FamilyRecord) -> Iterator[str]:
     yield from _overweight(record)
     yield from _unfit(record)
     yield from _estranged(record)
+    yield from _undrillable(record)
 
 
 def _misplaced(record: FamilyRecord) -> Iterator[str]:
@@ -176,8 +183,17 @@ def _estranged(record: FamilyRecord) -> Iterator[str]:
         yield f"rollout: it is of {rollout.family}"
     if record.digests.get(version) != rollout.digest:
         yield f"rollout: {version} is not the candidate that it was started with"
-    if rollout.state is State.LIVE and record.production != version:
+    drilled = None if record.drill is None else record.drill.version
+    if rollout.state is State.LIVE and version not in {record.production, drilled}:
         yield f"rollout: {version} is live and not in production"
+
+
+def _undrillable(record: FamilyRecord) -> Iterator[str]:
+    if len(record.drills) > MOST_DRILLS:
+        yield f"drills: more than {MOST_DRILLS}"
+    drill = record.drill
+    if drill is not None and (drill.to != record.production or drill.version not in record.previous):
+        yield f"drill: {drill.version} is not what {record.production} stands in for"
 
 
 def summary(record: FamilyRecord) -> Mapping[str, object]:
@@ -191,6 +207,7 @@ def summary(record: FamilyRecord) -> Mapping[str, object]:
         "staging": _text(record.staging),
         "deprecated": [str(version) for version in sorted(record.deprecated)],
         "quarantined": {str(version): why for version, why in record.quarantined.items()},
+        "drill": None if record.drill is None else str(record.drill.version),
         "rollout": None if record.rollout is None else _rollout(record.rollout),
     }
 

@@ -8,6 +8,7 @@ ChangeRefused
 ├── TagFollowsRoute, TagNotCarried, NotQuarantined, NotRouted                 there is nothing there to change
 ├── NothingToRollBack, NotARollbackTarget                                     there is no way back to that
 ├── RolloutAfoot                                                              the rollout alone moves versions forward
+├── CannotDrill, DrillUnderway                                                a drill cannot begin, or has to end first
 └── OperationReused                                                           the operation id belongs to another change
 """
 
@@ -221,3 +222,23 @@ class OperationReused(ChangeRefused):
     def __init__(self, operation_id: str, *, done: str, asked: str) -> None:
         self.operation_id, self.done, self.asked = operation_id, done, asked
         super().__init__(f"operation {operation_id!r} was already used for {done!r}, now it asks for {asked!r}")
+
+
+class CannotDrill(ChangeRefused):
+    """A drill that cannot be held now."""
+
+    hint = "wait for what is under way to end, then `pointsman drill` again"
+
+    def __init__(self, family: str, why: str) -> None:
+        self.family, self.why = family, why
+        super().__init__(f"no drill of {family!r} can be held: {why}")
+
+
+class DrillUnderway(ChangeRefused):
+    """Rollback is being practised: nothing moves forward meanwhile. A rollback is never refused."""
+
+    hint = "it is over in seconds: try again"
+
+    def __init__(self, family: str, version: ModelVersion) -> None:
+        self.family, self.version = family, version
+        super().__init__(f"a drill of {family}@{version} is under way")

@@ -17,6 +17,14 @@ from serving.core.lifecycle import Canary, Decided, FamilyRecord, Shadow
 from serving.core.routing import MissingKey, Target
 from serving.core.traffic import WHOLE, End, Slice
 from serving.ports import LoadState, LoadStatus
+from serving.stores.drill_encoding import (
+    DrillingDocument,
+    DrillResultDocument,
+    drilling_from_document,
+    drilling_to_document,
+    result_from_document,
+    result_to_document,
+)
 from serving.stores.rollout_encoding import UnderwayDocument, rollout_from_document, rollout_to_document
 
 MOST_BYTES = 1 << 20
@@ -66,6 +74,8 @@ class _Record(_Document, frozen=True, kw_only=True):
     salt: str
     # Left out where there is none: an earlier program refuses a field that it does not know.
     rollout: UnderwayDocument | msgspec.UnsetType = msgspec.UNSET
+    drill: DrillingDocument | msgspec.UnsetType = msgspec.UNSET
+    drills: tuple[DrillResultDocument, ...] | msgspec.UnsetType = msgspec.UNSET
 
 
 class _Status(_Document, frozen=True, kw_only=True):
@@ -99,6 +109,8 @@ def record_to_document(record: FamilyRecord) -> bytes:
             missing_key=record.missing_key,
             salt=record.salt,
             rollout=msgspec.UNSET if record.rollout is None else rollout_to_document(record.rollout),
+            drill=msgspec.UNSET if record.drill is None else drilling_to_document(record.drill),
+            drills=tuple(map(result_to_document, record.drills)) or msgspec.UNSET,
         )
     )
 
@@ -135,6 +147,8 @@ def _record(parts: _Record) -> FamilyRecord:
         missing_key=parts.missing_key,
         salt=parts.salt,
         rollout=None if parts.rollout is msgspec.UNSET else rollout_from_document(parts.rollout),
+        drill=None if parts.drill is msgspec.UNSET else drilling_from_document(parts.drill),
+        drills=() if parts.drills is msgspec.UNSET else tuple(map(result_from_document, parts.drills)),
     )
 
 

@@ -9,9 +9,13 @@ from registry_client.versions import ModelVersion
 from serving.api.admin import create_app
 from serving.api.services import AdminServices, AdminSurface
 from serving.control.auditing import Auditing, Publishing
+from serving.control.drill_book import DrillBook
+from serving.control.drill_news import DrillNews
 from serving.control.entitlement import Entitlement
 from serving.control.operations import Operations
+from serving.control.policies.holding import policy_of
 from serving.control.policies.home import PolicyHome
+from serving.control.practising import Drills, Means
 from serving.control.reseeding import Reseeding
 from serving.control.rollouts.desk import Grounds, RolloutDesk
 from serving.control.rollouts.looking import RolloutViews
@@ -26,7 +30,8 @@ from serving.stores.signing import Ed25519Signer
 from tests.fakes.clock import FakeClock
 from tests.fakes.heads import FakeHeadLog, FakeHeadRecorder
 from tests.fakes.node import MemorySnapshots
-from tests.fakes.notices import MemoryOutbox
+from tests.fakes.notices import MemoryNotifier, MemoryOutbox
+from tests.fakes.profiles import MemoryProfiles
 from tests.fakes.public_side import FakePublicSide
 from tests.fakes.registry import FakeRegistry, digest_of
 from tests.fakes.rollouts import FakeRollouts
@@ -59,6 +64,8 @@ class AdminWorld:
         self.webhooks: tuple[str, ...] = ()
         self.outbox = MemoryOutbox()
         self.rollouts = FakeRollouts()
+        self.notifier = MemoryNotifier()
+        self.profiles = MemoryProfiles()
         self.marks = FakeHeadRecorder()
         self.auditing = Auditing(self.store, Publishing(Ed25519Signer(b"k" * 32), self.heads, self.marks), self.clock)
 
@@ -66,12 +73,14 @@ class AdminWorld:
         store = self.store
         seen = SeenStore(store, self.kept)
         operations, policies = Operations(seen, store, store, self.registry, self.clock), PolicyHome()
+        verification = Verification(seen, store, self.registry, self.public, self.clock)
+        drill_book = DrillBook(operations, policy_of, self.profiles, self.clock)
         services = AdminServices(
             operations=operations,
             views=Views(seen, store, self.registry, seen.last_kept),
             manifests=self.registry,
             reseeding=Reseeding(seen, store, self.clock, kind="fake"),
-            verification=Verification(seen, store, self.registry, self.public, self.clock),
+            verification=verification,
             store=seen,
             acks=store,
             leadership=store,
@@ -80,8 +89,12 @@ class AdminWorld:
             auditing=self.auditing,
             entitlement=Entitlement(self.operators),
             correspondence=Correspondence(self.outbox, self.webhooks, self.clock),
-            desk=RolloutDesk(operations, Grounds(policies, store, self.rollouts, self.registry, self.operators), self.clock),
+            desk=RolloutDesk(
+                operations, Grounds(policies, store, self.rollouts, self.registry, self.operators, drill_book.hindrances), self.clock
+            ),
             rollouts=RolloutViews(seen, self.rollouts, self.rollouts, policies, self.clock),
+            drills=Drills(Means(operations, verification, self.clock, DrillNews(self.notifier, operations, policy_of, self.clock))),
+            drill_book=drill_book,
             clock=self.clock,
         )
         return create_app(services, AdminSurface(self.public_url, "0.1.0", hosts))

@@ -13,9 +13,12 @@ from registry_client.versions import ModelVersion
 from serving.api.admin import create_app
 from serving.api.services import AdminServices, AdminSurface
 from serving.control.auditing import Auditing, Publishing
+from serving.control.drill_book import DrillBook
 from serving.control.entitlement import Entitlement
 from serving.control.operations import Operations
+from serving.control.policies.holding import policy_of
 from serving.control.policies.home import PolicyHome
+from serving.control.practising import Drills, Means
 from serving.control.reseeding import Reseeding
 from serving.control.rollouts.desk import Grounds, RolloutDesk
 from serving.control.rollouts.looking import RolloutViews
@@ -34,6 +37,7 @@ from tests.fakes.admin_server import served
 from tests.fakes.heads import FakeHeadLog, FakeHeadRecorder
 from tests.fakes.node import MemorySnapshots
 from tests.fakes.notices import MemoryOutbox
+from tests.fakes.profiles import MemoryProfiles
 from tests.fakes.public_side import FakePublicSide
 from tests.fakes.registry import FakeRegistry, digest_of
 from tests.fakes.rollouts import FakeRollouts
@@ -58,12 +62,13 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
     seen = SeenStore(store, MemorySnapshots())
     publishing = Publishing(Ed25519Signer(b"k" * 32), FakeHeadLog(), FakeHeadRecorder())
     operations, policies, rollouts = Operations(seen, store, store, registry, clock), PolicyHome(), FakeRollouts()
+    verification = Verification(seen, store, registry, FakePublicSide(store, registry), clock)
     services = AdminServices(
         operations=operations,
         views=Views(seen, store, registry, seen.last_kept),
         manifests=registry,
         reseeding=Reseeding(seen, store, clock, kind="sqlite"),
-        verification=Verification(seen, store, registry, FakePublicSide(store, registry), clock),
+        verification=verification,
         store=seen,
         acks=store,
         leadership=store,
@@ -75,6 +80,8 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
         correspondence=Correspondence(MemoryOutbox(), (), clock),
         desk=RolloutDesk(operations, Grounds(policies, store, rollouts, registry, Operators()), clock),
         rollouts=RolloutViews(seen, rollouts, rollouts, policies, clock),
+        drills=Drills(Means(operations, verification, clock)),
+        drill_book=DrillBook(operations, policy_of, MemoryProfiles(), clock),
     )
     yield Site(store, create_app(services, AdminSurface("http://127.0.0.1:9", "0.1.0")))
     await store.close()

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from rich.console import RenderableType
@@ -64,6 +65,34 @@ class Split:
     wavering: int
 
 
+@dataclass(frozen=True, slots=True)
+class Drilled:
+    """A practised rollback, in seconds from when it was asked for; 0 for what did not happen."""
+
+    family: str
+    version: str
+    to: str
+    passed: bool
+    flipped: float
+    verified: float
+    restored: float
+    stray: float | None
+    """When the version that left gave its last answer; None when it gave none."""
+
+    @classmethod
+    def of(cls, family: str, held: Mapping[str, Any]) -> "Drilled":
+        """Out of the document that the admin API answers with."""
+        times: Mapping[str, str | None] = held["times"]
+        begun = datetime.fromisoformat(str(times["detected"]))
+
+        def after(name: str) -> float | None:
+            stamp = times[name]
+            return None if stamp is None else (datetime.fromisoformat(stamp) - begun).total_seconds()
+
+        flipped, verified, restored = (after(name) or 0.0 for name in ("flipped", "verified", "restored"))
+        return cls(family, held["version"], held["to"], bool(held["passed"]), flipped, verified, restored, after("last_stray"))
+
+
 @dataclass(slots=True)
 class Figures:
     """All that was measured so far."""
@@ -72,6 +101,7 @@ class Figures:
     guarded: list[Guarded] = field(default_factory=list)
     shadows: list[Pairs] = field(default_factory=list)
     splits: list[Split] = field(default_factory=list)
+    drills: list[Drilled] = field(default_factory=list)
     sent: int = 0
     failed: int = 0
     per_second: float = 0.0
@@ -93,6 +123,10 @@ def rows_of(figures: Figures) -> Sequence[Row]:
     for guarded in figures.guarded:
         rows.append((f"detect: {guarded.version} does harm", milliseconds(guarded.detect), "first failing answer -> decision"))
         rows.append((f"rollback: {guarded.version}, by itself", milliseconds(guarded.rollback), "decision -> last old-route answer"))
+    for drill in figures.drills:
+        rows.append((f"drill: {drill.family} {drill.version}", milliseconds(drill.flipped), f"asked -> {drill.to} is production"))
+        rows.append(("", milliseconds(drill.verified), "asked -> proven by golden examples"))
+        rows.append(("", milliseconds(drill.restored), f"asked -> {drill.version} is production again"))
     pairs = sum(shadow.compared for shadow in figures.shadows)
     rows.append(("shadow pairs compared", f"{pairs:,}", ", ".join(f"{shadow.version} {shadow.compared:,}" for shadow in figures.shadows)))
     rows.append(("requests sent", f"{figures.sent:,}", f"{figures.per_second:.0f} a second, both families"))
@@ -120,6 +154,19 @@ def document_of(figures: Figures) -> dict[str, Any]:
                 "why": one.why,
             }
             for one in figures.guarded
+        ],
+        "drills": [
+            {
+                "family": one.family,
+                "version": one.version,
+                "to": one.to,
+                "passed": one.passed,
+                "flipped_ms": _round(one.flipped),
+                "last_stray_ms": None if one.stray is None else _round(one.stray),
+                "verified_ms": _round(one.verified),
+                "restored_ms": _round(one.restored),
+            }
+            for one in figures.drills
         ],
         "shadows": [{"version": one.version, "pairs": one.compared, "outcomes": dict(one.outcomes)} for one in figures.shadows],
         "canaries": [

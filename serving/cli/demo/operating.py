@@ -15,6 +15,7 @@ from serving.cli.commands import Session
 from serving.cli.demo.errors import NothingHappened
 from serving.cli.demo.figures import Pairs
 from serving.cli.demo.story import Story
+from serving.cli.drilling import PROOF_SECONDS
 from serving.cli.failures import NotSettled
 from serving.cli.loading import ensure_loaded
 from serving.cli.output import Output
@@ -86,6 +87,11 @@ class Operator:
         """Go back, whatever else is going on: no revision is asked for."""
         self._story.command(f'pointsman rollback {family} --reason "{reason}"')
         return self._post("POST", family, "rollback", {"reason": reason}, None)
+
+    def drill(self, family: str, reason: str) -> Json:
+        """Practise a rollback; what came of it."""
+        self._story.command(f'pointsman drill {family} --reason "{reason}"')
+        return self._client.send("POST", ("families", family, "drills"), body={"reason": reason, "timeout": PROOF_SECONDS})
 
     def pairs(self, family: str, version: str) -> Pairs:
         """What became of the requests mirrored to a version so far, from /metrics."""

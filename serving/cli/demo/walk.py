@@ -21,6 +21,7 @@ from serving.cli.demo.keeping import document_of as installation_document
 from serving.cli.demo.keeping import tell_kept
 from serving.cli.demo.material import Material, choose_build, find_examples, is_fresh, sources_of, train
 from serving.cli.demo.operating import ACTOR, Operator
+from serving.cli.demo.practising import practise_the_way_back
 from serving.cli.demo.progressing import grow_a_canary, promote_the_next, put_into_production, shadow_the_next
 from serving.cli.demo.publishing import publish_all, render_entries
 from serving.cli.demo.resisting import change_ones_mind, survive_the_failing_one, unmask_the_silent_one
@@ -32,7 +33,15 @@ from serving.cli.failures import NotReachable
 ANSWER_S = 20.0
 """Twice the time that a gateway takes to give up, so that its sentence is heard."""
 
-SCENES = (shadow_the_next, grow_a_canary, promote_the_next, unmask_the_silent_one, survive_the_failing_one, change_ones_mind)
+SCENES = (
+    shadow_the_next,
+    grow_a_canary,
+    promote_the_next,
+    unmask_the_silent_one,
+    survive_the_failing_one,
+    practise_the_way_back,
+    change_ones_mind,
+)
 
 
 def run(*, keep: bool, as_json: bool) -> None:

@@ -15,10 +15,11 @@ def operations() -> Iterator[tuple[str, str, dict[str, Any]]]:
 
 
 OPERATIONS = [pytest.param(*operation, id=f"{operation[0]} {operation[1]}") for operation in operations()]
+UNCONDITIONAL = ("/rollback", "/settle", "/verify", "/reseed", "/test", "/plan", "/drills")
 CHANGES = [
     pytest.param(path, operation, id=f"{method} {path}")
     for method, path, operation in operations()
-    if method in {"put", "post", "delete"} and not path.endswith(("/rollback", "/settle", "/verify", "/reseed", "/test", "/plan"))
+    if method in {"put", "post", "delete"} and not path.endswith(UNCONDITIONAL)
 ]
 
 
@@ -107,6 +108,8 @@ def test_these_are_the_routes() -> None:
         "post /v1/families/{family}/rollback",
         "post /v1/families/{family}/settle",
         "post /v1/families/{family}/verify",
+        "get /v1/families/{family}/drills",
+        "post /v1/families/{family}/drills",
         "get /v1/audit",
         "get /v1/audit/head",
         "get /v1/audit/heads",

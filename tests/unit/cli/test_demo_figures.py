@@ -3,7 +3,7 @@ import json
 
 from rich.console import Console
 
-from serving.cli.demo.figures import Figures, Flip, Guarded, Pairs, Split, document_of, render_figures, rows_of
+from serving.cli.demo.figures import Drilled, Figures, Flip, Guarded, Pairs, Split, document_of, render_figures, rows_of
 from serving.cli.demo.observations import Rate
 
 
@@ -16,6 +16,7 @@ def measured() -> Figures:
             Pairs("1.2.0", {"agree": 60, "number": 228, "label": 212}),
         ],
         splits=[Split("1.1.0", 20.0, Rate(121, 600), users=499, wavering=0)],
+        drills=[Drilled("digits", "1.1.0", "1.0.0", passed=True, flipped=0.005, verified=0.168, restored=0.171, stray=None)],
         sent=12_345,
         failed=0,
         per_second=391.2,
@@ -37,8 +38,19 @@ def test_the_table_holds_every_figure_of_the_run() -> None:
     assert rows[1] == ("", "35 ms", "call -> last 2.4.0 answer")
     assert rows[2][:2] == ("detect: 1.3.0 does harm", "418 ms")
     assert rows[3][:2] == ("rollback: 1.3.0, by itself", "28 ms")
-    assert rows[4] == ("shadow pairs compared", "1,000", "1.1.0 500, 1.2.0 500")
-    assert [row[1] for row in rows[5:]] == ["12,345", "0"]
+    assert [row[1] for row in rows[4:7]] == ["5 ms", "168 ms", "171 ms"]
+    assert rows[4][0] == "drill: digits 1.1.0"
+    assert rows[7] == ("shadow pairs compared", "1,000", "1.1.0 500, 1.2.0 500")
+    assert [row[1] for row in rows[8:]] == ["12,345", "0"]
+
+
+def test_a_drill_is_told_from_when_it_was_asked_for() -> None:
+    times = {"detected": "2030-01-01T00:00:00+00:00", "flipped": "2030-01-01T00:00:00.005000+00:00", "verified": None, "last_stray": None}
+    held = {"version": "1.1.0", "to": "1.0.0", "passed": False, "times": {**times, "restored": "2030-01-01T00:00:01+00:00"}}
+
+    drilled = Drilled.of("digits", held)
+
+    assert (drilled.flipped, drilled.verified, drilled.restored, drilled.stray) == (0.005, 0.0, 1.0, None)
 
 
 def test_the_table_fits_80_columns_without_breaking_a_line() -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from registry_client.versions import ModelVersion
 from serving.core.assessing import Assessment, GuardVerdict
+from serving.core.drills import Drilling, DrillResult
 from serving.core.errors import InvalidRecord
 from serving.core.happenings import Advance, Hold, RollBack
 from serving.core.lifecycle import Canary, Decided, FamilyRecord, Shadow
@@ -211,3 +212,45 @@ def test_a_rollout_that_is_not_understood_whole_is_refused_by_name(path: tuple[s
 
     with pytest.raises(InvalidRecord, match=named):
         record_from_document("digits", json.dumps(document).encode())
+
+
+RECEIPT = Receipt("practice", "drill", "ada", BEGIN, BEGIN, BEGIN + timedelta(milliseconds=5), 7, None, BEGIN + timedelta(seconds=1))
+DRILLED = replace(
+    RECORD,
+    quarantined={},
+    canaries=(),
+    drill=Drilling("op-2", V1, V2, replace(RECEIPT, verified=None), BEGIN + timedelta(minutes=1)),
+    drills=(DrillResult("op-1", V2, V1, RECEIPT, BEGIN + timedelta(seconds=2), "it was ünlucky"),),
+)
+
+
+def test_a_record_with_drills_is_read_back_as_it_was_written() -> None:
+    assert record_from_document("digits", record_to_document(DRILLED)) == DRILLED
+
+
+@pytest.mark.parametrize("place", [("drill",), ("drill", "receipt"), ("drills", 0), ("drills", 0, "receipt")])
+def test_a_part_of_a_drill_that_nobody_knows_is_refused(place: tuple[str | int, ...]) -> None:
+    plain = json.loads(record_to_document(DRILLED))
+    part: Any = plain
+    for step in place:
+        part = part[step]
+    part["surprise"] = True
+
+    with pytest.raises(InvalidRecord, match="surprise"):
+        record_from_document("digits", json.dumps(plain).encode())
+
+
+def test_a_drill_of_a_version_that_is_none_is_refused() -> None:
+    plain = json.loads(record_to_document(DRILLED))
+    plain["drill"]["to"] = "latest"
+
+    with pytest.raises(InvalidRecord, match="drill"):
+        record_from_document("digits", json.dumps(plain).encode())
+
+
+def test_a_drill_that_does_not_fit_the_production_is_refused() -> None:
+    plain = json.loads(record_to_document(DRILLED))
+    plain["drill"]["to"] = "1.0.0"
+
+    with pytest.raises(InvalidRecord, match="stands in for"):
+        record_from_document("digits", json.dumps(plain).encode())

@@ -1,0 +1,94 @@
+"""The command that practises a rollback: drill."""
+
+from typing import Annotated, Any
+
+import typer
+from rich.console import RenderableType
+
+from serving.cli.client import Json
+from serving.cli.commands import FamilyName, Session, add_command
+from serving.cli.failures import DrillFailed
+from serving.cli.output import facts, moment, stack, table
+
+PROOF_SECONDS = 20.0
+"""For both proofs of a drill together."""
+
+TIMES = ("detected", "decided", "flipped", "last_stray", "verified", "restored")
+
+
+def register(app: typer.Typer) -> None:
+    """Add this command."""
+    add_command(app, drill, panel="Change who answers")
+
+
+def drill(
+    session: Session,
+    family: FamilyName,
+    reason: Annotated[str, typer.Option("--reason", "-m", help="Why; written to the history.", show_default=False)] = "",
+    *,
+    look: Annotated[
+        bool, typer.Option("--list", help="Hold none: list the past ones and when the next is due.", show_default=False)
+    ] = False,
+) -> None:
+    """Practise a rollback: roll back for real, prove it, and restore. Takes a second or two; callers are answered throughout."""
+    with session.client() as client:
+        if look:
+            standing = client.get("families", client.family(family)["family"], "drills")
+            session.output.data(standing, lambda: _standing(standing))
+            for complaint in standing["complaints"]:
+                session.output.note(f"warning: {complaint}")
+            return
+        held = client.send("POST", ("families", family, "drills"), body={"reason": reason, "timeout": PROOF_SECONDS})
+    session.output.data(held, lambda: render_drill(family, held))
+    if not held["passed"]:
+        raise DrillFailed(family, str(held["failure"]))
+
+
+def render_drill(family: str, held: Json) -> RenderableType:
+    """A drill's moments, each with the seconds since it was asked for."""
+    verdict = "passed" if held["passed"] else "FAILED"
+    return stack(
+        f"{family}: the drill {verdict}: from {held['version']} to {held['to']} and back",
+        facts([(name.replace("_", " "), _time(held["times"], name)) for name in TIMES]),
+    )
+
+
+def _time(times: dict[str, str | None], name: str) -> str:
+    stamp, began = times[name], times["detected"]
+    if stamp is None or began is None:
+        return "none" if name == "last_stray" else ""
+    return f"{stamp[11:23]}Z  +{_seconds(began, stamp) * 1000:,.0f} ms"
+
+
+def _seconds(begin: str, end: str) -> float:
+    from datetime import datetime  # noqa: PLC0415 - only where something is rendered
+
+    return (datetime.fromisoformat(end) - datetime.fromisoformat(begin)).total_seconds()
+
+
+def _standing(standing: Json) -> RenderableType:
+    due, trend = standing["due"], standing["trend"]
+    about: list[tuple[str, Any]] = [
+        (
+            "next",
+            "none is due: the policy has no drills, or there is no way back" if due is None else f"by {moment(due['by'])}: {due['why']}",
+        ),
+        ("held", ", ".join(standing["windows"]) or ("" if due is None else "when it is known when there is the least traffic")),
+        ("passed", f"{trend['passed']} of {trend['drills']}"),
+        ("until verified", "" if trend["median"] is None else f"median {trend['median']:.3f} s, worst {trend['worst']:.3f} s"),
+    ]
+    columns = ("when", "from", "to", "who", "verified ms", "outcome")
+    return stack(facts(about), "", table(columns, [_row(one) for one in standing["drills"]]))
+
+
+def _row(one: Json) -> tuple[object, ...]:
+    took = one["verified_seconds"]
+    verified = "" if took is None else f"{took * 1000:,.0f}"
+    return (
+        moment(one["times"]["detected"]),
+        one["version"],
+        one["to"],
+        one["actor"],
+        verified,
+        "passed" if one["passed"] else one["failure"],
+    )

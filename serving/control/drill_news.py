@@ -1,0 +1,41 @@
+"""Tells of drills that are over: of those that passed whoever wants to hear, of those that failed somebody who must look."""
+
+from serving.control.drill_book import PolicyOf, ReadsFamilies
+from serving.control.policies.parsing import InvalidPolicy
+from serving.core.drills import DrillResult
+from serving.core.errors import PointsmanError
+from serving.core.notices import Notice, Occasion
+from serving.core.policy import Tell
+from serving.ports import Clock, Notifier
+
+
+class DrillNews:
+    """Called with a family and a result."""
+
+    def __init__(self, notifier: Notifier, families: ReadsFamilies, policy_of: PolicyOf, clock: Clock) -> None:
+        self._notifier = notifier
+        self._families = families
+        self._policy_of = policy_of
+        self._clock = clock
+
+    async def __call__(self, family: str, result: DrillResult) -> None:
+        """Tell it. Never raises: the drill is over, whoever hears of it."""
+        occasion = Occasion.DRILL if result.passed else Occasion.PAGE
+        notice = Notice(f"drill-{result.id}", self._clock.now(), occasion, family, str(result.version), sentence_of(family, result))
+        await self._notifier.tell(notice, await self._wishes(family))
+
+    async def _wishes(self, family: str) -> Tell:
+        try:
+            return (await self._policy_of(await self._families.read(family))).tell
+        except (PointsmanError, InvalidPolicy):
+            return Tell()
+
+
+def sentence_of(family: str, result: DrillResult) -> str:
+    """A result for people."""
+    way = f"{family}: the drill from {result.version} to {result.to} and back"
+    if not result.passed:
+        back = "" if result.restored is not None else " Production was not restored by it."
+        return f"{way} failed: {result.failure}.{back}"
+    took = result.verified_seconds
+    return f"{way} passed" + ("" if took is None else f": verified in {took:.2f} s")

@@ -1,0 +1,94 @@
+"""How a family's drills are written down in its record, and read back strictly."""
+
+from datetime import datetime
+
+import msgspec
+
+from registry_client.errors import InvalidVersion
+from registry_client.versions import ModelVersion
+from serving.core.drills import Drilling, DrillResult
+from serving.core.standing import Receipt
+
+
+class _Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A part of what is written down."""
+
+
+class ReceiptDocument(_Part, frozen=True, kw_only=True):
+    """The moments of a rollback."""
+
+    reason: str
+    signal: str
+    actor: str
+    detected: datetime
+    decided: datetime
+    flipped: datetime | None
+    epoch: int | None
+    last_stray: datetime | None
+    verified: datetime | None
+    is_escalated: bool
+
+
+class DrillingDocument(_Part, frozen=True, kw_only=True):
+    """A drill that is under way."""
+
+    id: str
+    version: str
+    to: str
+    receipt: ReceiptDocument
+    until: datetime
+
+
+class DrillResultDocument(_Part, frozen=True, kw_only=True):
+    """A drill that is over."""
+
+    id: str
+    version: str
+    to: str
+    receipt: ReceiptDocument
+    restored: datetime | None
+    failure: str
+
+
+def drilling_to_document(drill: Drilling) -> DrillingDocument:
+    """Write it down: the same drill gives the same document."""
+    return DrillingDocument(
+        id=drill.id, version=str(drill.version), to=str(drill.to), receipt=_receipt_to_document(drill.receipt), until=drill.until
+    )
+
+
+def drilling_from_document(document: DrillingDocument) -> Drilling:
+    """Read it. Raises `ValueError`, naming the field."""
+    return Drilling(
+        document.id, _version(document.version), _version(document.to), Receipt(**msgspec.structs.asdict(document.receipt)), document.until
+    )
+
+
+def result_to_document(result: DrillResult) -> DrillResultDocument:
+    """Write it down."""
+    return DrillResultDocument(
+        id=result.id,
+        version=str(result.version),
+        to=str(result.to),
+        receipt=_receipt_to_document(result.receipt),
+        restored=result.restored,
+        failure=result.failure,
+    )
+
+
+def result_from_document(document: DrillResultDocument) -> DrillResult:
+    """Read it. Raises `ValueError`, naming the field."""
+    receipt = Receipt(**msgspec.structs.asdict(document.receipt))
+    return DrillResult(document.id, _version(document.version), _version(document.to), receipt, document.restored, document.failure)
+
+
+def _receipt_to_document(receipt: Receipt) -> ReceiptDocument:
+    return msgspec.convert(msgspec.to_builtins(receipt), ReceiptDocument)
+
+
+def _version(text: str) -> ModelVersion:
+    try:
+        return ModelVersion.parse(text)
+    except InvalidVersion as error:
+        msg = f"drill: {error}"
+        raise ValueError(msg) from error
