@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 COMPILE := pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate
 
-.PHONY: demo test unit check bench bench-statistics chaos format lock clean
+.PHONY: demo test unit check bench bench-statistics registries chaos format lock clean
 
 demo: $(VENV)/.examples
 	$(BIN)/pointsman demo $(if $(KEEP),--keep)
@@ -33,6 +33,11 @@ bench: $(VENV)/.dev
 # Simulations of the statistics: minutes on one core, no server.
 bench-statistics: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.statistics
+
+# Every kind of registry with its real server, MLflow's included, whose environment is built first; none may be lacking.
+registries: $(VENV)/.dev
+	POINTSMAN_REGISTRIES=files,s3,oci,mlflow $(BIN)/python -m pytest tests/contracts/test_registries.py \
+		tests/integration/test_s3_registry.py tests/integration/test_oci_registry.py tests/integration/test_mlflow_registry.py
 
 chaos: $(VENV)/.dev
 	$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only "$(ONLY)")

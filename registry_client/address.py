@@ -11,7 +11,9 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 from registry_client.errors import RegistryError
 
-FORMS = "a folder, files:PATH, s3://BUCKET/PREFIX, oci://HOST/REPOSITORY or oci+http://HOST/REPOSITORY without TLS"
+FORMS = (
+    "a folder, files:PATH, s3://BUCKET/PREFIX, oci://HOST/REPOSITORY (oci+http:// without TLS), mlflow+https://HOST or mlflow+http://HOST"
+)
 
 _SCHEME = re.compile(r"[a-z][a-z0-9+]*:")
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
@@ -59,7 +61,18 @@ class OciAddress:
         return f"oci{'+http' if scheme == 'http' else ''}://{host}/{self.repository}"
 
 
-RegistryAddress = FilesAddress | S3Address | OciAddress
+@dataclass(frozen=True, slots=True)
+class MlflowAddress:
+    """A tracking server with a model registry."""
+
+    base: str
+    """Scheme, host, port and the path before `/api`, as HTTP wants them."""
+
+    def __str__(self) -> str:
+        return f"mlflow+{self.base}"
+
+
+RegistryAddress = FilesAddress | S3Address | OciAddress | MlflowAddress
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +80,7 @@ class Access:
     """As whom a registry is asked, and how it is reached. S3 without a user: what the machine itself is allowed."""
 
     username: str = ""
-    """The user of OCI, the access key id of S3."""
+    """The user of OCI and MLflow, the access key id of S3."""
     password_file: Path | None = None
     """Read at every opening. Without a user it holds a bearer token."""
     endpoint: str = ""
@@ -122,6 +135,8 @@ def parse_registry(text: str) -> RegistryAddress:
             return _bucket(url, port)
         case "oci" | "oci+http":
             return _repository(url)
+        case "mlflow+http" | "mlflow+https":
+            return MlflowAddress(f"{url.scheme.removeprefix('mlflow+')}://{_host(url)}{url.path.rstrip('/')}")
         case _:
             raise BadRegistryAddress(_refusal("it is of no kind that is known"))
 

@@ -15,6 +15,7 @@ RegistryError
 ├── MissingBlob                           the registry lacks a file that a manifest names
 ├── RegistryUnavailable                   the registry cannot be asked, or gave no usable answer
 ├── AccessRefused                         the registry does not let this one in
+├── QuarantinedVersion                    what the registry has of a version contradicts itself
 ├── DigestMismatch                        bytes that are not what the manifest says
 ├── ImmutabilityViolation                 a version is no longer what it was when first seen
 └── DamagedLedger                         the record of first sights cannot be read
@@ -189,6 +190,16 @@ class AccessRefused(RegistryError):
     def __init__(self, registry: str, reason: str) -> None:
         self.registry = registry
         super().__init__(f"the registry {registry} refuses access: {reason}")
+
+
+class QuarantinedVersion(RegistryError):
+    """What the registry has under a version contradicts itself: never handed out, and a matter for a person."""
+
+    hint = "find out who changed it in the registry; publish the right bytes under a new version"
+
+    def __init__(self, family: str, version: str, reason: str) -> None:
+        self.family, self.version, self.reason = family, version, reason
+        super().__init__(f"{family}@{version} is quarantined: {reason}")
 
 
 class ImmutabilityViolation(RegistryError):

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.fixtures.mlflow_server import MlflowServer
 from tests.fixtures.oci_server import OciServer
 from tests.fixtures.redis_server import RedisServer
 from tests.fixtures.s3_server import S3Server
@@ -33,6 +34,18 @@ def oci_server() -> Iterator[OciServer]:
     if not OciServer.is_here() and "oci" not in demanded():
         pytest.skip("there is no docker-registry on this machine")
     server = OciServer()
+    try:
+        yield server.up()
+    finally:
+        server.remove()
+
+
+@pytest.fixture(scope="session")
+def mlflow_server() -> Iterator[MlflowServer]:
+    """An MLflow of this test run's own, where it is asked for: its environment takes a while to build. Tests of it empty it first."""
+    if "mlflow" not in demanded():
+        pytest.skip("an MLflow is built and started by `make registries`")
+    server = MlflowServer()
     try:
         yield server.up()
     finally:

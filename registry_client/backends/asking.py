@@ -101,9 +101,25 @@ class Asker:
             content = b"".join(self._bounded(response))
             return Answer(response.status_code, content, dict(response.headers))
 
-    def json(self, method: str, path: str, document: object = None, *, query: Mapping[str, str] | None = None) -> Json:
-        """Ask in JSON for an object of JSON. Raises as `ask` does, and `RegistryUnavailable` when it gets anything else."""
+    def json(
+        self,
+        method: str,
+        path: str,
+        document: object = None,
+        *,
+        query: Mapping[str, str] | None = None,
+        again: bool = False,
+    ) -> Json:
+        """Ask in JSON for an object of JSON. Raises as `ask` does, and `RegistryUnavailable` when it gets anything else.
+
+        `again`: a change that may be asked for twice, where the server is overtaxed.
+        """
         body = None if document is None else Body(msgspec.json.encode(document), "application/json")
+        for pause in PAUSES if again else ():
+            answer = self.ask(method, path, query=query, body=body, expect=_PASSING)
+            if answer.is_ok:
+                return self.parsed(answer.content)
+            time.sleep(pause)
         return self.parsed(self.ask(method, path, query=query, body=body).content)
 
     def parsed(self, content: bytes) -> Json:

@@ -1,6 +1,6 @@
 """Which backend an address means. What a kind of registry needs is imported only when one is opened."""
 
-from registry_client.address import FilesAddress, OciAddress, RegistryPlan, S3Address
+from registry_client.address import FilesAddress, MlflowAddress, OciAddress, RegistryPlan, S3Address
 from registry_client.backends.base import Backend
 from registry_client.backends.files import FilesBackend
 from registry_client.cache import Cache
@@ -37,6 +37,10 @@ def open_backend(plan: RegistryPlan) -> Backend:
             from registry_client.backends.oci import OciBackend  # noqa: PLC0415 - httpx, which a folder does not need
 
             return OciBackend(address, plan.access)
+        case MlflowAddress() as address:
+            from registry_client.backends.mlflow.backend import MlflowBackend  # noqa: PLC0415 - as above
+
+            return MlflowBackend(address, plan.access)
 
 
 def open_registry(plan: RegistryPlan, cache: Cache, ledger: Ledger | None = None, alarm: Alarm = unheard) -> RegistryClient:

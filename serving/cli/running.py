@@ -16,7 +16,7 @@ RegistryOption = Annotated[
     typer.Option(
         "--registry",
         metavar="PLACE",
-        help="The published versions: a folder, s3://, oci://.",
+        help="The published versions: a folder, s3://, oci://, mlflow+https://.",
         show_default="DATA/registry",
     ),
 ]

@@ -10,7 +10,12 @@ from registry_client.backends.base import Capabilities
 from registry_client.backends.opening import open_backend
 from tests.unit.docs.documents import codes, read, rows
 
-PLACES = {"files": "files:/srv/models", "s3": "s3://models/team", "oci": "oci://ghcr.io/acme/models"}
+PLACES = {
+    "files": "files:/srv/models",
+    "s3": "s3://models/team",
+    "oci": "oci://ghcr.io/acme/models",
+    "mlflow": "mlflow+https://ml.acme.io",
+}
 
 
 def test_the_table_of_capabilities_is_what_each_backend_declares() -> None:

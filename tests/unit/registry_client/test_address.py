@@ -6,6 +6,7 @@ from registry_client.address import (
     Access,
     BadRegistryAddress,
     FilesAddress,
+    MlflowAddress,
     OciAddress,
     RegistryAddress,
     RegistryPlan,
@@ -26,6 +27,8 @@ from registry_client.address import (
         ("s3://models/team-a/prod/", S3Address("models", "team-a/prod"), "s3://models/team-a/prod"),
         ("oci://ghcr.io/acme/models", OciAddress("https://ghcr.io", "acme/models"), "oci://ghcr.io/acme/models"),
         ("oci+http://127.0.0.1:5000/m", OciAddress("http://127.0.0.1:5000", "m"), "oci+http://127.0.0.1:5000/m"),
+        ("mlflow+https://ml.acme.io/a/", MlflowAddress("https://ml.acme.io/a"), "mlflow+https://ml.acme.io/a"),
+        ("mlflow+http://[::1]:5000", MlflowAddress("http://[::1]:5000"), "mlflow+http://[::1]:5000"),
     ],
 )
 def test_one_setting_names_every_kind_of_registry(text: str, address: RegistryAddress, shown: str) -> None:
@@ -51,6 +54,9 @@ def test_one_setting_names_every_kind_of_registry(text: str, address: RegistryAd
         "oci://user:hunter2@ghcr.io/acme",
         "oci:///acme",
         "oci://ghcr.io:99999/acme",
+        "mlflow+http://",
+        "mlflow+http://ml?token=hunter2",
+        "mlflow+ftp://ml",
         "http://ml",
         "https://bucket/x",
     ],

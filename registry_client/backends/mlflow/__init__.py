@@ -1,0 +1,1 @@
+"""Versions in the model registry of MLflow, over its REST interface alone."""
