@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from serving.control.auditing import Auditing
 from serving.control.drill_book import DrillBook
 from serving.control.entitlement import Entitlement
+from serving.control.keeping import Keeping
 from serving.control.operations import Operations
 from serving.control.practising import Drills
 from serving.control.reseeding import Reseeding
@@ -23,6 +24,7 @@ class AdminServices:
 
     operations: Operations
     views: Views
+    keeping: Keeping
     manifests: Manifests
     reseeding: Reseeding
     verification: Verification

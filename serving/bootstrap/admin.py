@@ -23,6 +23,7 @@ from serving.control.auditing import Auditing, Publishing
 from serving.control.drill_book import DrillBook
 from serving.control.drill_news import DrillNews
 from serving.control.entitlement import Entitlement
+from serving.control.keeping import Keeping
 from serving.control.operations import Operations
 from serving.control.policies.holding import policy_of
 from serving.control.policies.home import PolicyHome
@@ -103,6 +104,7 @@ class AdminService:
         services = AdminServices(
             operations=operations,
             views=Views(seen, store, registry, seen.last_kept),
+            keeping=Keeping(seen, store),
             manifests=registry,
             reseeding=Reseeding(seen, store, clock, kind=plan.store.kind),
             verification=verification,

@@ -122,6 +122,7 @@ MODULES = (
     "verifying",
     "overriding",
     "storing",
+    "cleaning",
     "predicting",
 )
 """Where the commands are, in the order in which the help names them."""

@@ -12,6 +12,7 @@ from serving.control.auditing import Auditing, Publishing
 from serving.control.drill_book import DrillBook
 from serving.control.drill_news import DrillNews
 from serving.control.entitlement import Entitlement
+from serving.control.keeping import Keeping
 from serving.control.operations import Operations
 from serving.control.policies.holding import policy_of
 from serving.control.policies.home import PolicyHome
@@ -78,6 +79,7 @@ class AdminWorld:
         services = AdminServices(
             operations=operations,
             views=Views(seen, store, self.registry, seen.last_kept),
+            keeping=Keeping(seen, store),
             manifests=self.registry,
             reseeding=Reseeding(seen, store, self.clock, kind="fake"),
             verification=verification,

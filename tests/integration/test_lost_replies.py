@@ -15,6 +15,7 @@ from serving.api.services import AdminServices, AdminSurface
 from serving.control.auditing import Auditing, Publishing
 from serving.control.drill_book import DrillBook
 from serving.control.entitlement import Entitlement
+from serving.control.keeping import Keeping
 from serving.control.operations import Operations
 from serving.control.policies.holding import policy_of
 from serving.control.policies.home import PolicyHome
@@ -66,6 +67,7 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
     services = AdminServices(
         operations=operations,
         views=Views(seen, store, registry, seen.last_kept),
+        keeping=Keeping(store, store),
         manifests=registry,
         reseeding=Reseeding(seen, store, clock, kind="sqlite"),
         verification=verification,

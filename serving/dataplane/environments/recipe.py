@@ -25,7 +25,12 @@ class Recipe:
     @property
     def key(self) -> str:
         """Its name on this machine."""
-        return f"{self.python}-{self.lock}"
+        return key_of(self.python, self.lock)
+
+
+def key_of(python: str, lock: str) -> str:
+    """The name of an environment; `lock`: the sha256 of its lock."""
+    return f"{python}-{lock}"
 
 
 def needs_environment(manifest: Manifest) -> bool:

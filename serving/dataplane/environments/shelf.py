@@ -9,7 +9,7 @@ import fcntl
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,8 +18,10 @@ import structlog
 from registry_client.errors import InvalidBundle
 from registry_client.files import make_directory, sync_directory
 from registry_client.manifest import Manifest
+from registry_client.sweeping import FRESH_S, Swept, remove, size_of
 from serving.dataplane.environments.builder import Builder, Say, python_of
 from serving.dataplane.environments.faults import EnvironmentFailed
+from serving.dataplane.environments.inventory import NAME as INVENTORY
 from serving.dataplane.environments.inventory import Inventory, files_of, is_sound, write_inventory
 from serving.dataplane.environments.recipe import PathOf, Recipe, recipe_of
 
@@ -61,6 +63,18 @@ class Environments:
             reason = f"the environment cannot be built in {self._root}: {error.strerror or error}"
             raise EnvironmentFailed(reason) from error
         return python_of(folder)
+
+    def sweep(self, needed: Collection[str], now: float, *, is_rehearsal: bool = False) -> Iterator[Swept]:
+        """Take away the environments whose keys are not needed, and say which; those that are fresh or being built are left."""
+        for folder in sorted(self._root.iterdir() if self._root.is_dir() else []):
+            built = folder / INVENTORY
+            if folder.name in needed or not built.is_file() or now - built.stat().st_mtime < FRESH_S:
+                continue
+            swept = Swept("environment", folder.name, size_of(folder))
+            if not is_rehearsal:
+                with self._alone(folder.name, _to_nobody):
+                    remove(folder)
+            yield swept
 
     def _build(self, recipe: Recipe, folder: Path, builder: Builder, say: Say) -> None:
         if folder.exists():

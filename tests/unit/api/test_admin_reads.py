@@ -17,6 +17,7 @@ READS = [
     "/v1/fleet",
     "/v1/gateways",
     "/v1/info",
+    "/v1/keep",
     "/health/live",
     "/health/ready",
     "/metrics",
@@ -229,3 +230,20 @@ async def test_a_configured_host_is_answered() -> None:
         response = await admin.get("/health/live", headers={"Host": "admin.example:8081"})
 
     assert response.status_code == 200
+
+
+async def test_a_sweep_is_told_what_must_stay_and_why(world: AdminWorld, admin: httpx.AsyncClient) -> None:
+    # given
+    await with_a_canary_and_a_shadow(world, admin)
+
+    # when
+    document = (await admin.get("/v1/keep?days=7")).json()
+
+    # then
+    assert document["since"].startswith("2029-12-25")
+    assert [(one["family"], one["version"], one["reasons"]) for one in document["versions"]] == [
+        ("digits", "1.0.0", ["in production", "loaded"]),
+        ("digits", "1.1.0", ["canary", "loaded"]),
+        ("digits", "1.2.0", ["shadow", "loaded"]),
+    ]
+    assert document["versions"][0]["digest"] == digest_of("digits", "1.0.0")
