@@ -28,6 +28,7 @@ MEDIA_TYPES: Final[Mapping[Role, str]] = {
     Role.WEIGHTS: "application/vnd.cncf.model.weight.v1.raw",
     Role.COMPONENT: "application/vnd.cncf.model.code.v1.raw",
     Role.LOCK: "application/vnd.cncf.model.code.v1.raw",
+    Role.WHEEL: "application/vnd.cncf.model.code.v1.raw",
     Role.GOLDEN: "application/vnd.cncf.model.dataset.v1.raw",
     Role.DOC: "application/vnd.cncf.model.doc.v1.raw",
 }
