@@ -108,6 +108,7 @@ def main_options(
 MODULES = (
     "running",
     "bundles",
+    "importing",
     "policies",
     "components",
     "comparing",
