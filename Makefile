@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 COMPILE := pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate
 
-.PHONY: demo test unit check bench bench-statistics registries chaos format lock clean
+.PHONY: demo test unit check bench bench-statistics registries chaos format lock clean bench-rollout
 
 demo: $(VENV)/.examples
 	$(BIN)/pointsman demo $(if $(KEEP),--keep)
@@ -38,6 +38,10 @@ bench-statistics: $(VENV)/.dev
 registries: $(VENV)/.dev
 	POINTSMAN_REGISTRIES=files,s3,oci,mlflow $(BIN)/python -m pytest tests/contracts/test_registries.py \
 		tests/integration/test_s3_registry.py tests/integration/test_oci_registry.py tests/integration/test_mlflow_registry.py
+
+# Candidates that turn bad on a real installation: some minutes, on a quiet machine.
+bench-rollout: $(VENV)/.dev
+	$(BIN)/python -m tests.rollouts
 
 chaos: $(VENV)/.dev
 	$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only "$(ONLY)")

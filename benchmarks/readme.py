@@ -11,11 +11,13 @@ import msgspec
 from benchmarks.chaos import CHAOS, markdown, read_chaos
 from benchmarks.figures import Result
 from benchmarks.report import EXTRA, LATEST, Extra, table
+from benchmarks.rollouts import ROLLOUTS, read_rollouts
+from benchmarks.rollouts import markdown as rollouts_markdown
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 PLACE = r"(<!-- {name}\b[^>]*-->\n).*?(<!-- /{name} -->)"
-BENCHMARK, FAULTS = "benchmark", "chaos"
+BENCHMARK, FAULTS, MEASURED = "benchmark", "chaos", "rollouts"
 UNMEASURED = "Not measured yet: `make bench`, then `python -m benchmarks.readme`.\n"
 
 
@@ -30,13 +32,16 @@ def read_results(folder: Path = RESULTS) -> tuple[list[Result], Extra] | None:
 def documents(measured: tuple[list[Result], Extra] | None) -> dict[Path, dict[str, str]]:
     """What stands in each document's places, by their names."""
     faults = markdown(read_chaos(RESULTS / CHAOS))
+    rollouts = {ROOT / "docs" / "rollouts.md": {MEASURED: rollouts_markdown(read_rollouts(RESULTS / ROLLOUTS))}}
     if measured is None:
-        return {ROOT / "README.md": {BENCHMARK: UNMEASURED}, ROOT / "docs" / "reliability.md": {BENCHMARK: UNMEASURED, FAULTS: faults}}
+        places = {BENCHMARK: UNMEASURED, FAULTS: faults}
+        return {ROOT / "README.md": {BENCHMARK: UNMEASURED}, ROOT / "docs" / "reliability.md": places, **rollouts}
     results, extra = measured
     everything = f"```\n{table(results, extra)}\n```\n"
     return {
         ROOT / "README.md": {BENCHMARK: comparison(results, extra)},
         ROOT / "docs" / "reliability.md": {BENCHMARK: everything, FAULTS: faults},
+        **rollouts,
     }
 
 

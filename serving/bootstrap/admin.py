@@ -29,6 +29,7 @@ from serving.control.policies.holding import policy_of
 from serving.control.policies.home import PolicyHome
 from serving.control.practising import Drills, Means
 from serving.control.reseeding import Reseeding
+from serving.control.rollouts.authorities import PolicyAuthorities
 from serving.control.rollouts.desk import Grounds, RolloutDesk
 from serving.control.rollouts.looking import RolloutViews
 from serving.control.seen import SeenStore
@@ -86,11 +87,8 @@ class AdminService:
     async def start(self) -> Mapping[str, str]:
         """Open the store, then the port."""
         plan = self._plan
-        configure_logs(json=plan.log_json, file=plan.layout.log)
-        arm_failpoints(plan.failpoints, plan.layout)
-        start_multiprocess(plan.layout.metrics)
-        clock = SystemClock()
-        recorder = PrometheusRecorder("admin")
+        self._prepare()
+        clock, recorder = SystemClock(), PrometheusRecorder("admin")
         registry, public = PublishedVersions(plan.layout, recorder), url(plan.public_host, plan.public_port)
         self._store = store = await open_store(plan.store, clock)
         seen = SeenStore(store, SnapshotFile(plan.layout.snapshot))
@@ -114,7 +112,7 @@ class AdminService:
             board=store,
             metrics=partial(scrape, plan.layout.metrics),
             auditing=auditing,
-            entitlement=Entitlement(plan.operators),
+            entitlement=Entitlement(plan.operators, PolicyAuthorities(seen, policies)),
             correspondence=Correspondence(OutboxFiles(plan.layout.outbox), tuple(plan.webhooks), clock),
             desk=RolloutDesk(operations, Grounds(policies, store, rollouts, registry, plan.operators, drill_book.hindrances), clock),
             rollouts=RolloutViews(seen, rollouts, rollouts, policies, clock),
@@ -122,17 +120,34 @@ class AdminService:
             drill_book=drill_book,
             clock=clock,
         )
-        app = create_app(services, AdminSurface(public, plan.release))
-        config = uvicorn.Config(
-            app, ws="none", lifespan="off", access_log=False, log_level="warning", server_header=False, timeout_graceful_shutdown=3
-        )
-        self._listening = Listening(config)
-        await self._listening.start(bound_socket(plan.host, plan.port, shared=False))
+        await self._open(services, AdminSurface(public, plan.release))
         self._background.start("audit", auditing.run)
-        self._delivery = delivery_of(plan.layout, plan.webhooks, recorder, clock)
-        self._background.step("notices", DELIVERY_S, self._delivery.step)
+        self._deliver(recorder)
         self._metrics = await self._open_metrics()
         return {}
+
+    def _prepare(self) -> None:
+        plan = self._plan
+        configure_logs(json=plan.log_json, file=plan.layout.log)
+        arm_failpoints(plan.failpoints, plan.layout)
+        start_multiprocess(plan.layout.metrics)
+
+    def _deliver(self, recorder: PrometheusRecorder) -> None:
+        self._delivery = delivery_of(self._plan.layout, self._plan.webhooks, recorder, SystemClock())
+        self._background.step("notices", DELIVERY_S, self._delivery.step)
+
+    async def _open(self, services: AdminServices, surface: AdminSurface) -> None:
+        config = uvicorn.Config(
+            create_app(services, surface),
+            ws="none",
+            lifespan="off",
+            access_log=False,
+            log_level="warning",
+            server_header=False,
+            timeout_graceful_shutdown=3,
+        )
+        self._listening = Listening(config)
+        await self._listening.start(bound_socket(self._plan.host, self._plan.port, shared=False))
 
     async def _open_metrics(self) -> Listening | None:
         between, port = self._plan.between, self._plan.metrics_port

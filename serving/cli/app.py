@@ -117,6 +117,7 @@ MODULES = (
     "looking",
     "telling",
     "proving",
+    "rolling",
     "charting",
     "changing",
     "drilling",

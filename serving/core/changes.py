@@ -11,25 +11,22 @@ from dataclasses import dataclass, field, replace
 from registry_client.references import Tag
 from registry_client.versions import ModelVersion
 from serving.core.drilling import BeginDrill, DrillChange, EndDrill, FailDrill, broken_off, drilled
+from serving.core.fitness import refuse_deprecated, refuse_in_use, refuse_unfit, refuse_unready, released
 from serving.core.lifecycle import MOST_CANARIES, MOST_SHADOWS, MOST_STANDBYS, Canary, Decided, FamilyRecord, Shadow
 from serving.core.refusals import (
     AlreadyInProduction,
-    Deprecated,
     DigestChanged,
     DrillUnderway,
     NeedsProduction,
     NotARollbackTarget,
     NothingToRollBack,
     NotQuarantined,
-    NotReady,
     NotRouted,
-    Quarantined,
     RolloutAfoot,
     TagFollowsRoute,
     TagNotCarried,
     TooManyCanaries,
     TooManyShadows,
-    VersionInUse,
     WeightOutOfRange,
     WeightsExceedWhole,
 )
@@ -134,6 +131,10 @@ class ChangeFacts:
     signal: str = ""
     """What asks, when it is no person."""
 
+    def instead(self, version: ModelVersion) -> str | None:
+        """What a version is instead of READY; None where it is."""
+        return None if version in self.ready else self.states.get(version, "not loaded")
+
 
 @dataclass(frozen=True, slots=True)
 class WayBack:
@@ -220,15 +221,15 @@ def _tagged(record: FamilyRecord, change: SetTag, facts: ChangeFacts) -> FamilyR
     match change.tag:
         case Tag.CANDIDATE:
             # A quarantined version may be loaded and looked at; it still takes no traffic without an override.
-            _refuse_deprecated(record, version)
+            refuse_deprecated(record, version)
             return replace(record, candidate=version)
         case Tag.STAGING:
-            _refuse_unfit(record, version, override=False)
+            refuse_unfit(record, version, override=False)
             if record.staging not in {None, version}:
-                _refuse_unready(record, version, facts)
+                refuse_unready(record, version, facts.instead(version))
             return replace(record, staging=version)
         case Tag.DEPRECATED:
-            _refuse_in_use(record, version)
+            refuse_in_use(record, version)
             return replace(record, deprecated=record.deprecated | {version})
         case Tag.PRODUCTION | Tag.SHADOW:
             raise TagFollowsRoute(change.tag)
@@ -293,11 +294,11 @@ def _promoted(record: FamilyRecord, change: Promote, facts: ChangeFacts) -> Fami
     version = change.version
     if version == record.production:
         raise AlreadyInProduction(record.family, version)
-    _refuse_unfit(record, version, override=change.override)
-    _refuse_unready(record, version, facts)
+    refuse_unfit(record, version, override=change.override)
+    refuse_unready(record, version, facts.instead(version))
     superseded = () if record.production is None else (record.production,)
     standbys = tuple(other for other in (*superseded, *record.previous) if other != version)
-    record = _without(_released(record, version), frozenset({version}))
+    record = _without(released(record, version), frozenset({version}))
     if record.rollout is not None and not record.rollout.is_over:
         record = replace(record, rollout=superseded_by(record.rollout, facts.decided, record.revision, to=str(version)))
     return replace(record, production=version, production_decided=facts.decided, previous=standbys[:MOST_STANDBYS])
@@ -329,7 +330,7 @@ def _rolled_back(record: FamilyRecord, back: WayBack, facts: ChangeFacts) -> Fam
     ended = frozenset((*back.condemned, *back.dropped))
     record = _without_canaries(_without(record, frozenset(back.condemned)), ended)
     if is_switched:
-        record = _without(_released(record, back.target), frozenset({back.target}))
+        record = _without(released(record, back.target), frozenset({back.target}))
     return replace(
         record,
         production=back.target,
@@ -358,14 +359,10 @@ def _free_end(record: FamilyRecord) -> End:
     return End.HIGH if End.LOW in taken else End.LOW
 
 
-def _released(record: FamilyRecord, version: ModelVersion) -> FamilyRecord:
-    return replace(record, quarantined={other: why for other, why in record.quarantined.items() if other != version})
-
-
 def _freed(record: FamilyRecord, version: ModelVersion) -> FamilyRecord:
     if version not in record.quarantined:
         raise NotQuarantined(record.family, version)
-    return _released(record, version)
+    return released(record, version)
 
 
 def _fit_beside_production(record: FamilyRecord, change: SetCanary | SetShadow, facts: ChangeFacts) -> FamilyRecord:
@@ -373,30 +370,6 @@ def _fit_beside_production(record: FamilyRecord, change: SetCanary | SetShadow, 
         raise NeedsProduction(record.family)
     if change.version == record.production:
         raise AlreadyInProduction(record.family, change.version)
-    _refuse_unfit(record, change.version, override=change.override)
-    _refuse_unready(record, change.version, facts)
-    return _released(record, change.version)
-
-
-def _refuse_unfit(record: FamilyRecord, version: ModelVersion, *, override: bool) -> None:
-    _refuse_deprecated(record, version)
-    if version in record.quarantined and not override:
-        raise Quarantined(record.family, version, record.quarantined[version])
-
-
-def _refuse_deprecated(record: FamilyRecord, version: ModelVersion) -> None:
-    if version in record.deprecated:
-        raise Deprecated(record.family, version)
-
-
-def _refuse_unready(record: FamilyRecord, version: ModelVersion, facts: ChangeFacts) -> None:
-    if version not in facts.ready:
-        raise NotReady(record.family, version, facts.states.get(version, "not loaded"))
-
-
-def _refuse_in_use(record: FamilyRecord, version: ModelVersion) -> None:
-    parts = sorted(tag.value for tag in record.tags_of(version) - {Tag.DEPRECATED})
-    if record.canary_of(version) is not None:
-        parts.insert(0, "canary")
-    if parts:
-        raise VersionInUse(record.family, version, " and ".join(parts))
+    refuse_unfit(record, change.version, override=change.override)
+    refuse_unready(record, change.version, facts.instead(change.version))
+    return released(record, change.version)

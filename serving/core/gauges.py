@@ -24,9 +24,9 @@ from serving.core.statistics import (
     Direction,
     Divergence,
     ErrorRatio,
+    Onset,
     Outcomes,
     TwoArms,
-    log_e_above,
     log_e_below,
 )
 from serving.core.totals import Totals
@@ -55,11 +55,12 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class ErrorGauge:
-    """Failures against production's (A2) and against a floor (A3); both must show harm. Safe by a budget (A3)."""
+    """Failures against production's (A2) and, from whenever on, against a floor (A3); both must show harm. Safe by a budget (A3)."""
 
     rule: ErrorRule
     chances: Chances
     ratio: ErrorRatio
+    floor: Onset
     canary: Outcomes = field(default_factory=Outcomes)
     production: Outcomes = field(default_factory=Outcomes)
 
@@ -67,11 +68,11 @@ class ErrorGauge:
         """With one more tick."""
         mine, others = new.canary.outcomes, new.production.outcomes
         ratio = self.ratio.after(mine.failures, others.failures, share=share)
-        return replace(self, ratio=ratio, canary=self.canary + mine, production=self.production + others)
+        return replace(self, ratio=ratio, floor=self.floor.after(mine), canary=self.canary + mine, production=self.production + others)
 
     def read(self) -> Reading:
         """Harmful means above the ratio AND above the floor: the smaller of two e-values is one for the union of their nulls."""
-        worse = min(self.ratio.log_e, log_e_above(self.canary, self.rule.floor))
+        worse = min(self.ratio.log_e, self.floor.log_e)
         safe = log_e_below(self.canary, self.rule.ok_below)
         compared = f"failed {_of(self.canary)}, production {_of(self.production)}"
         return _read(self.chances, worse, safe, self.canary, compared, production=self.production)
@@ -138,6 +139,7 @@ class BudgetGauge:
 
     rule: CollapseRule | DisagreementRule
     chances: Chances
+    above: Onset
     seen: Outcomes = field(default_factory=Outcomes)
 
     def after(self, new: Totals, *, share: float) -> "BudgetGauge":
@@ -149,12 +151,12 @@ class BudgetGauge:
                 more = Outcomes(new.canary.odd, new.canary.trials)
             case DisagreementRule():
                 more = Outcomes(new.pairs.disagreed, new.pairs.compared)
-        return replace(self, seen=self.seen + more)
+        return replace(self, above=self.above.after(more), seen=self.seen + more)
 
     def read(self) -> Reading:
         """Above or below what is allowed."""
         what = "gave a constant or invalid answer in" if isinstance(self.rule, CollapseRule) else "disagreed with production in"
-        harm, safe = log_e_above(self.seen, self.rule.rate), log_e_below(self.seen, self.rule.rate)
+        harm, safe = self.above.log_e, log_e_below(self.seen, self.rule.rate)
         return _read(self.chances, harm, safe, self.seen, f"{what} {_of(self.seen)}")
 
 
@@ -224,13 +226,13 @@ def gauge(rule: Rule, chances: Chances, *, edge: int) -> Gauge:
     made: Gauge
     match rule:
         case ErrorRule():
-            made = ErrorGauge(rule, chances, ErrorRatio(rule.ratio))
+            made = ErrorGauge(rule, chances, ErrorRatio(rule.ratio), Onset(rule.floor))
         case LatencyRule():
             made = LatencyGauge(rule, chances, edge)
         case OutputRule():
             made = OutputGauge(rule, chances)
         case CollapseRule() | DisagreementRule():
-            made = BudgetGauge(rule, chances)
+            made = BudgetGauge(rule, chances, Onset(rule.rate))
         case RewardRule():
             made = RewardGauge.of(rule, chances)
         case AssignmentRule():

@@ -9,7 +9,7 @@ from registry_client.versions import Bump
 from serving.control.policies.quantities import Duration
 from serving.core.policy import Counting, Guard, Missing, Pinned, Policy, Stage
 from serving.core.rules import AssignmentRule, CollapseRule, DisagreementRule, ErrorRule, LatencyRule, OutputRule, RewardRule, Rule
-from serving.core.statistics import Assignment, ErrorRatio, Outcomes, log_e_above, log_e_below, spent
+from serving.core.statistics import Assignment, ErrorRatio, Onset, Outcomes, log_e_below, spent
 from serving.core.traffic import WHOLE
 
 _MOST = 2**24
@@ -85,7 +85,7 @@ def _fewest(policy: Policy, guard: Guard, *, harm: float, safe: float) -> tuple[
             from_failures = fewest(lambda n: _error_harm(errors, n, share) >= harm + price)
             return from_failures, fewest(lambda n: log_e_below(Outcomes(0, n), errors.ok_below) >= safe + price)
         case CollapseRule(rate=rate) | DisagreementRule(rate=rate):
-            from_failures = fewest(lambda n: log_e_above(Outcomes(n, n), rate) >= harm)
+            from_failures = fewest(lambda n: Onset(rate).after(Outcomes(n, n)).log_e >= harm)
             return from_failures, fewest(lambda n: log_e_below(Outcomes(0, n), rate) >= safe)
         case AssignmentRule() as split:
             return None, fewest(lambda n: _split(n, share).is_within(split.within, policy.beta(guard)))
@@ -95,7 +95,7 @@ def _fewest(policy: Policy, guard: Guard, *, harm: float, safe: float) -> tuple[
 
 def _error_harm(rule: ErrorRule, failures: int, share: float) -> float:
     ratio = ErrorRatio(rule.ratio).after(failures, 0, share=share).log_e
-    return min(ratio, log_e_above(Outcomes(failures, failures), rule.floor))
+    return min(ratio, Onset(rule.floor).after(Outcomes(failures, failures)).log_e)
 
 
 def _split(canary: int, share: float) -> Assignment:

@@ -33,10 +33,11 @@ from serving.ports import Clock, ControlRecorder, DecisionLog, Progress
 QUICK = timedelta(seconds=1)
 """Between two looks while a stage is young, and while a rollback is verified."""
 
-STEADY = timedelta(seconds=5)
-"""Between two looks later on: a look leaves a line of the log, and a stage may take days."""
+PACES = ((timedelta(minutes=10), QUICK), (timedelta(hours=2), timedelta(seconds=5)))
+"""How old a stage may be for which time between two looks."""
 
-YOUNG = timedelta(minutes=10)
+SLOW = timedelta(seconds=15)
+"""The same later on: a look leaves a line of the log of three kilobytes, which a new leader takes a millisecond to decide again."""
 
 ALARMED = timedelta(seconds=0.2)
 """Between two looks while the candidate fails, so that many failures at once are no storm of lines."""
@@ -209,8 +210,7 @@ class Follower:
             return True
         if any(report.row >= self._pinned.policy.tripwire.errors_in_a_row for report in heard.reports):
             return now - self.looked >= ALARMED
-        is_young = rollout.entered is None or now - rollout.entered < YOUNG
-        return now - self.looked >= (QUICK if is_young else STEADY)
+        return now - self.looked >= _pace(timedelta() if rollout.entered is None else now - rollout.entered)
 
     async def _measure(self, record: FamilyRecord, course: Course, entry: Measured) -> None:
         turn = measured(course, entry)
@@ -311,6 +311,10 @@ class Follower:
             if isinstance(effect, Tell | Page):
                 key = f"{self.id}-{course.steps}-{index}"
                 await self._tools.herald.tell(key, self._tools.clock.now(), course.rollout, effect, wishes)
+
+
+def _pace(age: timedelta) -> timedelta:
+    return next((pace for limit, pace in PACES if age < limit), SLOW)
 
 
 def _pinned(underway: Underway) -> Pinned:

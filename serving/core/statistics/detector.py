@@ -1,10 +1,10 @@
-"""The e-detector: beside the cumulative evidence, one that does not forgive a late jump because of a long good past."""
+"""Evidence that does not forgive a late jump because of a long good past: the e-detector, and the e-process of a late onset."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import exp, log1p
+from math import exp, log, log1p
 
-from serving.core.statistics.outcomes import log_mean_exp
+from serving.core.statistics.outcomes import Outcomes, log_mean_exp, log_times
 from serving.core.statistics.ratio import ALTERNATIVES
 
 
@@ -32,3 +32,43 @@ class Detector:
 
 def _log_one_more(log_m: float) -> float:
     return log_m + log1p(exp(-log_m)) if log_m > 0 else log1p(exp(log_m))
+
+
+@dataclass(frozen=True, slots=True)
+class Onset:
+    """Evidence that a rate is above a budget from some tick on, whichever that was: a long good past forgives nothing.
+
+    Source: the same recursion with a prior on the tick of the change, M_t = (M_{t-1} + w_t) e_t with w_t = 1 / (t (t + 1)): a mixture of
+    the likelihood ratios that begin at each tick, of which each is an e-process and whose weights add up to 1. So it is one too: under
+    the null it ever reaches 1/alpha with a chance of at most alpha (Ville), however often it is looked at. A change at tick t costs
+    log t (t + 1); one from the beginning log 2. Null and units as `log_e_above`.
+    """
+
+    budget: float
+    logs: tuple[float, ...] = (float("-inf"),) * len(ALTERNATIVES)
+    ticks: int = 0
+
+    def after(self, new: Outcomes) -> "Onset":
+        """With one more tick; one without trials is none."""
+        if not new.trials:
+            return self
+        ticks = self.ticks + 1
+        weight = -log(ticks * (ticks + 1))
+        begun = (_log_sum(log_m, weight) for log_m in self.logs)
+        return Onset(self.budget, tuple(log_m + self._gain(new, times) for log_m, times in zip(begun, ALTERNATIVES, strict=True)), ticks)
+
+    @property
+    def log_e(self) -> float:
+        """The evidence so far."""
+        return log_mean_exp(self.logs) if self.ticks else 0.0
+
+    def _gain(self, new: Outcomes, times: float) -> float:
+        rate = self.budget * times
+        if rate >= 1:
+            return float("-inf")
+        return log_times(new.failures, times) + new.successes * log((1 - rate) / (1 - self.budget))
+
+
+def _log_sum(one: float, other: float) -> float:
+    high, low = max(one, other), min(one, other)
+    return high + log1p(exp(low - high))

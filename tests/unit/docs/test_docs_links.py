@@ -48,7 +48,7 @@ def test_files_named_in_the_documents_exist() -> None:
     assert {(where, name) for where, name in named if not (ROOT / name).exists() and not name.startswith("examples/build/")} == set()
 
 
-@pytest.mark.parametrize("name", ["README.md", "docs/reliability.md"])
+@pytest.mark.parametrize("name", ["README.md", "docs/reliability.md", "docs/rollouts.md"])
 def test_the_figures_are_those_of_the_last_benchmark(name: str) -> None:
     written = documents(read_results())[ROOT / name]
 

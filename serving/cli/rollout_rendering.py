@@ -1,0 +1,105 @@
+"""How rollouts read in a terminal."""
+
+from rich.console import RenderableType
+from rich.text import Text
+
+from serving.cli.client import Json
+from serving.cli.output import facts, moment, stack, table
+from serving.cli.verifying import instant
+
+
+def render_rollout(stands: Json) -> RenderableType:
+    """How a rollout stands, and what its guards say."""
+    return stack(
+        Text(stands["sentence"]),
+        "",
+        facts(
+            [
+                ("rollout", stands["id"]),
+                ("stages", " ".join(_stage(stands, index) for index in range(len(stands["stages"])))),
+                ("seen", f"{stands['units']:,} trials and {stands['pairs']:,} pairs in this stage, {stands['looks']:,} looks"),
+                ("looked", moment(stands["looked"])),
+                ("trouble", stands["trouble"]),
+            ]
+        ),
+        *([_verdicts(stands)] if stands["verdicts"] else []),
+    )
+
+
+def render_explained(stands: Json) -> RenderableType:
+    """One sentence for the rollout, one for each guard, and the numbers behind them."""
+    guards: list[RenderableType] = []
+    for verdict in stands["verdicts"]:
+        says = Text(f"{verdict['guard']}: {verdict['finding']}: {verdict['sentence']}")
+        guards += ["", says, facts([*sorted(verdict["numbers"].items())])]
+    return stack(Text(stands["sentence"]), *guards)
+
+
+def render_receipt(found: Json) -> RenderableType:
+    """The moments of a rollback."""
+    receipt = found["receipt"]
+    return facts(
+        [
+            ("rollout", found["rollout"]),
+            ("reason", receipt["reason"]),
+            ("signal", receipt["signal"] or f"{receipt['actor']}, by hand"),
+            ("epoch", receipt["epoch"]),
+            ("detected", instant(receipt["detected"])),
+            ("decided", instant(receipt["decided"])),
+            ("flipped", instant(receipt["flipped"]) or "NOT FLIPPED"),
+            ("last late answer", instant(receipt["last_stray"]) or "none"),
+            ("verified", instant(receipt["verified"]) or ("NOT VERIFIED, paged" if receipt["is_escalated"] else "not yet")),
+        ]
+    )
+
+
+def render_past(past: Json) -> RenderableType:
+    """All rollouts of a family."""
+    rows = [(one["id"], one["version"], one["author"], moment(one["opened"]), one["state"], one["reason"]) for one in past["rollouts"]]
+    return table(("rollout", "version", "author", "opened", "state", "why"), rows) if rows else "no rollout was logged"
+
+
+def render_plan(planned: Json) -> RenderableType:
+    """What to expect."""
+    rows = [
+        (
+            one["stage"],
+            one["guard"],
+            _span(one["safe_after_seconds"]),
+            _span(one["caught_after_seconds"]),
+            "" if one["failed_requests"] is None else f"{one['failed_requests']:.1f}",
+        )
+        for one in planned["outlooks"]
+    ]
+    return stack(
+        table(("stage", "guard", "safe after", "regression caught after", "requests it fails"), rows),
+        facts(
+            [
+                ("shortest time to live", _span(planned["least_seconds"])),
+                ("false rollbacks", f"{planned['false_rollbacks_a_year']:.2f} a year, with one rollout a week"),
+            ]
+        ),
+    )
+
+
+def _verdicts(stands: Json) -> RenderableType:
+    rows = [
+        (one["guard"], one["finding"].upper() if one["finding"] == "harm" else one["finding"], one["sentence"])
+        for one in stands["verdicts"]
+    ]
+    return table(("guard", "says", "because"), rows)
+
+
+def _stage(stands: Json, index: int) -> str:
+    stage = stands["stages"][index]
+    share = f"{stage['weight']:g} %" if stage["weight"] else "shadow"
+    return f"[{stage['name']} {share}]" if index == stands["stage"] else f"{stage['name']} {share}"
+
+
+def _span(seconds: float | None) -> str:
+    if seconds is None:
+        return "never"
+    for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.1f} {unit}"
+    return f"{seconds:.1f} s"

@@ -1,0 +1,151 @@
+"""`python -m tests.rollouts`, or `make bench-rollout`: candidates turn bad under 200 requests a second; how long do they last?
+
+Prints how many requests each regression took beside what is published of its statistic, and writes the results.
+"""
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.machine import look_around
+from benchmarks.progress import say
+from benchmarks.rollouts import ERRORS, ROLLOUTS, Rollouts, Row, broken, table, write_rollouts
+from examples.train import build_customer_intent, build_digits
+from tests.e2e.families import Bundles
+from tests.e2e.installation import Installation
+from tests.rollouts.moody import Mood, Moody
+from tests.rollouts.scenes import POLICY, RATE, Caught, Scene
+
+RESULTS = Path(__file__).parents[2] / "benchmarks" / "results" / ROLLOUTS
+TIMES = 10
+NOBODY = "nobody"
+
+STAGES = {
+    "canary": "stages:\n  - {name: canary5, weight: 0.05, need: {units: 100000, safe: [errors]}}\n  - {name: full, weight: 1.0}\n",
+    "shadow": "stages:\n  - {name: shadow, mirror: 1.0, need: {pairs: 100000, safe: [errors]}}\n  - {name: full, weight: 1.0}\n",
+}
+"""Stages that wait for as long as a candidate is watched in them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One way of turning bad. `published`: the candidate's requests that its statistic takes, from the design's simulations."""
+
+    name: str
+    mood: Mood
+    stage: str
+    published: str
+    signals: tuple[str, ...]
+
+
+CASES = (
+    Case(ERRORS, Mood(fails=0.2), "canary", "60-68 (for 5 %)", ("errors", "tripwire")),
+    Case("latency x2", Mood(slow=1.0, seconds=0.02), "canary", "27-31", ("p50", "p99")),
+    Case("tail only", Mood(slow=0.1, seconds=0.1), "canary", "106-116", ("p99",)),
+    Case("collapse", Mood(constant=1.0), "canary", "15", ("drift",)),
+    Case("wrong labels", Mood(wrong=0.2), "shadow", "88 pairs (for 10 %)", ("disagreement",)),
+)
+
+
+def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(prog="python -m tests.rollouts", description="How long bad candidates last under real traffic.")
+    parser.add_argument("--times", type=int, default=TIMES, help="how often the candidate that fails 20 %% is started")
+    parser.add_argument("--only", action="append", default=[], help="play only what has this in its name, and keep no results")
+    parser.add_argument("--output", type=Path, default=RESULTS, help="where the results go")
+    return parser.parse_args(arguments)
+
+
+def policy_with(stages: str, folder: Path) -> Path:
+    """The policy with other stages."""
+    text = POLICY.read_text(encoding="utf-8")
+    start, end = text.index("stages:"), text.index("guards:")
+    path = folder / f"{stages}.yaml"
+    path.write_text(text[:start] + STAGES[stages] + text[end:], encoding="utf-8")
+    return path
+
+
+def play(case: Case, times: int, moody: Moody, bundles: Bundles) -> list[Row]:
+    """Have as many candidates turn bad, one after the other."""
+    scene = Scene(moody, bundles, policy_with(case.stage, moody.folder))
+    versions = [f"1.{number}.0" for number in range(1, times + 1)]
+    scene.open(*versions)
+    rows: list[Row] = []
+    for version in versions:
+        stage = "canary5" if case.stage == "canary" else "shadow"
+        caught = scene.catch(version, case.mood, stage=stage)
+        rows.append(_row(case, caught))
+        say(f"{case.name}: {caught.signal} after {caught.seconds:.2f} s and {rows[-1].requests} requests: {caught.reason}")
+    return rows
+
+
+def good(moody: Moody, bundles: Bundles) -> Row:
+    """A good candidate becomes live."""
+    scene = Scene(moody, bundles)
+    scene.open("1.1.0")
+    with scene.load() as load:
+        load.wait_answered(RATE)
+        scene.start("1.1.0")
+        began = load.now().at
+        scene.wait_state("live", seconds=180.0)
+        seconds = load.now().at - began
+        report = load.finish()
+    return Row("is good, and is live", NOBODY, (NOBODY,), seconds, seconds, 0, "", report.failed + report.unanswered, report.p99_ms)
+
+
+def _row(case: Case, caught: Caught) -> Row:
+    report = caught.report
+    failed = report.failed + report.unanswered
+    seconds, verified = caught.seconds, caught.verified_seconds
+    return Row(case.name, caught.signal, case.signals, seconds, verified, caught.units, case.published, failed, report.p99_ms)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Play what is asked for; 1 when a promise does not hold."""
+    given = parse_arguments(arguments)
+    machine = look_around()
+    with tempfile.TemporaryDirectory(prefix="rollouts-") as place:
+        folder = Path(place)
+        for build in (build_digits, build_customer_intent):
+            build(folder / "bundles")
+        installation = Installation.at(folder / "site")
+        try:
+            installation.start()
+            rows = list(_played(given, installation, folder))
+        finally:
+            if installation.serve is not None and installation.serve.poll() is None:
+                installation.stop()
+            installation.clean_up()
+    print(table(rows))  # noqa: T201 - what the command is for
+    faults = list(broken(rows))
+    for fault in faults:
+        say(f"NOT HELD: {fault}")
+    if not given.only:
+        write_rollouts(given.output, Rollouts(machine, RATE, tuple(rows)))
+    return 1 if faults else 0
+
+
+def _played(given: argparse.Namespace, installation: Installation, folder: Path) -> Iterator[Row]:
+    bundles = Bundles(folder / "bundles")
+    for index, case in enumerate(CASES):
+        if _is_wanted(case.name, given.only):
+            yield from play(case, given.times if index == 0 else 1, _moody(installation, f"moody-{index}", folder), bundles)
+    if _is_wanted("good", given.only):
+        yield good(_moody(installation, "moody-good", folder), bundles)
+
+
+def _is_wanted(name: str, only: Sequence[str]) -> bool:
+    return not only or any(part in name for part in only)
+
+
+def _moody(installation: Installation, family: str, folder: Path) -> Moody:
+    own = folder / family
+    own.mkdir()
+    return Moody(installation, family, own, folder / "bundles")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,102 @@
+"""One rollout of a moody candidate under steady traffic: started, turned bad in a stage, and timed until it is out of traffic."""
+
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from tests.e2e.families import Bundles
+from tests.e2e.load import Load, LoadReport
+from tests.e2e.waiting import wait_for
+from tests.rollouts.moody import Mood, Moody
+
+RATE = 200
+POLICY = Path(__file__).with_name("policy.yaml")
+PRODUCTION = "1.0.0"
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Caught:
+    """How a bad candidate was caught. Seconds are from when it turned bad; `units`: its trials in the stage until then."""
+
+    signal: str
+    reason: str
+    seconds: float
+    verified_seconds: float
+    units: int
+    bad: int
+    report: LoadReport
+
+
+class Scene:
+    """A moody family with its production, ready for candidates."""
+
+    def __init__(self, moody: Moody, bundles: Bundles, policy: Path = POLICY) -> None:
+        self.moody = moody
+        self._installation = moody.installation
+        self._requests = [example.request for example in bundles.traffic("digits")]
+        self._policy = policy
+
+    def open(self, *candidates: str) -> None:
+        """Publish production and candidates, and put production where it belongs."""
+        self.moody.publish(PRODUCTION, *candidates)
+        self._installation.do("promote", self.moody.family, PRODUCTION)
+
+    def load(self) -> Load:
+        """Callers of the family, at a steady rate."""
+        return Load(self._installation.port, f"/v1/families/{self.moody.family}/predict", self._requests, rate=RATE)
+
+    def start(self, version: str) -> Json:
+        """Start the rollout of a candidate."""
+        changed: Json = self._installation.do("start", self.moody.family, version, "--policy", str(self._policy))
+        return changed
+
+    def status(self) -> Json:
+        """How the rollout stands."""
+        return self._installation.get(f"families/{self.moody.family}/rollout")
+
+    def wait_stage(self, name: str, *, trials: int = 0, seconds: float = 120.0) -> Json:
+        """Wait until the rollout is in a stage, is measured, and has seen so many trials of the candidate in it."""
+
+        def there() -> Json | None:
+            stands = self.status()
+            assert stands["state"] not in {"held", "rolling_back", "rolled_back"}, stands
+            is_here = stands["stages"][stands["stage"]]["name"] == name and stands["edges"]
+            return stands if is_here and stands["units"] >= trials else None
+
+        return wait_for(there, f"{self.moody.family} is in stage {name}", seconds=seconds)
+
+    def wait_state(self, *states: str, seconds: float = 120.0) -> Json:
+        """Wait until the rollout is in one of these states."""
+        return wait_for(lambda: self._in(states), f"{self.moody.family} is {' or '.join(states)}", seconds=seconds)
+
+    def catch(self, version: str, mood: Mood, *, stage: str = "canary5", trials: int = 20) -> Caught:
+        """Start a good candidate, let it turn bad in a stage, and wait until it is out and that is verified."""
+        with self.load() as load:
+            load.wait_answered(RATE)
+            self.start(version)
+            before = self.wait_stage(stage, trials=trials)
+            self.moody.turn(version, mood)
+            turned = time.time()
+            self.wait_state("rolling_back", "rolled_back", seconds=60.0)
+            stands = self.wait_state("rolled_back", seconds=60.0)
+            report = load.finish()
+        receipt = stands["receipt"]
+        moments = {name: datetime.fromisoformat(receipt[name]).astimezone(UTC).timestamp() for name in ("flipped", "verified")}
+        numbers: Json = next((one["numbers"] for one in stands["verdicts"] if one["guard"] == receipt["signal"]), {})
+        return Caught(
+            receipt["signal"],
+            receipt["reason"],
+            moments["flipped"] - turned,
+            moments["verified"] - turned,
+            int(stands["units"]) - int(before["units"]),
+            int(numbers.get("bad", 0)),
+            report,
+        )
+
+    def _in(self, states: tuple[str, ...]) -> Json | None:
+        stands = self.status()
+        return stands if stands["state"] in states else None

@@ -1,0 +1,160 @@
+"""Rollouts from the terminal: each word has its command, and what comes of it is told in a sentence."""
+
+import asyncio
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from serving.control.policies.parsing import parse_policy
+from serving.core.course import happened, opened
+from serving.core.happenings import Actor, Hold, Start
+from serving.core.standing import Rollout
+from tests.fakes.admin import AdminWorld
+from tests.fakes.rollout_plant import POLICY
+from tests.fakes.terminal import Terminal, says_why
+
+AT = datetime(2030, 1, 1, tzinfo=UTC)
+ADA = Actor("ada", ("release", "oncall"))
+
+
+@pytest.fixture
+def policy(tmp_path: Path) -> Path:
+    file = tmp_path / "quick.yaml"
+    file.write_bytes(POLICY)
+    return file
+
+
+@pytest.fixture
+def started(terminal: Terminal, policy: Path) -> Terminal:
+    terminal.run("promote", "digits", "1.0.0")
+    result = terminal.run("start", "digits", "1.1.0", "--policy", str(policy), "--reason", "better")
+    assert result.exit_code == 0, result.stderr
+    return terminal
+
+
+def log_something(world: AdminWorld, rollout: str, *, forged: bool = False) -> None:
+    """A log of a start and a hold, which somebody may have changed afterwards."""
+    pinned = parse_policy(POLICY)
+    first = opened(pinned, Rollout("digits", "1.1.0", "d" * 64, pinned.digest, "ada"), at=AT)
+    second = happened(first.course, Start(AT, ADA))
+    third = happened(second.course, Hold(AT, ADA, "lunch"))
+    last = third.line.replace(b'"state":"held"', b'"state":"live"') if forged else third.line
+    for line in (first.line, second.line, last):
+        asyncio.run(world.rollouts.append(rollout, 1, line))
+
+
+def test_a_start_loads_the_version_and_says_what_the_rollout_waits_for(world: AdminWorld, started: Terminal) -> None:
+    stands = started.json("status", "digits")
+
+    assert (stands["state"], stands["weight"]) == ("ramping", 5.0)
+    assert world.actions[-1] == ("rollout 1.1.0 starts", "ada", "better")
+
+
+def test_status_shows_stages_and_what_is_lacking(started: Terminal) -> None:
+    result = started.run("status", "digits")
+
+    assert "digits@1.1.0 is in stage canary with 5 % of the callers; it waits for: 0 of 100" in result.stdout
+    assert "[canary 5 %] half 50 % full 100 %" in result.stdout
+
+
+def test_watching_ends_when_the_rollout_does(started: Terminal) -> None:
+    started.run("supersede", "digits", "--to", "1.2.0")
+
+    result = started.run("status", "digits", "--watch")
+
+    assert result.exit_code == 0
+    assert result.stdout.count("gave way to another") == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("hold", "digits", "-m", "lunch"), "is held in stage canary with 5 % of the callers: lunch"),
+        (("supersede", "digits"), "gave way to another, without blame"),
+    ],
+)
+def test_a_word_is_followed_by_how_the_rollout_stands(started: Terminal, words: tuple[str, ...], said: str) -> None:
+    result = started.run(*words)
+
+    assert result.exit_code == 0, result.stderr
+    assert said in result.stdout.replace("\n", " ")
+
+
+@pytest.mark.parametrize("word", ["resume", "advance", "approve", "retry"])
+def test_a_word_that_is_not_for_now_is_refused_with_why(started: Terminal, word: str) -> None:
+    result = started.run(word, "digits")
+
+    assert result.exit_code == 1
+    assert says_why(result.stderr)
+    assert "refused while the rollout is ramping" in result.stderr
+
+
+def test_a_guard_is_passed_only_with_a_reason(started: Terminal) -> None:
+    result = started.run("advance", "digits", "--override", "errors")
+
+    assert result.exit_code == 1
+    assert "an override needs a reason" in result.stderr
+
+
+def test_explain_says_it_in_a_sentence(started: Terminal) -> None:
+    explained = started.json("explain", "digits")
+
+    assert explained["sentence"].startswith("digits@1.1.0 is in stage canary")
+    assert "errors is not heard" in explained["lacks"]
+
+
+def test_a_rollback_leaves_a_receipt(started: Terminal) -> None:
+    none = started.run("receipt", "digits")
+    started.run("rollback", "digits", "--reason", "INC-7", "--no-wait")
+
+    result = started.run("receipt", "digits")
+
+    assert none.exit_code == 4
+    assert "was not rolled back" in none.stderr
+    assert "INC-7" in result.stdout
+    assert "NOT FLIPPED" in result.stdout  # no controller runs here that would note it
+
+
+def test_a_family_without_a_rollout_is_told_how_to_start_one(terminal: Terminal) -> None:
+    result = terminal.run("hold", "digits")
+
+    assert result.exit_code == 4
+    assert "pointsman start" in result.stderr
+
+
+def test_a_policy_that_is_not_there_is_not_found(terminal: Terminal) -> None:
+    result = terminal.run("plan", "digits", "1.1.0", "--policy", "hasty.yaml")
+
+    assert result.exit_code == 4
+    assert says_why(result.stderr)
+
+
+def test_a_plan_tells_when_guards_know(started: Terminal, policy: Path) -> None:
+    result = started.run("plan", "digits", "1.1.0", "--policy", str(policy), "--per-second", "200")
+
+    assert result.exit_code == 0, result.stderr
+    assert "shortest time to live" in result.stdout
+    assert "0.52 a year" in result.stdout
+
+
+def test_a_log_is_decided_again_and_kept(world: AdminWorld, started: Terminal, tmp_path: Path) -> None:
+    log_something(world, started.json("status", "digits")["id"])
+
+    result = started.run("replay", "digits", "--save", str(tmp_path / "log.jsonl"))
+    past = started.json("rollouts", "digits")
+
+    assert result.exit_code == 0, result.stderr
+    assert "3 lines, decided again in the same bytes" in result.stdout
+    assert len((tmp_path / "log.jsonl").read_bytes().splitlines()) == 3
+    assert parse_policy((tmp_path / "log.policy.json").read_bytes()).digest == parse_policy(POLICY).digest
+    assert [one["state"] for one in past["rollouts"]] == ["held"]
+
+
+def test_a_log_that_somebody_edited_is_found_out(world: AdminWorld, started: Terminal) -> None:
+    log_something(world, started.json("status", "digits")["id"], forged=True)
+
+    result = started.run("replay", "digits")
+
+    assert result.exit_code == 1
+    assert "line 3" in result.stderr

@@ -1,0 +1,67 @@
+"""The evidence of a late onset: it is an e-process, and a long good past hardly delays it."""
+
+from math import exp, isclose, log
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from serving.core.gauges import Chances, gauge
+from serving.core.rules import ErrorRule
+from serving.core.statistics import Onset, Outcomes, log_e_above
+from serving.core.totals import ArmTotals, Totals
+
+BUDGET = 0.009
+
+
+def tick(failures: int, trials: int) -> Outcomes:
+    return Outcomes(failures, trials)
+
+
+@given(st.integers(0, 50), st.integers(0, 500))
+def test_from_the_beginning_it_is_the_plain_evidence_less_the_price_of_looking_for_later(failures: int, more: int) -> None:
+    seen = Outcomes(failures, failures + more + 1)
+
+    assert isclose(Onset(BUDGET).after(seen).log_e, log_e_above(seen, BUDGET) - log(2), abs_tol=1e-9)
+
+
+@given(st.lists(st.integers(0, 30), max_size=20))
+def test_a_tick_is_on_average_no_gain_while_the_null_holds(before: list[int]) -> None:
+    onset = Onset(BUDGET)
+    for good in before:
+        onset = onset.after(tick(0, good))
+    failed, fine = exp(onset.after(tick(1, 1)).log_e), exp(onset.after(tick(0, 1)).log_e)
+    begun = 1 / ((onset.ticks + 1) * (onset.ticks + 2))
+
+    # What is not begun yet counts nothing, and begins with its weight.
+    assert BUDGET * failed + (1 - BUDGET) * fine <= (exp(onset.log_e) if onset.ticks else 0.0) + begun + 1e-9
+
+
+def test_false_alarms_looked_at_after_every_tick_stay_below_alpha() -> None:
+    alpha, paths, ticks = 0.05, 500, 400
+    dice = np.random.default_rng(3)
+
+    alarms = 0
+    for _ in range(paths):
+        onset, is_alarmed = Onset(BUDGET), False
+        for failures in dice.binomial(10, BUDGET, ticks).tolist():
+            onset = onset.after(tick(failures, 10))
+            is_alarmed = is_alarmed or onset.log_e >= -log(alpha)
+        alarms += is_alarmed
+
+    assert alarms / paths <= alpha
+
+
+def test_a_candidate_that_turns_bad_late_is_harm_after_a_few_failures() -> None:
+    guard = gauge(ErrorRule(), Chances(0.003, 0.01), edge=0)
+    for _ in range(600):  # ten minutes of good answers
+        guard = guard.after(Totals(ArmTotals(10), ArmTotals(190)), share=0.05)
+    plain = Outcomes(0, 6000)
+
+    failures = 0
+    while not guard.read().is_harm:
+        guard = guard.after(Totals(ArmTotals(10, 2), ArmTotals(190)), share=0.05)
+        failures, plain = failures + 2, plain + Outcomes(2, 10)
+
+    assert failures <= 8
+    assert log_e_above(plain, ErrorRule().floor) < -log(0.003)  # the whole past would still forgive it
