@@ -104,7 +104,7 @@ def test_a_version_whose_environment_cannot_be_built_says_which_package(
     # given
     release = releases[OLD]
     lock = tmp_path / "lock.txt"
-    lock.write_text(f"{release.lock.read_text('utf-8')}absent==3.0 --hash=sha256:{64 * '7'}\n", "utf-8")
+    lock.write_text(f"absent==3.0 --hash=sha256:{64 * '7'}\n{release.lock.read_text('utf-8')}", "utf-8")
     publish("unbuildable", "1.0.0", Release(OLD, lock, release.wheels))
 
     # when
@@ -112,10 +112,10 @@ def test_a_version_whose_environment_cannot_be_built_says_which_package(
 
     # then
     assert promoted.exit_code == 1
-    assert re.search(r"the environment cannot be built: absent==3\.0 \(\d of \d packages\)", " ".join(promoted.stderr.split())), (
+    assert re.search(r"the environment cannot be built: absent==3\.0 \(1 of \d packages\)", " ".join(promoted.stderr.split())), (
         promoted.stderr
     )
-    assert installation.versions("unbuildable")["1.0.0"]["state"] == "failed"
+    assert installation.versions("unbuildable")["1.0.0"]["state"] in {"failed", "loading"}  # it is tried again
     assert caller.predict("unbuildable", ROW).status == 503
 
 
