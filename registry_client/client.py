@@ -3,11 +3,13 @@
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 
 import msgspec
 
+from registry_client.authoring import timestamp
 from registry_client.backends.base import Backend
 from registry_client.bundle import Bundle
 from registry_client.cache import Cache
@@ -18,6 +20,7 @@ from registry_client.errors import (
     InvalidBundle,
     InvalidManifest,
     InvalidReference,
+    KeepsNoNotes,
     StaleJudgement,
     UnknownFamily,
     UnknownVersion,
@@ -27,6 +30,7 @@ from registry_client.files import open_regular
 from registry_client.gate import Gate
 from registry_client.ledger import Entry, Ledger
 from registry_client.manifest import Change, Manifest, Predecessor, parse_manifest
+from registry_client.notes import MEDIA_TYPE, Attaches, Note, parse_notes, refuse_unfit
 from registry_client.references import AnyVersion, Exact, InRange, Reference, Tagged
 from registry_client.versions import ModelVersion
 
@@ -140,6 +144,28 @@ class RegistryClient:
     def _cached(self, family: str, version: str, digest: str | None) -> Manifest | None:
         manifest = None if digest is None else self._cache.manifest(digest)
         return manifest if manifest is not None and (manifest.family, manifest.version) == (family, version) else None
+
+    # --- notes ---
+
+    def annotate(self, family: str, version: str, text: str, by: str, now: datetime | None = None) -> Note:
+        """Append a note to a version; the version itself never changes. `now`: the clock's when left out.
+
+        Raises as `manifest` does, `BadNote`, or `KeepsNoNotes` for a kind of registry without a place for them.
+        """
+        refuse_unfit(text)
+        note = Note(family=family, version=version, digest=self.digest(family, version), text=text.strip(), by=by, at=timestamp(now))
+        self._attaches().attach(family, version, MEDIA_TYPE, note.document())
+        return note
+
+    def notes(self, family: str, version: str) -> list[Note]:
+        """The notes of a version, the oldest first. Raises as `annotate` does, and `DigestMismatch` for one that was changed."""
+        self.manifest(family, version)
+        return parse_notes(self._attaches().attachments(family, version, MEDIA_TYPE), family, version)
+
+    def _attaches(self) -> Attaches:
+        if not isinstance(self._backend, Attaches):
+            raise KeepsNoNotes(self._backend.name)
+        return self._backend
 
     # --- publishing -------------------------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ RegistryError
 ├── UnknownComponent                      the library has none of that name and version
 ├── VersionExists                         other bytes are already published under that version
 ├── ComponentExists                       another component has that name and version
+├── BadNote, KeepsNoNotes                 a note that says nothing, or a registry with no place for it
 ├── BumpTooSmall                          more changed than the version number says
 ├── NothingChanged                        a version that says nothing new
 ├── StaleJudgement                        the version was judged against others than there are now
@@ -118,6 +119,24 @@ class ComponentExists(RegistryError):
     def __init__(self, name: str, version: str, *, published: str, offered: str) -> None:
         self.published, self.offered = published, offered
         super().__init__(f"component {name}@{version} has another content (published {published[:12]}, offered {offered[:12]})")
+
+
+class BadNote(RegistryError, ValueError):
+    """A note that cannot be kept."""
+
+    hint = "say it in a sentence or two; longer words belong into a document that the note points to"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"the note {reason}")
+
+
+class KeepsNoNotes(RegistryError):
+    """A kind of registry that has no place for notes."""
+
+    hint = "registries in a folder and of OCI artifacts keep notes"
+
+    def __init__(self, registry: str) -> None:
+        super().__init__(f"{registry} keeps no notes beside versions")
 
 
 class DigestMismatch(RegistryError):

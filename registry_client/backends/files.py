@@ -6,6 +6,7 @@ ROOT/families/digits/1.1.0/manifest.json       the manifest's canonical bytes
 ROOT/families/digits/1.1.0/manifest.sha256     their digest, as `sha256sum -c` reads it
 ROOT/families/digits/1.1.0/bundle/...          links to the blobs under their own names, for people; never read here
 ROOT/components/words/1.3.0/component.json     a component of the library, with its digest and its files beside it, as versions have them
+ROOT/notes/digits/1.1.0/<type>/<sha256>.json   what was appended to a version later; the version itself stays as it is
 ROOT/.staging/...                              what is being written; counts for nothing
 
 Nothing is ever changed: files appear whole by a link, versions whole by a rename, and whoever is second loses.
@@ -28,6 +29,7 @@ Published model versions, kept by Pointsman. Nothing in here ever changes; do no
 families/NAME/VERSION/manifest.json    what a version is: every file with its digest, the interface, where it comes from
 families/NAME/VERSION/bundle/          the same files under their own names (links into blobs/), for you to look at
 components/NAME/VERSION/               a component of the library: component.json, its digest, and its files (links into blobs/)
+notes/NAME/VERSION/                    what was found out about a version later: who, when, and what
 blobs/sha256/                          every file once, named by its sha256; check one with: sha256sum FILE
 .staging/                              unfinished writes; may be removed while nobody publishes
 """
@@ -136,6 +138,27 @@ class FilesBackend:
             raise UnknownFamily(family)
         return published
 
+    # --- what is kept beside a version ---
+
+    def attach(self, family: str, version: str, kind: str, document: bytes) -> None:
+        """Keep a document beside a version, under its digest; the same again changes nothing."""
+        target = self._attached(family, version, kind) / f"{hashlib.sha256(document).hexdigest()}.json"
+        self.read_manifest(family, version)
+        with staging(self._staging) as unfinished:
+            _write(unfinished / "document", document)
+            make_directory(target.parent)
+            _link(unfinished / "document", target)
+        sync_directory(target.parent)
+
+    def attachments(self, family: str, version: str, kind: str) -> Sequence[bytes]:
+        """The documents of a kind beside a version. Raises `DigestMismatch` for one that was changed."""
+        directory = self._attached(family, version, kind)
+        return [_verified(directory / name) for name in _names(directory)]
+
+    def _attached(self, family: str, version: str, kind: str) -> Path:
+        place = self._version(family, version).relative_to(self._families)
+        return self._root / "notes" / place / kind.rpartition("/")[2]
+
     # --- the library of components ---
 
     def put_component_file(self, artifact: Artifact, source: BinaryIO) -> bool:
@@ -219,6 +242,14 @@ def _read(directory: Path, kind: str) -> StoredManifest:
     if len(document) > LARGEST_MANIFEST:
         raise InvalidManifest(reason=f"larger than {LARGEST_MANIFEST} bytes")
     return StoredManifest(document, digest)
+
+
+def _verified(path: Path) -> bytes:
+    document = path.read_bytes()
+    actual = hashlib.sha256(document).hexdigest()
+    if actual != path.stem:
+        raise DigestMismatch(what=str(path), expected=path.stem, actual=actual)
+    return document
 
 
 def _link(file: Path, name: Path) -> bool:

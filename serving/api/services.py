@@ -15,7 +15,7 @@ from serving.control.rollouts.looking import RolloutViews
 from serving.control.telling import Correspondence
 from serving.control.verification import Verification
 from serving.control.views import Views
-from serving.ports import Acks, Clock, FleetBoard, Leadership, Manifests, StateStore
+from serving.ports import Acks, Clock, FleetBoard, Leadership, Manifests, Notes, StateStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +26,7 @@ class AdminServices:
     views: Views
     keeping: Keeping
     manifests: Manifests
+    notes: Notes
     reseeding: Reseeding
     verification: Verification
     store: StateStore

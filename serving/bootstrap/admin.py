@@ -104,6 +104,7 @@ class AdminService:
             views=Views(seen, store, registry, seen.last_kept),
             keeping=Keeping(seen, store),
             manifests=registry,
+            notes=registry,
             reseeding=Reseeding(seen, store, clock, kind=plan.store.kind),
             verification=verification,
             store=seen,

@@ -9,10 +9,11 @@ import structlog
 from registry_client.backends.opening import open_registry
 from registry_client.cache import Cache
 from registry_client.client import RegistryClient
-from registry_client.errors import ImmutabilityViolation
+from registry_client.errors import ImmutabilityViolation, KeepsNoNotes
 from registry_client.golden import GoldenExample, parse_golden
 from registry_client.ledger import Ledger
 from registry_client.manifest import Manifest, Role
+from registry_client.notes import Note
 from serving.bootstrap.layout import Layout
 from serving.core.routing import Target
 from serving.ports import IntegrityRecorder
@@ -68,6 +69,13 @@ class PublishedVersions:
     async def versions(self, family: str) -> Sequence[str]:
         """The published versions, oldest first. Raises `UnknownFamily`."""
         return [str(version) for version in await asyncio.to_thread(self._client.versions, family)]
+
+    async def notes(self, family: str, version: str) -> Sequence[Note]:
+        """What was found out about a version later, the oldest first. Raises `RegistryError`."""
+        try:
+            return await asyncio.to_thread(self._client.notes, family, version)
+        except KeepsNoNotes:
+            return ()
 
     async def golden(self, target: Target) -> Sequence[GoldenExample]:
         """The golden examples of exactly these bytes, from this machine's cache where they are. Raises `RegistryError`."""

@@ -111,6 +111,7 @@ MODULES = (
     "importing",
     "policies",
     "components",
+    "noting",
     "comparing",
     "registries",
     "ledgers",

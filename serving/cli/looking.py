@@ -1,10 +1,11 @@
 """The commands that only look: families, show, versions, history, gateways."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from serving.cli.commands import FamilyName, Session, add_command
+from serving.cli.failures import CommandFailed
 from serving.cli.rendering import (
     render_families,
     render_family,
@@ -14,6 +15,9 @@ from serving.cli.rendering import (
     render_past,
     render_versions,
 )
+
+if TYPE_CHECKING:
+    from serving.cli.client import AdminClient
 
 
 def register(app: typer.Typer) -> None:
@@ -38,10 +42,23 @@ def show(
     with session.client() as client:
         if at is None:
             document = client.family(family)
+            document["notes"] = _notes(client, document)
             session.output.data(document, lambda: render_family(document))
             return
         past = client.get("families", client.family(family)["family"], at=at)
     session.output.data(past, lambda: render_past(past))
+
+
+def _notes(client: "AdminClient", document: dict[str, Any]) -> list[Any]:
+    """What was noted about the versions that have a part in the family; nothing where the registry is away."""
+    production = document["production"]
+    names = [] if production is None else [production["version"]]
+    names += [one["version"] for one in (*document["canaries"], *document["shadows"])] + document["previous"]
+    try:
+        found = [client.get("families", document["family"], "versions", name, "notes") for name in dict.fromkeys(names)]
+    except CommandFailed:
+        return []
+    return [note for one in found for note in one["notes"]]
 
 
 def versions(session: Session, family: FamilyName) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 from rich.console import RenderableType
 from rich.text import Text
 
+from serving.cli.note_rendering import noted_pairs
 from serving.cli.output import facts, moment, plural, stack, table
 
 Json = dict[str, Any]
@@ -46,6 +47,7 @@ def render_family(document: Json) -> RenderableType:
     pairs += [("canaries", _shares(document["canaries"])), ("shadows", _shares(document["shadows"]))]
     pairs += [(f"tag {tag}", ", ".join(versions)) for tag, versions in document["tags"].items() if tag not in {"production", "shadow"}]
     pairs += [(f"quarantined {version}", why or "no reason given") for version, why in document["quarantined"].items()]
+    pairs += noted_pairs(document.get("notes", []))
     pairs += [("rollback", document["rollback"]["sentence"]), ("revision", f"{document['revision']} (epoch {document['epoch']})")]
     return facts(pairs)
 

@@ -54,6 +54,7 @@ from serving.ports.versions import (
     LoadState,
     LoadStatus,
     Manifests,
+    Notes,
     Registry,
 )
 
@@ -93,6 +94,7 @@ __all__ = [
     "Manifests",
     "Mark",
     "NodeRecorder",
+    "Notes",
     "NoticeRecorder",
     "Notifier",
     "Observations",

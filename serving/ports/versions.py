@@ -8,6 +8,7 @@ from typing import Protocol
 
 from registry_client.golden import GoldenExample
 from registry_client.manifest import Manifest
+from registry_client.notes import Note
 from serving.core.routing import Target
 
 
@@ -78,3 +79,11 @@ class Manifests(Protocol):
 
     async def manifest(self, family: str, version: str) -> Manifest: ...
     async def versions(self, family: str) -> Sequence[str]: ...
+
+
+class Notes(Protocol):
+    """What was found out about published versions later."""
+
+    async def notes(self, family: str, version: str) -> Sequence[Note]:
+        """The oldest first; none where the kind of registry keeps none. Raises as registry_client does."""
+        ...

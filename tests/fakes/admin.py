@@ -81,6 +81,7 @@ class AdminWorld:
             views=Views(seen, store, self.registry, seen.last_kept),
             keeping=Keeping(seen, store),
             manifests=self.registry,
+            notes=self.registry,
             reseeding=Reseeding(seen, store, self.clock, kind="fake"),
             verification=verification,
             store=seen,

@@ -8,6 +8,7 @@ import msgspec
 from registry_client.errors import DigestMismatch, ImmutabilityViolation, RegistryUnavailable, UnknownFamily, UnknownVersion
 from registry_client.golden import GoldenExample
 from registry_client.manifest import Artifact, Change, Datatype, Interface, Manifest, Predecessor, Role, Task, TensorSpec
+from registry_client.notes import Note
 from serving.core.routing import Target
 
 
@@ -52,6 +53,7 @@ class FakeRegistry:
         }
         self._described: dict[tuple[str, str], Manifest] = {}
         self._recorded = dict[tuple[str, str], str]()
+        self._notes: list[Note] = []
         self.is_away = False
 
     def publish(self, family: str, version: str) -> None:
@@ -66,6 +68,13 @@ class FakeRegistry:
         """Publish a version that says this of itself."""
         self.publish(manifest.family, manifest.version)
         self._described[manifest.family, manifest.version] = manifest
+
+    def annotate(self, family: str, version: str, text: str, by: str, at: str) -> None:
+        self._notes.append(Note(family=family, version=version, digest=digest_of(family, version), text=text, by=by, at=at))
+
+    async def notes(self, family: str, version: str) -> Sequence[Note]:
+        await self.digest(family, version)
+        return [note for note in self._notes if (note.family, note.version) == (family, version)]
 
     async def manifest(self, family: str, version: str) -> Manifest:
         await self.digest(family, version)

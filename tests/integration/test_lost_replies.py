@@ -69,6 +69,7 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
         views=Views(seen, store, registry, seen.last_kept),
         keeping=Keeping(store, store),
         manifests=registry,
+        notes=registry,
         reseeding=Reseeding(seen, store, clock, kind="sqlite"),
         verification=verification,
         store=seen,

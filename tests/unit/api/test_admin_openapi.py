@@ -118,6 +118,7 @@ def test_these_are_the_routes() -> None:
         "get /v1/leader",
         "get /v1/info",
         "get /v1/keep",
+        "get /v1/families/{family}/versions/{version}/notes",
         "get /v1/store",
         "post /v1/store/reseed",
         "get /v1/webhooks",

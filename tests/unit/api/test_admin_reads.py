@@ -247,3 +247,17 @@ async def test_a_sweep_is_told_what_must_stay_and_why(world: AdminWorld, admin: 
         ("digits", "1.2.0", ["shadow", "loaded"]),
     ]
     assert document["versions"][0]["digest"] == digest_of("digits", "1.0.0")
+
+
+async def test_notes_of_a_version_are_shown_the_oldest_first(world: AdminWorld, admin: httpx.AsyncClient) -> None:
+    # given
+    world.registry.annotate("digits", "1.0.0", "not for the night shift", "ada", "2030-01-02T03:04:05Z")
+
+    # when
+    noted, bare, unknown = [await admin.get(f"/v1/families/digits/versions/{version}/notes") for version in ("1.0.0", "1.1.0", "9.9.9")]
+
+    # then
+    assert [(one["text"], one["by"], one["at"]) for one in noted.json()["notes"]] == [
+        ("not for the night shift", "ada", "2030-01-02T03:04:05Z")
+    ]
+    assert (bare.json(), unknown.status_code) == ({"notes": []}, 404)

@@ -134,3 +134,23 @@ def test_the_listener_may_be_named_before_or_after_the_command(terminal: Termina
     after = lost.run("families", "--admin", terminal.url)
 
     assert (before.exit_code, after.exit_code) == (0, 0)
+
+
+def test_notes_about_the_versions_in_use_are_shown_with_the_family(busy: Terminal, world: AdminWorld) -> None:
+    # given
+    world.registry.annotate("digits", "1.1.0", "calibrated on the older scanner", "ada", "2030-01-02T03:04:05Z")
+    world.registry.annotate("digits", "1.2.0", "nobody uses this one", "ada", "2030-01-02T03:04:05Z")
+
+    # when
+    shown, document = busy.run("show", "digits").stdout, busy.json("show", "digits")
+
+    # then
+    assert "note on 1.1.0" in shown
+    assert "calibrated on the older scanner" in " ".join(shown.split())
+    assert [(one["version"], one["by"]) for one in document["notes"]] == [("1.1.0", "ada")]
+
+
+def test_a_family_is_shown_without_notes_while_the_registry_is_away(busy: Terminal, world: AdminWorld) -> None:
+    world.registry.is_away = True
+
+    assert busy.json("show", "digits")["notes"] == []

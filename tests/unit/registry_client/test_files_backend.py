@@ -11,6 +11,8 @@ import pytest
 
 from registry_client.backends.files import FilesBackend
 from registry_client.bundle import load_bundle
+from registry_client.cache import Cache
+from registry_client.client import RegistryClient
 from registry_client.errors import DigestMismatch, MissingBlob, UnknownFamily, UnknownVersion
 from registry_client.manifest import Manifest
 from tests.fakes.bundles import MODEL
@@ -182,3 +184,20 @@ def test_two_ways_to_the_same_place_are_one_registry(backend: FilesBackend, root
     # when / then
     assert FilesBackend(root.parent / "link").name == backend.name
     assert FilesBackend(Path(os.path.relpath(root))).name == backend.name
+
+
+def test_a_note_that_was_changed_on_the_disk_is_not_believed(tmp_path: Path, write_bundle: WriteBundle) -> None:
+    # given
+    client = RegistryClient(FilesBackend(tmp_path / "registry"), Cache(tmp_path / "cache"))
+    client.publish(load_bundle(write_bundle()))
+    client.annotate("digits", "1.0.0", "not for the night shift", "ada")
+    [note] = (tmp_path / "registry" / "notes" / "digits" / "1.0.0").rglob("*.json")
+    assert "not for the night shift" in note.read_text("utf-8")
+
+    # when
+    note.chmod(0o644)
+    note.write_text(note.read_text("utf-8").replace("not for", "fit for"), "utf-8")
+
+    # then
+    with pytest.raises(DigestMismatch):
+        client.notes("digits", "1.0.0")

@@ -1,0 +1,31 @@
+"""The route that shows what was found out about a version after it was published."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path
+
+from serving.api.openapi import READ_ERRORS
+from serving.api.reading import Family
+from serving.api.schemas import NoteOut, NotesOut
+from serving.ports import Notes
+
+Version = Annotated[str, Path(max_length=100, description="A published version.", examples=["1.1.0"])]
+
+
+class NoteRoutes:
+    """One method per route."""
+
+    def __init__(self, notes: Notes) -> None:
+        self._notes = notes
+
+    def router(self) -> APIRouter:
+        """The routes, to be mounted under /v1."""
+        router = APIRouter(tags=["families"])
+        path, summary = "/families/{family}/versions/{version}/notes", "What was found out about a version later"
+        router.add_api_route(path, self.notes, operation_id="listNotes", summary=summary, responses=READ_ERRORS)
+        return router
+
+    async def notes(self, family: Family, version: Version) -> NotesOut:
+        """Who noted what about a version, and when, the oldest first. Notes are appended, never changed."""
+        found = await self._notes.notes(family, version)
+        return NotesOut(notes=[NoteOut(version=one.version, text=one.text, by=one.by, at=one.at, digest=one.digest) for one in found])
