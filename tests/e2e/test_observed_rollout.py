@@ -1,0 +1,113 @@
+"""What guards are told of a rollout on a real installation: units, copies, latencies, outputs, and feedback."""
+
+import json
+from collections.abc import Callable
+
+import httpx
+import pytest
+
+from tests.e2e.calls import Answer, Caller
+from tests.e2e.families import Bundles, Deployment
+from tests.e2e.installation import Installation, Json
+from tests.e2e.waiting import wait_for
+
+FAMILY = "observed"
+USERS = 40
+BURST = 300
+
+POLICY = """
+policy: 1
+unit: {key: [header:x-user-id], missing: production, count: unit_window, window: 1h}
+stages:
+  - {name: shadow, mirror: 1.0, limits: {inflight: 500, timeout: 10s}, need: {time: 1s, pairs: 100, units: 20, safe: [errors]}}
+  - {name: half, weight: 0.5, need: {time: 1h}}
+  - {name: full, weight: 1.0}
+guards:
+  - {id: errors, metric: error, ok: {below: 0.4}, share: 20}
+  - {id: p50, metric: latency, quantile: 0.5, worse: {ratio: 50}}
+  - {id: drift, metric: output, worse: {js: 0.5}}
+  - {id: collapse, metric: output_constant_or_invalid, worse: {rate: 0.5}}
+  - {id: disagreement, metric: shadow_disagreement, tolerance: {atol: 0.2}, worse: {rate: 0.9}}
+  - {id: feedback, metric: reward, bounds: [1, 5], worse: {drop: 3}}
+tripwire: {errors_in_a_row: 1000}
+"""
+
+
+@pytest.fixture
+def rollout(deployment: Deployment) -> Installation:
+    installation = deployment.installation
+    deployment.deploy(FAMILY, "digits/1.0.0", "digits/1.1.0")
+    installation.do("tag", FAMILY, "1.1.0", "staging")
+    installation.wait_ready(FAMILY, "1.1.0")
+    body = {"version": "1.1.0", "document": POLICY, "wait": 10}
+    headers = {"X-Pointsman-Actor": "e2e"}
+    started = httpx.post(
+        f"{installation.admin_url}/v1/families/{FAMILY}/rollout", json=body, headers=headers, timeout=60.0, trust_env=False
+    )
+    assert started.is_success, started.text
+    return installation
+
+
+def status(installation: Installation) -> Json:
+    return installation.get(f"families/{FAMILY}/rollout")
+
+
+def totals(installation: Installation) -> dict[str, dict[str, int]]:
+    """What all gateways had counted when they were last looked at, by arm; lists are added up."""
+    lines = [json.loads(line) for line in installation.get(f"families/{FAMILY}/rollout/log")["lines"]]
+    reports = next((line["seen"]["reports"] for line in reversed(lines) if line["kind"] == "look"), [])
+    added: dict[str, dict[str, int]] = {arm: {} for arm in ("canary", "production", "pairs")}
+    for report in reports:
+        for arm, counters in report["totals"].items():
+            for name, value in counters.items():
+                number = sum(value) if isinstance(value, list) else value["count"] if isinstance(value, dict) else value
+                added[arm][name] = added[arm].get(name, 0) + number
+    return added
+
+
+def counted(installation: Installation, is_it: Callable[[dict[str, dict[str, int]]], bool], what: str) -> dict[str, dict[str, int]]:
+    """Wait until the counters are so."""
+    return wait_for(lambda: found if is_it(found := totals(installation)) else None, what)
+
+
+@pytest.mark.timeout(240)  # with the installation, where it is the first test that needs it
+def test_a_rollout_is_told_of_units_copies_latencies_outputs_and_feedback(rollout: Installation, bundles: Bundles, caller: Caller) -> None:
+    requests = [example.request for example in bundles.traffic("digits")]
+
+    def ask(number: int) -> Answer:
+        return caller.predict(FAMILY, requests[number % len(requests)], x_user_id=f"user {number % USERS}")
+
+    def burst() -> None:
+        assert {ask(number).status for number in range(BURST)} == {200}
+
+    # In the shadow: every copy ends somewhere, units count once in each arm, and edges and classes are pinned from production.
+    burst()
+    shadow = counted(rollout, lambda told: told["pairs"].get("compared", 0) >= 100, "copies are compared")
+    assert shadow["pairs"]["offered"] == sum(shadow["pairs"][end] for end in ("compared", "shed", "oversize", "timed_out", "failed"))
+    assert 0 < shadow["canary"]["trials"] <= USERS
+    assert 0 < shadow["production"]["trials"] <= USERS
+    pinned = wait_for(lambda: found if (found := status(rollout))["edges"] and found["classes"] else None, "edges and classes are pinned")
+    assert len(pinned["edges"]) == 2
+    assert set(pinned["classes"]) <= set("0123456789")
+
+    # Beside production: who is drawn counts for the arm that answered, in the pinned classes.
+    wait_for(lambda: status(rollout)["stage"] == 1, "it goes on to the first share of the callers")
+    burst()
+    half = counted(
+        rollout, lambda told: told["canary"].get("classes", 0) > 0 and told["production"].get("classes", 0) > 0, "both are sorted"
+    )
+    both = half["canary"]["trials"] + half["production"]["trials"]
+    assert both <= 3 * USERS  # twice in the shadow, once here
+    assert half["canary"]["failures"] == half["canary"]["odd"] == 0
+
+    # What an answer turned out to be worth counts once, for the arm that gave it.
+    answers = {answer.headers["x-route-reason"]: answer for answer in map(ask, range(USERS))}
+    assert answers.keys() == {"production", "canary"}
+    ratings = [{"request_id": answer.headers["x-request-id"], "score": 4} for answer in answers.values()]
+    assert [caller.post("/v1/feedback", rating).document for rating in ratings * 2] == [{"outcome": "counted"}] * 2 + [
+        {"outcome": "repeated"}
+    ] * 2
+    assert caller.post("/v1/feedback", ratings[0] | {"score": 6}).status == 400
+    assert caller.post("/v1/feedback", {"request_id": "forged", "score": 4}).status == 400
+    counted(rollout, lambda told: told["canary"].get("rewards") == told["production"].get("rewards") == 1, "both are rated once")
+    rollout.do("rollback", FAMILY, "--reason", "seen enough")
