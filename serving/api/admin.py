@@ -11,6 +11,7 @@ from serving.api.guards import AdminGuard
 from serving.api.keeping import KeepRoutes
 from serving.api.noting import NoteRoutes
 from serving.api.openapi import DESCRIPTION, TAGS
+from serving.api.pairs import PairRoutes
 from serving.api.reading import FamilyRoutes
 from serving.api.rollouts import RolloutRoutes
 from serving.api.services import AdminServices, AdminSurface
@@ -40,6 +41,7 @@ def create_app(services: AdminServices, surface: AdminSurface) -> FastAPI:
     app.include_router(DrillRoutes(services.drills, services.drill_book, services.entitlement).router(), prefix="/v1")
     app.include_router(StoreRoutes(services.reseeding, services.entitlement).router(), prefix="/v1")
     app.include_router(VerifyRoutes(services.verification).router(), prefix="/v1")
+    app.include_router(PairRoutes(services.samples).router(), prefix="/v1")
     app.include_router(WatchRoutes(services, surface).router(), prefix="/v1")
     app.include_router(NoteRoutes(services.notes).router(), prefix="/v1")
     app.include_router(KeepRoutes(services.keeping, services.clock).router(), prefix="/v1")

@@ -12,6 +12,7 @@ from serving.control.practising import Drills
 from serving.control.reseeding import Reseeding
 from serving.control.rollouts.desk import RolloutDesk
 from serving.control.rollouts.looking import RolloutViews
+from serving.control.rollouts.sampling import PairSamples
 from serving.control.telling import Correspondence
 from serving.control.verification import Verification
 from serving.control.views import Views
@@ -41,6 +42,7 @@ class AdminServices:
     rollouts: RolloutViews
     drills: Drills
     drill_book: DrillBook
+    samples: PairSamples
     clock: Clock
 
 

@@ -32,6 +32,7 @@ from serving.control.reseeding import Reseeding
 from serving.control.rollouts.authorities import PolicyAuthorities
 from serving.control.rollouts.desk import Grounds, RolloutDesk
 from serving.control.rollouts.looking import RolloutViews
+from serving.control.rollouts.sampling import PairSamples
 from serving.control.seen import SeenStore
 from serving.control.telling import Correspondence, Telling
 from serving.control.verification import Verification
@@ -40,6 +41,7 @@ from serving.core.authority import Operators
 from serving.stores.head_log import HeadFile
 from serving.stores.opening import StorePlan, open_rollouts, open_store
 from serving.stores.outbox import OutboxFiles
+from serving.stores.pair_files import PairFiles
 from serving.stores.signing import Ed25519Signer
 from serving.stores.snapshot_file import SnapshotFile
 from serving.stores.traffic_file import TrafficFile
@@ -119,6 +121,7 @@ class AdminService:
             rollouts=RolloutViews(seen, rollouts, rollouts, policies, clock),
             drills=Drills(Means(operations, verification, clock, DrillNews(telling, operations, policy_of, clock))),
             drill_book=drill_book,
+            samples=PairSamples(seen, PairFiles(plan.layout.pairs)),
             clock=clock,
         )
         await self._open(services, AdminSurface(public, plan.release))

@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from random import Random  # noqa: TID251 - here is where dice come from
 
+import msgspec
 import uvicorn
 
 from serving.api.inference import InferenceApp
@@ -31,10 +32,11 @@ from serving.gateway.predict import Gateway, GatewayLimits
 from serving.gateway.request_ids import RequestIds
 from serving.gateway.routes import RouteKeeper, RouteTimes
 from serving.gateway.shadow import Mirror, MirrorLimits
-from serving.gateway.watching import Watchings
+from serving.gateway.watching import Around, Watchings
 from serving.ports import GatewayReport
 from serving.stores.claim_table import ClaimTables
 from serving.stores.opening import StorePlan, open_store
+from serving.stores.pair_files import PairFiles
 from serving.telemetry.clock import SystemClock
 from serving.telemetry.logs import configure_logs
 from serving.telemetry.prometheus import PrometheusRecorder, start_multiprocess
@@ -43,6 +45,9 @@ from serving.telemetry.reports import DatagramReports
 REPORT_S = 0.1
 SIGN_OF_LIFE_S = 1.0
 """An idle gateway reports this often."""
+
+PAIRS_S = 1.0
+"""Between two looks at whether there are other disagreeing pairs to show."""
 
 SWEEP_S = 0.5
 FIRST_LOOK_S = 2.0
@@ -84,6 +89,8 @@ class GatewayService:
         self._started = self._clock.monotonic()
         self._background = Background()
         self._reported, self._reported_at = 0, self._started
+        self._shown: dict[str, int] = {}
+        """How many disagreeing pairs of a rollout had been offered when they were last shown."""
 
     async def start(self) -> Mapping[str, str]:
         """Read the routes, reach the replicas, then open the port."""
@@ -121,7 +128,8 @@ class GatewayService:
         # Not the loop's own time: uvloop's stands still during a turn and counts whole milliseconds.
         monotonic = self._clock.monotonic
         dice: Callable[[], float] = Random().random  # noqa: S311 - sampling of traffic, no secret
-        watchings = Watchings(ClaimTables(self._plan.layout.claims), monotonic, self._report)
+        around = Around(ClaimTables(self._plan.layout.claims), monotonic, self._now, dice)
+        watchings = Watchings(around, self._report)
         gateway = Gateway(
             invoker=self._pool,
             recorder=self._recorder,
@@ -155,6 +163,7 @@ class GatewayService:
         self._background.start("snapshot", footing.keeping.run)
         self._background.step("reconcile", RECONCILE_S, reconciliation_of(self._plan.layout, self._store).step)
         self._background.repeat("report", REPORT_S, self._tick)
+        self._background.step("pairs", PAIRS_S, self._show_pairs)
 
     def _take_table(self, table: RouteTable) -> None:
         targets = [target for route in table.families.values() for target in route.served.values()]
@@ -176,6 +185,13 @@ class GatewayService:
         news = self._stamp() != self._reported
         if news or self._clock.monotonic() - self._reported_at >= SIGN_OF_LIFE_S:
             self._report()
+
+    async def _show_pairs(self) -> None:
+        shelf = PairFiles(self._plan.layout.pairs)
+        for rollout, sample in self._gateway.watchings.samples().items():
+            if sample.offered != self._shown.get(rollout, 0):
+                self._shown[rollout] = sample.offered
+                await asyncio.to_thread(shelf.put, rollout, self._name, msgspec.json.encode(sample.pairs))
 
     def _report(self) -> None:
         gateway, watchings = self._gateway, self._gateway.watchings

@@ -145,6 +145,11 @@ class Layout:
         return self.memory / "claims"
 
     @property
+    def pairs(self) -> Path:
+        """Disagreeing pairs that the gateways of this node keep for its admin API."""
+        return self.memory / "pairs"
+
+    @property
     def log(self) -> Path:
         """What every process of this run appends its events to."""
         return self.data / "log" / "events.log"

@@ -271,6 +271,10 @@ class Policy:
     authority: Authority = Authority()
     tell: Tell = Tell()
     drill: Drill | None = None
+    keep_pairs: int = 0
+    """Disagreeing pairs that each gateway keeps for operators."""
+    redact: tuple[str, ...] = ()
+    """JSON pointers to what is not kept of them."""
     tracks: tuple[tuple[Bump, str], ...] = ()
 
     def __post_init__(self) -> None:

@@ -73,6 +73,8 @@ def watch_of(record: FamilyRecord) -> Watch | None:
         bins=terms.bins,
         classes=underway.classes,
         checks_answers=terms.checks_answers,
+        keep_pairs=terms.keep_pairs,
+        redact=terms.redact,
         rewards=Rewards(*terms.bounds, terms.delay) if terms.is_rewarded else None,
     )
 

@@ -37,6 +37,8 @@ class Terms:
     """Of a score that feedback may give."""
     delay: timedelta = timedelta()
     """How late feedback may come."""
+    keep_pairs: int = 0
+    redact: tuple[str, ...] = ()
     is_rewarded: bool = False
     """Whether a guard looks at feedback."""
 
@@ -59,6 +61,8 @@ class Terms:
             rank=pairs.rank,
             bounds=(rewards.low, rewards.high),
             delay=rewards.delay,
+            keep_pairs=policy.keep_pairs,
+            redact=policy.redact,
             is_rewarded=any(isinstance(rule, RewardRule) for rule in rules),
         )
 

@@ -54,6 +54,9 @@ class Watch:
     """Labels, or the bounds of bins as text; none until they are pinned."""
     checks_answers: bool = False
     """Whether a guard asks for answers that are invalid, or the same whatever is asked."""
+    keep_pairs: int = 0
+    """Disagreeing pairs that are kept for operators, without what `redact` (JSON pointers) leads to."""
+    redact: tuple[str, ...] = ()
     rewards: Rewards | None = None
     """None where no guard looks at feedback."""
 

@@ -24,7 +24,7 @@ from serving.dataplane.pipeline import Pipeline, open_pipeline
 from serving.dataplane.plain import PlainCodec
 from serving.dataplane.sorting import Sorter
 from serving.dataplane.work import Work
-from serving.ports import Call, CallKind, Encoding, Failure, Reply
+from serving.ports import NO_JSON_PART, Call, CallKind, Encoding, Failure, Reply
 
 INFLATE_CAP = 64 * 1024 * 1024
 OUT_OF_MEMORY = "bad_alloc"
@@ -194,7 +194,13 @@ def _finished(call: Call, reply: Reply | None) -> Reply:
     if call.mirror is None:
         return reply
     outcome = Outcome.ERROR if reply.status != 200 else compare(call.kind, call.mirror, reply)  # noqa: PLR2004
-    return Reply(200, outcome.value.encode(), said=reply.said)
+    word = outcome.value.encode()
+    is_shown = call.mirror.is_shown and outcome is not Outcome.AGREE
+    return Reply(200, word + b"\n" + _json_part(reply) if is_shown else word, said=reply.said)
+
+
+def _json_part(reply: Reply) -> bytes:
+    return reply.body if reply.json_length == NO_JSON_PART else reply.body[: reply.json_length]
 
 
 def _error(message: str) -> bytes:

@@ -3,7 +3,7 @@
 frame   = length u32 | id u32 | payload           length counts id and payload; all integers little-endian
 call    = kind u8 | encoding u8 | flags u8 | digest 32 bytes | json_length i32 | primary_length u32 | primary_json_length i32 |
           [leeway] | body | primary body
-leeway  = atol f64 | rtol f64 | rank f64 | is_label_exact u8    there where the call is mirrored
+leeway  = atol f64 | rtol f64 | rank f64 | is_label_exact and is_shown u8    there where the call is mirrored
 reply   = status u16 | failure u8 | json_length i32 | [said] | body
 said    = flags u8 | score f64 | label_length u16 | label       there where failure has its highest bit set
 
@@ -25,6 +25,9 @@ MIRRORED = 1
 SORTING = 1
 """Where the bits of a call's sorting begin among its flags."""
 SORTING_MASK = 3
+
+EXACT, SHOWN = 1, 2
+"""Flags of a mirrored call: labels must be the same; the shadow shows its answer where it disagrees."""
 
 SPEAKS = 0x80
 """Added to the failure of a reply: what the answer comes to stands before its body."""
@@ -67,7 +70,7 @@ def _encode_mirrored(number: int, call: Call, primary: Primary) -> bytes:
     flags, digest = MIRRORED | call.sorting << SORTING, bytes.fromhex(call.digest)
     head = CALL.pack(call.kind, call.encoding, flags, digest, call.json_length, len(primary.body), primary.json_length)
     leeway = primary.leeway
-    allowed = LEEWAY.pack(leeway.atol, leeway.rtol, leeway.rank, leeway.is_label_exact)
+    allowed = LEEWAY.pack(leeway.atol, leeway.rtol, leeway.rank, EXACT * leeway.is_label_exact | SHOWN * primary.is_shown)
     length = _ID_BYTES + CALL.size + LEEWAY.size + len(call.body) + len(primary.body)
     return b"".join((PREFIX.pack(length, number), head, allowed, call.body, primary.body))
 
@@ -89,8 +92,9 @@ def decode_call(payload: bytes) -> Call:
         if begins > ends:
             msg = "a call frame is shorter than the primary answer it announces"
             raise BrokenFrame(msg)
-        atol, rtol, rank, is_label_exact = LEEWAY.unpack_from(payload, CALL.size)
-        mirror = Primary(payload[ends:], primary_json, Leeway(atol, rtol, rank, bool(is_label_exact)))
+        atol, rtol, rank, wishes = LEEWAY.unpack_from(payload, CALL.size)
+        leeway = Leeway(atol, rtol, rank, bool(wishes & EXACT))
+        mirror = Primary(payload[ends:], primary_json, leeway, bool(wishes & SHOWN))
     sorting = _SORTINGS.get(flags >> SORTING & SORTING_MASK, Sorting.NOTHING)
     return Call(_KINDS[kind], digest.hex(), payload[begins:ends], json_length, _ENCODINGS[encoding], mirror, sorting)
 

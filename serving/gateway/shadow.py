@@ -53,6 +53,8 @@ class Mirror:
             watching = self._watchings.of_candidate(target.digest)
             limits = self._limits if watching is None else _limits(watching)
             copy = Copy(self, target, watching, primary)
+            if watching is not None and watching.sample is not None:
+                copy.pair = call, reply
             if watching is not None:
                 watching.pairs.offered += 1
             refusal = self._refusal(limits, target, call, reply)
@@ -82,20 +84,24 @@ class Mirror:
 class Copy:
     """One copy on its way."""
 
-    __slots__ = ("mirror", "primary", "sent", "target", "watching")
+    __slots__ = ("mirror", "pair", "primary", "sent", "target", "watching")
 
     def __init__(self, mirror: Mirror, target: Target, watching: Watching | None, primary: Answered) -> None:
         self.mirror = mirror
         self.target = target
         self.watching = watching
         self.primary = primary
+        self.pair: tuple[Call, Reply] | None = None
+        """The request and the answer that the caller got, where pairs are kept."""
         self.sent = mirror.monotonic()
 
     def answered(self, reply: Reply) -> None:
         """Take the comparison, or what came in its place."""
         self.mirror.landed(self.target)
-        outcome = _outcome(reply)
+        outcome, own = _outcome(reply)
         self.end(outcome)
+        if own and self.pair is not None and self.watching is not None and self.watching.sample is not None:
+            self.watching.sample.offer(outcome, *self.pair, own)
         if self.watching is not None and self.watching.watch.is_shadow:
             self._count_trial(self.watching, outcome, reply)
 
@@ -133,20 +139,22 @@ class Copy:
 def _copied(call: Call, reply: Reply, target: Target, watching: Watching | None) -> Call:
     if watching is None:
         return replace(call, digest=target.digest, mirror=Primary(reply.body, reply.json_length), sorting=Sorting.NOTHING)
-    primary = Primary(reply.body, reply.json_length, watching.leeway)
+    primary = Primary(reply.body, reply.json_length, watching.leeway, watching.sample is not None)
     return replace(call, digest=target.digest, mirror=primary, sorting=watching.sorting)
 
 
-def _outcome(reply: Reply) -> str:
+def _outcome(reply: Reply) -> tuple[str, bytes]:
+    """What became of a copy, and the shadow's own answer where it shows it."""
     if reply.status == OK:
-        return reply.body.decode("ascii")
+        word, _, own = reply.body.partition(b"\n")
+        return word.decode("ascii"), own
     match reply.failure:
         case Failure.TIMEOUT:
-            return TIMEOUT
+            return TIMEOUT, b""
         case Failure.OVERLOAD:  # the version does not read as fast as copies come
-            return SHED
+            return SHED, b""
         case _:
-            return ERROR
+            return ERROR, b""
 
 
 def _limits(watching: Watching) -> MirrorLimits:

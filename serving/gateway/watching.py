@@ -1,6 +1,7 @@
 """Counting for the rollouts that are afoot: what their guards are told of this gateway's answers. A family without one costs nothing."""
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 
 from serving.core.policy import Counting
 from serving.core.routing import Reason, RouteTable, Target
@@ -9,6 +10,7 @@ from serving.core.sketches import LABELS_MOST, Baseline, Sketch, bucket_of, deci
 from serving.core.totals import Report, Totals
 from serving.core.watches import Watch
 from serving.gateway.counters import UNSORTED, ArmCounter, PairCounter, Sorter
+from serving.gateway.pairs import PairSample
 from serving.gateway.units import Units, number_of
 from serving.ports import ClaimRoom, Claims, Failure, Leeway, Reply, Said, Sorting
 
@@ -22,6 +24,16 @@ _RATED, _COPY = "rated", "copy:"
 
 DRAWN = frozenset({Reason.PRODUCTION, Reason.CANARY})
 """Who asked for a version, and who was given production in place of a canary, was not drawn: no trial of either arm."""
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What counting works with: what the node's gateways have counted already, the node's clock, the wall's, and dice in [0, 1)."""
+
+    room: ClaimRoom
+    monotonic: Callable[[], float]
+    wall: Callable[[], float]
+    dice: Callable[[], float]
 
 
 def _name(rollout: str, what: str) -> str:
@@ -89,11 +101,14 @@ class BaselineCounter:
 class Watching:
     """What this gateway has counted of one rollout since it first had it in its routes."""
 
-    def __init__(self, watch: Watch, room: ClaimRoom, *, epoch: int, now: float) -> None:
+    def __init__(self, watch: Watch, around: Around, *, epoch: int, now: float) -> None:
         self.watch = watch
+        is_kept = watch.keep_pairs > 0
+        self.sample = PairSample(watch.keep_pairs, watch.redact, around.dice, around.wall) if is_kept else None
+        """Pairs that disagreed, where the policy keeps some."""
         self.epoch = epoch
         """Of the table that it was first in; answers of an earlier one are none of it."""
-        self._room = room
+        self._room = around.room
         self._units: Units | None = None
         self._counted = (-1, False)
         self._rated: Claims | None = None
@@ -210,9 +225,8 @@ class Watching:
 class Watchings:
     """All rollouts that this gateway has in its routes."""
 
-    def __init__(self, room: ClaimRoom, monotonic: Callable[[], float], on_failing: Callable[[], None]) -> None:
-        self._room = room
-        self._monotonic = monotonic
+    def __init__(self, around: Around, on_failing: Callable[[], None]) -> None:
+        self._around = around
         self.on_failing = on_failing
         """Called when a candidate fails several times in a row on copies, so that the controller hears of it at once."""
         self._afoot: dict[str, Watching] = {}
@@ -222,11 +236,11 @@ class Watchings:
     def swap(self, table: RouteTable) -> bool:
         """Go by a new table; whether a rollout is in it that was not before, of which a report should go out before its first answer."""
         watches = {family: route.watch for family, route in table.families.items() if route.watch is not None}
-        before, afoot, now = self._afoot, dict[str, Watching](), self._monotonic()
+        before, afoot, now = self._afoot, dict[str, Watching](), self._around.monotonic()
         for watch in watches.values():
             watching = before.get(watch.rollout)
             if watching is None:
-                watching = Watching(watch, self._room, epoch=table.epoch, now=now)
+                watching = Watching(watch, self._around, epoch=table.epoch, now=now)
             else:
                 watching.adopt(watch, now=now)
             afoot[watch.rollout] = watching
@@ -240,7 +254,7 @@ class Watchings:
     def _end(self, before: Mapping[str, Watching], afoot: Mapping[str, Watching]) -> None:
         for rollout in before.keys() - afoot.keys():
             before[rollout].close()
-        self._room.keep({name for watching in afoot.values() for name in watching.tables})
+        self._around.room.keep({name for watching in afoot.values() for name in watching.tables})
 
     def of_family(self, family: str) -> Watching | None:
         """The rollout of a family, if one is afoot."""
@@ -263,6 +277,10 @@ class Watchings:
     def reports(self, source: str, life: float) -> Mapping[str, Report]:
         """The next report of every rollout, by its id."""
         return {rollout: watching.report(source, life) for rollout, watching in self._afoot.items()}
+
+    def samples(self) -> Mapping[str, PairSample]:
+        """The pairs that are kept, by their rollouts' ids."""
+        return {rollout: watching.sample for rollout, watching in self._afoot.items() if watching.sample is not None}
 
     def baselines(self) -> Mapping[str, Baseline]:
         """What is to be pinned from, of the rollouts that have something to pin."""

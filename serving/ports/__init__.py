@@ -5,7 +5,7 @@ from serving.core.heads import SignedHead
 from serving.ports.clock import (
     Clock,
 )
-from serving.ports.node import ClaimRoom, Claims, Kept, NodeRecorder, Overrides, Placed, Snapshots
+from serving.ports.node import ClaimRoom, Claims, Kept, NodeRecorder, Overrides, PairShelf, Placed, Snapshots
 from serving.ports.notices import NoticeRecorder, Notifier, Outbox, Posted, Poster
 from serving.ports.requests import (
     NO_JSON_PART,
@@ -100,6 +100,7 @@ __all__ = [
     "Observations",
     "Outbox",
     "Overrides",
+    "PairShelf",
     "PastRecord",
     "Placed",
     "Posted",

@@ -3,7 +3,7 @@
 Both are files, so every call may block for a moment: keep them off event loops, but for `Overrides.stamp`.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -93,6 +93,18 @@ class ClaimRoom(Protocol):
 
     def keep(self, names: Collection[str]) -> None:
         """Remove all others."""
+        ...
+
+
+class PairShelf(Protocol):
+    """Where the gateways of a node leave pairs that disagreed, as JSON lists, for its admin API. Both methods raise `OSError`."""
+
+    def put(self, rollout: str, gateway: str, pairs: bytes) -> None:
+        """Put a gateway's in place of its earlier ones."""
+        ...
+
+    def read(self, rollout: str) -> Sequence[bytes]:
+        """What every gateway has put there of a rollout."""
         ...
 
 

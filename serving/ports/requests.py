@@ -165,6 +165,8 @@ class Primary(msgspec.Struct, frozen=True, gc=False):
     body: bytes
     json_length: int = NO_JSON_PART
     leeway: Leeway = Leeway()
+    is_shown: bool = False
+    """Whether the shadow shows its answer where it disagrees: in the reply, behind the outcome and a line feed."""
 
 
 class Call(msgspec.Struct, frozen=True, gc=False):

@@ -27,9 +27,11 @@ guards:
   - {id: p50, metric: latency, quantile: 0.5, worse: {ratio: 50}}
   - {id: drift, metric: output, worse: {js: 0.5}}
   - {id: collapse, metric: output_constant_or_invalid, worse: {rate: 0.5}}
-  - {id: disagreement, metric: shadow_disagreement, tolerance: {atol: 0.2}, worse: {rate: 0.9}}
+  - {id: disagreement, metric: shadow_disagreement, tolerance: {atol: 0}, worse: {rate: 0.999}}
   - {id: feedback, metric: reward, bounds: [1, 5], worse: {drop: 3}}
 tripwire: {errors_in_a_row: 1000}
+keep_pairs: 3
+redact: [/pixels]
 """
 
 
@@ -55,7 +57,7 @@ def status(installation: Installation) -> Json:
 def totals(installation: Installation) -> dict[str, dict[str, int]]:
     """What all gateways had counted when they were last looked at, by arm; lists are added up."""
     lines = [json.loads(line) for line in installation.get(f"families/{FAMILY}/rollout/log")["lines"]]
-    reports = next((line["seen"]["reports"] for line in reversed(lines) if line["kind"] == "look"), [])
+    reports: list[Json] = next((line["seen"]["reports"] for line in reversed(lines) if line["kind"] == "look"), [])
     added: dict[str, dict[str, int]] = {arm: {} for arm in ("canary", "production", "pairs")}
     for report in reports:
         for arm, counters in report["totals"].items():
@@ -89,6 +91,12 @@ def test_a_rollout_is_told_of_units_copies_latencies_outputs_and_feedback(rollou
     pinned = wait_for(lambda: found if (found := status(rollout))["edges"] and found["classes"] else None, "edges and classes are pinned")
     assert len(pinned["edges"]) == 2
     assert set(pinned["classes"]) <= set("0123456789")
+
+    # A few pairs that disagreed are there to be looked at, without what nobody shall see.
+    pairs = wait_for(lambda: rollout.get(f"families/{FAMILY}/rollout/pairs")["pairs"], "pairs that disagreed are shown")
+    assert 0 < len(pairs) <= 3 * rollout.gateways
+    assert {pair["request"]["pixels"] for pair in pairs} == {"[redacted]"}
+    assert all(pair["production"]["probabilities"] != pair["candidate"]["probabilities"] for pair in pairs)
 
     # Beside production: who is drawn counts for the arm that answered, in the pinned classes.
     wait_for(lambda: status(rollout)["stage"] == 1, "it goes on to the first share of the callers")

@@ -20,6 +20,7 @@ from serving.control.practising import Drills, Means
 from serving.control.reseeding import Reseeding
 from serving.control.rollouts.desk import Grounds, RolloutDesk
 from serving.control.rollouts.looking import RolloutViews
+from serving.control.rollouts.sampling import PairSamples
 from serving.control.seen import SeenStore
 from serving.control.telling import Correspondence
 from serving.control.verification import Verification
@@ -32,6 +33,7 @@ from tests.fakes.clock import FakeClock
 from tests.fakes.heads import FakeHeadLog, FakeHeadRecorder
 from tests.fakes.node import MemorySnapshots
 from tests.fakes.notices import MemoryNotifier, MemoryOutbox
+from tests.fakes.pairs import MemoryShelf
 from tests.fakes.profiles import MemoryProfiles
 from tests.fakes.public_side import FakePublicSide
 from tests.fakes.registry import FakeRegistry, digest_of
@@ -67,6 +69,7 @@ class AdminWorld:
         self.rollouts = FakeRollouts()
         self.notifier = MemoryNotifier()
         self.profiles = MemoryProfiles()
+        self.shelf = MemoryShelf()
         self.marks = FakeHeadRecorder()
         self.auditing = Auditing(self.store, Publishing(Ed25519Signer(b"k" * 32), self.heads, self.marks), self.clock)
 
@@ -98,6 +101,7 @@ class AdminWorld:
             rollouts=RolloutViews(seen, self.rollouts, self.rollouts, policies, self.clock),
             drills=Drills(Means(operations, verification, self.clock, DrillNews(self.notifier, operations, policy_of, self.clock))),
             drill_book=drill_book,
+            samples=PairSamples(seen, self.shelf),
             clock=self.clock,
         )
         return create_app(services, AdminSurface(self.public_url, "0.1.0", hosts))

@@ -11,7 +11,7 @@ from serving.gateway.messages import Answer, Request
 from serving.gateway.predict import Gateway, GatewayLimits
 from serving.gateway.request_ids import RequestIds
 from serving.gateway.shadow import Mirror, MirrorLimits
-from serving.gateway.watching import Watchings
+from serving.gateway.watching import Around, Watchings
 from serving.ports import CallKind
 from tests.fakes.claims import MemoryRoom
 from tests.fakes.request_path import HandInvoker, MemoryRecorder
@@ -58,7 +58,8 @@ class Bench:
 
     def __post_init__(self) -> None:
         monotonic: Callable[[], float] = lambda: self.now  # noqa: E731 - a clock
-        watchings = Watchings(self.room, monotonic, self._alarm)
+        around = Around(self.room, monotonic, monotonic, lambda: self.dice)
+        watchings = Watchings(around, self._alarm)
         mirror = Mirror(self.invoker, self.recorder, monotonic, MirrorLimits(in_flight=2, max_bytes=100), watchings)
         self.gateway = Gateway(
             invoker=self.invoker,

@@ -16,7 +16,7 @@ from serving.core.routing import FamilyRoute, RouteTable, Target
 from serving.gateway.predict import Gateway, GatewayLimits
 from serving.gateway.request_ids import RequestIds
 from serving.gateway.shadow import Mirror, MirrorLimits
-from serving.gateway.watching import Watchings
+from serving.gateway.watching import Around, Watchings
 from serving.ports import CallKind, Encoding, Reply
 from tests.fakes.claims import MemoryRoom
 from tests.fakes.request_path import HandInvoker, MemoryRecorder
@@ -57,7 +57,11 @@ class Listening:
 @asynccontextmanager
 async def listening() -> AsyncIterator[Listening]:
     loop = asyncio.get_running_loop()
-    invoker, recorder, watchings = HandInvoker(), MemoryRecorder(), Watchings(MemoryRoom(), loop.time, lambda: None)
+    invoker, recorder, watchings = (
+        HandInvoker(),
+        MemoryRecorder(),
+        Watchings(Around(MemoryRoom(), loop.time, loop.time, lambda: 0.5), lambda: None),
+    )
     gateway = Gateway(
         invoker=invoker,
         recorder=recorder,

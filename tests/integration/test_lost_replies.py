@@ -23,6 +23,7 @@ from serving.control.practising import Drills, Means
 from serving.control.reseeding import Reseeding
 from serving.control.rollouts.desk import Grounds, RolloutDesk
 from serving.control.rollouts.looking import RolloutViews
+from serving.control.rollouts.sampling import PairSamples
 from serving.control.seen import SeenStore
 from serving.control.telling import Correspondence
 from serving.control.verification import Verification
@@ -38,6 +39,7 @@ from tests.fakes.admin_server import served
 from tests.fakes.heads import FakeHeadLog, FakeHeadRecorder
 from tests.fakes.node import MemorySnapshots
 from tests.fakes.notices import MemoryOutbox
+from tests.fakes.pairs import MemoryShelf
 from tests.fakes.profiles import MemoryProfiles
 from tests.fakes.public_side import FakePublicSide
 from tests.fakes.registry import FakeRegistry, digest_of
@@ -85,6 +87,7 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
         rollouts=RolloutViews(seen, rollouts, rollouts, policies, clock),
         drills=Drills(Means(operations, verification, clock)),
         drill_book=DrillBook(operations, policy_of, MemoryProfiles(), clock),
+        samples=PairSamples(seen, MemoryShelf()),
     )
     yield Site(store, create_app(services, AdminSurface("http://127.0.0.1:9", "0.1.0")))
     await store.close()

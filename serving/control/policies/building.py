@@ -30,6 +30,8 @@ def build(node: schema.PolicyNode) -> core.Policy:
         authority=core.Authority(**msgspec.structs.asdict(node.authority)),
         tell=core.Tell(node.tell.webhooks, node.tell.on),
         drill=None if node.drill is None else _drill(node.drill),
+        keep_pairs=node.keep_pairs,
+        redact=node.redact,
         tracks=tuple((_BUMPS[bump], track) for bump in _BUMPS if (track := getattr(node.tracks, bump)) != OWN),
     )
 

@@ -149,6 +149,8 @@ def _trials(policy: Policy) -> str:
 
 def _warnings(policy: Policy, guards: dict[str, GuardReading]) -> Iterator[str]:
     yield from _keyless(policy)
+    if policy.keep_pairs and not policy.redact:
+        yield "keep_pairs: requests are kept as they came; name in `redact` what must not be seen"
     yield from _impatient(policy, guards)
     live = [stage for stage in policy.stages if not stage.is_shadow]
     for before, after in pairwise(live):

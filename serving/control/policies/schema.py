@@ -14,6 +14,7 @@ Share = Annotated[float, Meta(gt=0.0, le=1.0)]
 Rate = Annotated[float, Meta(gt=0.0, lt=1.0)]
 Factor = Annotated[float, Meta(ge=1.0, le=100.0)]
 Count = Annotated[int, Meta(ge=0, le=1_000_000_000)]
+Pointer = Annotated[str, Meta(pattern=r"^(/[^/]{0,64}){1,16}\Z")]
 Part = Annotated[int, Meta(ge=1, le=1000)]
 
 
@@ -319,3 +320,11 @@ class PolicyNode(Node, frozen=True, kw_only=True):
     authority: Annotated[AuthorityNode, Meta(description="Who may do what.")] = AuthorityNode()
     tell: Annotated[TellNode, Meta(description="Whom to tell.")] = TellNode()
     drill: Annotated[DrillNode | None, Meta(description="When rollback is practised; by default never.")] = None
+    keep_pairs: Annotated[
+        int,
+        Meta(ge=0, le=100, description="Disagreeing pairs that each gateway keeps for operators, with their requests; by default none."),
+    ] = 0
+    redact: Annotated[
+        tuple[Pointer, ...],
+        Meta(max_length=32, description="JSON pointers to what is not kept of a pair's request and answers; a part `*` is every member."),
+    ] = ()

@@ -92,6 +92,7 @@ def test_these_are_the_routes() -> None:
         "post /v1/families/{family}/rollout/rollback",
         "post /v1/families/{family}/rollout/retry",
         "post /v1/families/{family}/rollout/supersede",
+        "get /v1/families/{family}/rollout/pairs",
         "post /v1/families/{family}/rollout/plan",
         "get /v1/families/{family}/rollout/log",
         "get /v1/families/{family}/rollout/receipt",

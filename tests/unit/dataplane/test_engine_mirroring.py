@@ -214,3 +214,15 @@ def test_the_overlap_of_two_orders_is_a_share_the_same_both_ways_and_whole_only_
 def test_what_stands_first_weighs_most() -> None:
     assert average_overlap([1, 2, 3, 4], [2, 1, 3, 4]) < average_overlap([1, 2, 3, 4], [1, 2, 4, 3])
     assert average_overlap([1, 2], [3, 4]) == 0
+
+
+def test_a_shadow_shows_its_answer_where_it_disagrees_and_is_asked_to(engine: VersionEngine) -> None:
+    bodies = [json.dumps({"y": value}).encode() for value in (EXPECTED, [0.0, 0.0, 0.0])]
+
+    replies = engine.run([predict({"x": ROW}, mirror=Primary(body, is_shown=True)) for body in (*bodies, b"[]")])
+    (refused,) = engine.run([predict({"z": 1}, mirror=Primary(bodies[0], is_shown=True))])
+
+    assert [reply.body.partition(b"\n")[0] for reply in replies] == [b"agree", b"number", b"shape"]
+    assert replies[0].body == b"agree"
+    assert json.loads(replies[1].body.partition(b"\n")[2]) == {"y": EXPECTED}
+    assert refused.body.startswith(b'error\n{"error"')

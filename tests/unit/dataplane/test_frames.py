@@ -24,7 +24,7 @@ calls = st.builds(
     body=bodies,
     json_length=lengths,
     encoding=st.sampled_from(Encoding),
-    mirror=st.none() | st.builds(Primary, body=bodies, json_length=lengths, leeway=leeways),
+    mirror=st.none() | st.builds(Primary, body=bodies, json_length=lengths, leeway=leeways, is_shown=st.booleans()),
     sorting=st.sampled_from(Sorting),
 )
 spoken = st.builds(
