@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 COMPILE := pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate
 
-.PHONY: demo test unit check bench bench-statistics registries chaos format lock clean bench-rollout
+.PHONY: demo test unit check bench bench-statistics registries chaos format lock clean bench-rollout bench-environments
 
 demo: $(VENV)/.examples
 	$(BIN)/pointsman demo $(if $(KEEP),--keep)
@@ -42,6 +42,10 @@ registries: $(VENV)/.dev
 # Candidates that turn bad on a real installation: some minutes, on a quiet machine.
 bench-rollout: $(VENV)/.dev
 	$(BIN)/python -m tests.rollouts
+
+# What environments of locked components cost; a minute, fetches two releases of scikit-learn.
+bench-environments: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.environments
 
 chaos: $(VENV)/.dev
 	$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only "$(ONLY)")

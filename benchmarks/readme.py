@@ -8,7 +8,9 @@ from pathlib import Path
 
 import msgspec
 
+from benchmarks import environments
 from benchmarks.chaos import CHAOS, markdown, read_chaos
+from benchmarks.environments import read_environments
 from benchmarks.figures import Result
 from benchmarks.report import EXTRA, LATEST, Extra, table
 from benchmarks.rollouts import ROLLOUTS, read_rollouts
@@ -17,7 +19,7 @@ from benchmarks.rollouts import markdown as rollouts_markdown
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 PLACE = r"(<!-- {name}\b[^>]*-->\n).*?(<!-- /{name} -->)"
-BENCHMARK, FAULTS, MEASURED = "benchmark", "chaos", "rollouts"
+BENCHMARK, FAULTS, MEASURED, ENVIRONMENTS = "benchmark", "chaos", "rollouts", "environments"
 UNMEASURED = "Not measured yet: `make bench`, then `python -m benchmarks.readme`.\n"
 
 
@@ -32,16 +34,18 @@ def read_results(folder: Path = RESULTS) -> tuple[list[Result], Extra] | None:
 def documents(measured: tuple[list[Result], Extra] | None) -> dict[Path, dict[str, str]]:
     """What stands in each document's places, by their names."""
     faults = markdown(read_chaos(RESULTS / CHAOS))
-    rollouts = {ROOT / "docs" / "rollouts.md": {MEASURED: rollouts_markdown(read_rollouts(RESULTS / ROLLOUTS))}}
+    own = {
+        ROOT / "docs" / "rollouts.md": {MEASURED: rollouts_markdown(read_rollouts(RESULTS / ROLLOUTS))},
+        ROOT / "docs" / "environments.md": {ENVIRONMENTS: environments.markdown(read_environments(RESULTS / environments.RESULTS))},
+    }
     if measured is None:
         places = {BENCHMARK: UNMEASURED, FAULTS: faults}
-        return {ROOT / "README.md": {BENCHMARK: UNMEASURED}, ROOT / "docs" / "reliability.md": places, **rollouts}
+        return own | {ROOT / "README.md": {BENCHMARK: UNMEASURED}, ROOT / "docs" / "reliability.md": places}
     results, extra = measured
     everything = f"```\n{table(results, extra)}\n```\n"
-    return {
+    return own | {
         ROOT / "README.md": {BENCHMARK: comparison(results, extra)},
         ROOT / "docs" / "reliability.md": {BENCHMARK: everything, FAULTS: faults},
-        **rollouts,
     }
 
 

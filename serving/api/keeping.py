@@ -1,16 +1,33 @@
 """The route that tells a sweep what it must leave: every version that answers, may be gone back to, or carries a tag."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Query
+from pydantic import Field
 
 from serving.api.openapi import WATCH_ERRORS
-from serving.api.schemas import KeepOut, NeedOut
+from serving.api.schemas import Document
 from serving.control.keeping import Keeping
 from serving.ports import Clock
 
 Days = Annotated[int, Query(ge=0, le=3650, description="For how long a production that was left stays a way back.", examples=[30])]
+
+
+class NeedOut(Document):
+    """A version that must not be swept away."""
+
+    family: str = Field(examples=["digits"])
+    version: str = Field(examples=["1.0.0"])
+    digest: str = Field(examples=["0" * 64])
+    reasons: list[str] = Field(examples=[["a way back", "in production until 2030-01-02T03:04:05+00:00"]])
+
+
+class KeepOut(Document):
+    """Every version that must not be swept away, of all families."""
+
+    since: datetime = Field(description="From when on a production that was left stays a way back.")
+    versions: list[NeedOut]
 
 
 class KeepRoutes:

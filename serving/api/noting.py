@@ -3,13 +3,30 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Path
+from pydantic import Field
 
 from serving.api.openapi import READ_ERRORS
 from serving.api.reading import Family
-from serving.api.schemas import NoteOut, NotesOut
+from serving.api.schemas import Document
 from serving.ports import Notes
 
 Version = Annotated[str, Path(max_length=100, description="A published version.", examples=["1.1.0"])]
+
+
+class NoteOut(Document):
+    """What somebody found out about a version."""
+
+    version: str = Field(examples=["1.1.0"])
+    digest: str = Field(description="Of the manifest that the note is about.", examples=["0" * 64])
+    text: str = Field(examples=["calibrated on the older scanner"])
+    by: str = Field(examples=["ada"])
+    at: str = Field(examples=["2030-01-02T03:04:05Z"])
+
+
+class NotesOut(Document):
+    """The notes of a version, the oldest first."""
+
+    notes: list[NoteOut]
 
 
 class NoteRoutes:

@@ -259,38 +259,6 @@ class LeaderOut(Document):
     until: datetime | None = Field(default=None, description="When its lease ends unless it renews it.")
 
 
-class NoteOut(Document):
-    """What somebody found out about a version."""
-
-    version: str = Field(examples=["1.1.0"])
-    digest: str = Field(description="Of the manifest that the note is about.", examples=["0" * 64])
-    text: str = Field(examples=["calibrated on the older scanner"])
-    by: str = Field(examples=["ada"])
-    at: str = Field(examples=["2030-01-02T03:04:05Z"])
-
-
-class NotesOut(Document):
-    """The notes of a version, the oldest first."""
-
-    notes: list[NoteOut]
-
-
-class NeedOut(Document):
-    """A version that must not be swept away."""
-
-    family: str = Field(examples=["digits"])
-    version: str = Field(examples=["1.0.0"])
-    digest: str = Field(examples=["0" * 64])
-    reasons: list[str] = Field(examples=[["a way back", "in production until 2030-01-02T03:04:05+00:00"]])
-
-
-class KeepOut(Document):
-    """Every version that must not be swept away, of all families."""
-
-    since: datetime = Field(description="From when on a production that was left stays a way back.")
-    versions: list[NeedOut]
-
-
 class InfoOut(Document):
     """What answers here."""
 
