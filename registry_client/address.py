@@ -5,6 +5,7 @@ No address holds a password: what proves who asks is given beside it, as `Access
 
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import SplitResult, unquote, urlsplit
@@ -14,6 +15,8 @@ from registry_client.errors import RegistryError
 FORMS = (
     "a folder, files:PATH, s3://BUCKET/PREFIX, oci://HOST/REPOSITORY (oci+http:// without TLS), mlflow+https://HOST or mlflow+http://HOST"
 )
+
+EVERY_FAMILY = "*"
 
 _SCHEME = re.compile(r"[a-z][a-z0-9+]*:")
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
@@ -93,11 +96,25 @@ class Access:
 
 
 @dataclass(frozen=True, slots=True)
+class TrustPlan:
+    """Trusted keys by name, as files, and by which of them the versions of a family must be signed; `*` is every family not named."""
+
+    keys: Mapping[str, Path] = field(default_factory=dict[str, Path])
+    required: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
+
+    def absolute(self) -> "TrustPlan":
+        """The same for a process with another working directory."""
+        return replace(self, keys={name: path.absolute() for name, path in self.keys.items()})
+
+
+@dataclass(frozen=True, slots=True)
 class RegistryPlan:
     """Everything that opens a registry; small, and holds no secret, so that it can be handed to another process."""
 
     address: RegistryAddress
     access: Access = field(default_factory=Access)
+    trust: TrustPlan = field(default_factory=TrustPlan)
+    """Whose signatures count of what comes from there."""
 
     @classmethod
     def at(cls, folder: Path) -> "RegistryPlan":
@@ -113,7 +130,8 @@ class RegistryPlan:
         """The same for a process with another working directory."""
         file = self.access.password_file
         access = self.access if file is None else replace(self.access, password_file=file.absolute())
-        return RegistryPlan(self.address if self.folder is None else FilesAddress(self.folder.absolute()), access)
+        address = self.address if self.folder is None else FilesAddress(self.folder.absolute())
+        return RegistryPlan(address, access, self.trust.absolute())
 
 
 def parse_registry(text: str) -> RegistryAddress:

@@ -4,6 +4,7 @@ CACHE/manifests/<digest>.json      manifests, by digest
 CACHE/blobs/sha256/ab/<digest>     files, by digest
 CACHE/bundles/<manifest digest>/   a version's files under their own names, ready to load
 CACHE/components/<digest>/         a library component's files, for the bundles that are made with it
+CACHE/signatures/<manifest digest>/  envelopes that were seen beside a version, by digest
 CACHE/ledger.jsonl                 what each version was when first seen
 CACHE/.staging/...                 what is being written; counts for nothing
 
@@ -11,6 +12,7 @@ Everything is hashed again each time before it is handed out: a size or a name p
 a component that writes into its own directory must not reach the blob, and ONNX tools refuse weights with two links.
 """
 
+import hashlib
 import os
 import re
 from collections.abc import Callable, Sequence
@@ -82,6 +84,22 @@ class Cache:
             self._assemble(artifacts, directory, open_file)
         self._put_right(artifacts, directory, open_file)
         return directory
+
+    def signatures(self, digest: str) -> list[bytes]:
+        """The envelopes that were kept of the version with this manifest; they prove themselves, or do not."""
+        folder = self._root / "signatures" / digest
+        return [path.read_bytes() for path in sorted(folder.iterdir())] if folder.is_dir() else []
+
+    def keep_signatures(self, digest: str, documents: Sequence[bytes]) -> None:
+        """Keep envelopes, so that a version can be loaded while its registry is away."""
+        folder = self._root / "signatures" / digest
+        for document in documents:
+            path = folder / hashlib.sha256(document).hexdigest()
+            if not path.exists():
+                make_directory(folder)
+                with staging(self._staging) as unfinished:
+                    (unfinished / "envelope").write_bytes(document)
+                    (unfinished / "envelope").rename(path)
 
     def _remember(self, manifest: Manifest, digest: str) -> None:
         path = self._manifest_path(digest)

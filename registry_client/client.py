@@ -10,11 +10,13 @@ from pathlib import Path
 import msgspec
 
 from registry_client.authoring import timestamp
-from registry_client.backends.base import Backend
+from registry_client.backends.base import Annex, Backend
 from registry_client.bundle import Bundle
 from registry_client.cache import Cache
 from registry_client.compatibility.judgement import Judgement
+from registry_client.dsse import MEDIA_TYPE as SIGNATURE
 from registry_client.errors import (
+    CannotKeep,
     DigestMismatch,
     ImmutabilityViolation,
     InvalidBundle,
@@ -29,9 +31,12 @@ from registry_client.errors import (
 from registry_client.files import open_regular
 from registry_client.gate import Gate
 from registry_client.ledger import Entry, Ledger
-from registry_client.manifest import Change, Manifest, Predecessor, parse_manifest
-from registry_client.notes import MEDIA_TYPE, Attaches, Note, parse_notes, refuse_unfit
+from registry_client.manifest import Artifact, Change, Manifest, Predecessor, parse_manifest
+from registry_client.notes import MEDIA_TYPE as NOTE
+from registry_client.notes import Note, parse_notes, refuse_unfit
 from registry_client.references import AnyVersion, Exact, InRange, Reference, Tagged
+from registry_client.signing import Signature, SigningKey
+from registry_client.trust import NotSigned, Trust
 from registry_client.versions import ModelVersion
 
 
@@ -74,11 +79,14 @@ class RegistryClient:
     Without a ledger of the installation one is kept in the cache, and lost with it.
     """
 
-    def __init__(self, backend: Backend, cache: Cache, ledger: Ledger | None = None, alarm: Alarm = unheard) -> None:
+    def __init__(
+        self, backend: Backend, cache: Cache, ledger: Ledger | None = None, alarm: Alarm = unheard, trust: Trust | None = None
+    ) -> None:
         self._backend = backend
         self._cache = cache
         self._ledger = ledger or Ledger(cache.ledger_path)
         self._alarm = alarm
+        self._trust = trust or Trust()
 
     def ledger(self) -> Sequence[Entry]:
         """What was seen of this registry from here, the oldest first. Raises `DamagedLedger`."""
@@ -130,7 +138,7 @@ class RegistryClient:
         return found
 
     def fetch(self, family: str, version: str, *, expected_digest: str | None = None) -> FetchedBundle:
-        """Bring a version's files to this machine, verified.
+        """Bring a version's files to this machine, verified. Raises `NotSigned` where the family's versions must be signed.
 
         With `expected_digest` a good cached copy is used without asking the registry, so it outlives the registry's absence and
         tampering; and anything but that digest is refused with `DigestMismatch`.
@@ -139,7 +147,17 @@ class RegistryClient:
         digest = manifest.digest
         if expected_digest not in (None, digest):
             raise DigestMismatch(what=f"the manifest of {family}@{version}", expected=str(expected_digest), actual=digest)
+        self._refuse_unsigned(manifest)
         return FetchedBundle(manifest, digest, self._cache.bundle(manifest, partial(self._backend.open_file, manifest)))
+
+    def read(self, manifest: Manifest, artifact: Artifact) -> bytes:
+        """One file of a published version, verified, without the others; for small ones. Raises `DigestMismatch` or `MissingBlob`."""
+        with self._backend.open_file(manifest, artifact) as file:
+            content = file.read()
+        actual = hashlib.sha256(content).hexdigest()
+        if actual != artifact.sha256:
+            raise DigestMismatch(what=artifact.path, expected=artifact.sha256, actual=actual)
+        return content
 
     def _cached(self, family: str, version: str, digest: str | None) -> Manifest | None:
         manifest = None if digest is None else self._cache.manifest(digest)
@@ -154,17 +172,52 @@ class RegistryClient:
         """
         refuse_unfit(text)
         note = Note(family=family, version=version, digest=self.digest(family, version), text=text.strip(), by=by, at=timestamp(now))
-        self._attaches().attach(family, version, MEDIA_TYPE, note.document())
+        self._noting().attach(family, version, NOTE, note.document())
         return note
 
     def notes(self, family: str, version: str) -> list[Note]:
         """The notes of a version, the oldest first. Raises as `annotate` does, and `DigestMismatch` for one that was changed."""
         self.manifest(family, version)
-        return parse_notes(self._attaches().attachments(family, version, MEDIA_TYPE), family, version)
+        return parse_notes(self._noting().attachments(family, version, NOTE), family, version)
 
-    def _attaches(self) -> Attaches:
-        if not isinstance(self._backend, Attaches):
+    def _noting(self) -> Annex:
+        if not isinstance(self._backend, Annex):
             raise KeepsNoNotes(self._backend.name)
+        return self._backend
+
+    # --- signatures -------------------------------------------------------------------------------------------------
+
+    def sign(self, family: str, version: str, key: SigningKey, by: str, at: datetime) -> Manifest:
+        """Add a signature to a version, whose manifest was verified. Raises as `manifest` does, and `CannotKeep`."""
+        manifest = self.manifest(family, version)
+        self._annex().attach(family, version, SIGNATURE, key.sign(manifest, by, at))
+        return manifest
+
+    def signatures(self, manifest: Manifest, trust: Trust | None = None) -> Sequence[Signature]:
+        """What is to be said of each signature beside a version; whose word counts is `trust`, or this client's own.
+
+        Raises `RegistryUnavailable`, `DigestMismatch` for a damaged one, or `CannotKeep`.
+        """
+        return (trust or self._trust).judge(self._annex().attachments(manifest.family, manifest.version, SIGNATURE), manifest)
+
+    def signed_by(self, family: str) -> tuple[str, ...]:
+        """The names of the keys, one of which must have signed a version before it is loaded; empty where none need have."""
+        return self._trust.required(family)
+
+    def _refuse_unsigned(self, manifest: Manifest) -> None:
+        """Raise `NotSigned` unless it is signed as its family needs; what was seen once is believed without the registry."""
+        if not self._trust.required(manifest.family):
+            return
+        try:
+            self._trust.refuse_unsigned(manifest, self._cache.signatures(manifest.digest))
+        except NotSigned:
+            found = self._annex().attachments(manifest.family, manifest.version, SIGNATURE)
+            self._trust.refuse_unsigned(manifest, found)
+            self._cache.keep_signatures(manifest.digest, found)
+
+    def _annex(self) -> Annex:
+        if not isinstance(self._backend, Annex):
+            raise CannotKeep(self._backend.name)
         return self._backend
 
     # --- publishing -------------------------------------------------------------------------------------------------

@@ -17,6 +17,8 @@ RegistryError
 ├── RegistryUnavailable                   the registry cannot be asked, or gave no usable answer
 ├── AccessRefused                         the registry does not let this one in
 ├── QuarantinedVersion                    what the registry has of a version contradicts itself
+├── CannotKeep                            the registry keeps nothing beside a version
+├── NotSigned, UnusableKey, UnreadableEnvelope   signatures (see trust.py, signing.py, dsse.py)
 ├── DigestMismatch                        bytes that are not what the manifest says
 ├── ImmutabilityViolation                 a version is no longer what it was when first seen
 └── DamagedLedger                         the record of first sights cannot be read
@@ -133,7 +135,7 @@ class BadNote(RegistryError, ValueError):
 class KeepsNoNotes(RegistryError):
     """A kind of registry that has no place for notes."""
 
-    hint = "registries in a folder and of OCI artifacts keep notes"
+    hint = "registries in a folder, in S3 and of OCI artifacts keep notes"
 
     def __init__(self, registry: str) -> None:
         super().__init__(f"{registry} keeps no notes beside versions")
@@ -219,6 +221,15 @@ class QuarantinedVersion(RegistryError):
     def __init__(self, family: str, version: str, reason: str) -> None:
         self.family, self.version, self.reason = family, version, reason
         super().__init__(f"{family}@{version} is quarantined: {reason}")
+
+
+class CannotKeep(RegistryError):
+    """The registry has no place beside a version for what is added later, such as a signature."""
+
+    hint = "docs/registries.md says what each kind of registry can do"
+
+    def __init__(self, registry: str) -> None:
+        super().__init__(f"the registry {registry} keeps nothing beside a version")
 
 
 class ImmutabilityViolation(RegistryError):

@@ -1,7 +1,7 @@
 """Notes beside published versions: what people found out later, with who and when. Appended, never changed; the version stays as it is."""
 
 from collections.abc import Sequence
-from typing import Final, Protocol, runtime_checkable
+from typing import Final
 
 import msgspec
 import rfc8785
@@ -27,19 +27,6 @@ class Note(Node, frozen=True, kw_only=True):
     def document(self) -> bytes:
         """The RFC 8785 form: the bytes that are kept."""
         return rfc8785.dumps(msgspec.to_builtins(self))
-
-
-@runtime_checkable
-class Attaches(Protocol):
-    """A backend that keeps documents beside versions."""
-
-    def attach(self, family: str, version: str, kind: str, document: bytes) -> None:
-        """Keep a document beside a version; the same again changes nothing. `kind` is its media type."""
-        ...
-
-    def attachments(self, family: str, version: str, kind: str) -> Sequence[bytes]:
-        """The documents of a kind beside a version, each of them what its digest says."""
-        ...
 
 
 def refuse_unfit(text: str) -> None:

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
 
-from registry_client.address import Access, FilesAddress, RegistryPlan, parse_registry
+from registry_client.address import Access, FilesAddress, RegistryPlan, TrustPlan, parse_registry
 from serving import failpoints
 from serving.core.authority import Operators
 from serving.core.notices import Form
@@ -21,6 +21,8 @@ Port = Annotated[int, Field(ge=1, le=65_535)]
 Seconds = Annotated[float, Field(gt=0, le=3600)]
 Actor = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._@:/+-]{0,127}$")]
 Role = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
+KeyName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,31}$")]
+SignedFamily = Annotated[str, Field(pattern=r"^(\*|[a-z][a-z0-9-]{0,62})$")]
 WebhookName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,31}$")]
 MIB = 2**20
 NODE = "node"
@@ -146,6 +148,21 @@ class RegistryAccess(Section):
     region: str = ""
 
 
+class Signatures(Section):
+    """Whose signatures count, and the families of which only signed versions are loaded; `*` is every family that is not named."""
+
+    keys: dict[KeyName, Path] = {}
+    required: dict[SignedFamily, Annotated[tuple[KeyName, ...], Field(min_length=1)]] = {}
+
+    @model_validator(mode="after")
+    def _keys_are_there(self) -> Self:
+        unknown = sorted({name for names in self.required.values() for name in names} - self.keys.keys())
+        if unknown:
+            msg = f"required: no key is called {', '.join(unknown)}; name its file under keys"
+            raise ValueError(msg)
+        return self
+
+
 class Settings(BaseSettings):
     """Everything that can be set; every field has a default that works on a laptop."""
 
@@ -156,6 +173,7 @@ class Settings(BaseSettings):
     data: Path = Path("pointsman-data")
     registry: str | None = None
     registry_access: RegistryAccess = RegistryAccess()
+    signatures: Signatures = Signatures()
     store: SecretStr = SecretStr(SQLITE)
     """Secret as a whole, for a URL may hold a password."""
     redis: RedisAccess = RedisAccess()
@@ -247,7 +265,7 @@ class Settings(BaseSettings):
     def registry_plan(self) -> RegistryPlan:
         """Where published versions live, and as whom they are asked for."""
         address = FilesAddress(self.data / "registry") if self.registry is None else parse_registry(self.registry)
-        return RegistryPlan(address, Access(**dict(self.registry_access)))
+        return RegistryPlan(address, Access(**dict(self.registry_access)), TrustPlan(self.signatures.keys, self.signatures.required))
 
     @property
     def environments(self) -> Path:

@@ -1,24 +1,44 @@
 """What a home of published versions must be able to do, and how each says what it can only imitate or not do at all."""
 
+import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Protocol, runtime_checkable
 
-from registry_client.errors import InvalidVersion
+from registry_client.errors import DigestMismatch, InvalidVersion
 from registry_client.manifest import Artifact, Manifest
 from registry_client.versions import ModelVersion
 
 LARGEST_MANIFEST = 16 * 2**20
 """Bytes; a registry that offers more offers no manifest."""
 
+LARGEST_DOCUMENT = 2**20
+"""Bytes of one document beside a version."""
+
 _DIGEST = re.compile(r"[0-9a-f]{64}")
+_KIND = re.compile(r"[a-z0-9][a-z0-9.+-]*/[a-z0-9][a-z0-9.+-]*")
 
 
 def is_digest(text: str) -> bool:
     """Whether it is a sha256 in hexadecimal, and so nothing that leads elsewhere."""
     return _DIGEST.fullmatch(text) is not None
+
+
+def folder_of(kind: str) -> str:
+    """A media type as the name of a folder. Raises `ValueError` for what is none, which could lead elsewhere."""
+    if _KIND.fullmatch(kind) is None:
+        msg = f"{kind[:80]!r} is no media type"
+        raise ValueError(msg)
+    return kind.replace("/", "~")
+
+
+def refuse_damaged(what: str, document: bytes, digest: str) -> None:
+    """Raise `DigestMismatch` unless a document is what it is kept under."""
+    actual = hashlib.sha256(document).hexdigest()
+    if actual != digest:
+        raise DigestMismatch(what=f"{what}, damaged since it was stored", expected=digest, actual=actual)
 
 
 def is_version(text: str) -> bool:
@@ -100,4 +120,17 @@ class Backend(Protocol):
 
     def versions(self, family: str) -> Sequence[str]:
         """A family's versions, in no order. Raises `UnknownFamily`."""
+        ...
+
+
+@runtime_checkable
+class Annex(Protocol):
+    """A backend that keeps documents beside versions, signatures for one. They are added, and never changed or replaced."""
+
+    def attach(self, family: str, version: str, kind: str, document: bytes) -> None:
+        """Add a document, whose media type is `kind`; the same one again changes nothing. Raises `UnknownFamily` or `UnknownVersion`."""
+        ...
+
+    def attachments(self, family: str, version: str, kind: str) -> Sequence[bytes]:
+        """The documents of a kind, in no order. Raises `UnknownFamily`, `UnknownVersion`, or `DigestMismatch` for a damaged one."""
         ...

@@ -6,7 +6,7 @@ ROOT/families/digits/1.1.0/manifest.json       the manifest's canonical bytes
 ROOT/families/digits/1.1.0/manifest.sha256     their digest, as `sha256sum -c` reads it
 ROOT/families/digits/1.1.0/bundle/...          links to the blobs under their own names, for people; never read here
 ROOT/components/words/1.3.0/component.json     a component of the library, with its digest and its files beside it, as versions have them
-ROOT/notes/digits/1.1.0/<type>/<sha256>.json   what was appended to a version later; the version itself stays as it is
+ROOT/notes/digits/1.1.0/<type>/<sha256>.json   notes, signatures: what was appended to a version later; the version stays as it is
 ROOT/.staging/...                              what is being written; counts for nothing
 
 Nothing is ever changed: files appear whole by a link, versions whole by a rename, and whoever is second loses.
@@ -18,7 +18,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-from registry_client.backends.base import LARGEST_MANIFEST, Capabilities, StoredManifest, Support, is_digest, is_version
+from registry_client.backends.base import (
+    LARGEST_DOCUMENT,
+    LARGEST_MANIFEST,
+    Capabilities,
+    StoredManifest,
+    Support,
+    folder_of,
+    is_digest,
+    is_version,
+    refuse_damaged,
+)
 from registry_client.errors import DigestMismatch, InvalidManifest, MissingBlob, UnknownComponent, UnknownFamily, UnknownVersion
 from registry_client.files import make_directory, measure, move_into_place, staging, sync_directory, write_verified
 from registry_client.manifest import Artifact, Manifest, is_family_name
@@ -29,7 +39,7 @@ Published model versions, kept by Pointsman. Nothing in here ever changes; do no
 families/NAME/VERSION/manifest.json    what a version is: every file with its digest, the interface, where it comes from
 families/NAME/VERSION/bundle/          the same files under their own names (links into blobs/), for you to look at
 components/NAME/VERSION/               a component of the library: component.json, its digest, and its files (links into blobs/)
-notes/NAME/VERSION/                    what was found out about a version later: who, when, and what
+notes/NAME/VERSION/                    what was added to a version later: what was found out, and who vouches for it
 blobs/sha256/                          every file once, named by its sha256; check one with: sha256sum FILE
 .staging/                              unfinished writes; may be removed while nobody publishes
 """
@@ -39,7 +49,7 @@ _CAPABILITIES = Capabilities(
     cas=Support.NATIVE,  # a rename onto a folder with content fails
     events=Support.NONE,
     history=Support.NONE,
-    signing=Support.NONE,
+    signing=Support.EMULATED,  # kept beside the version, and checked by whoever reads them
 )
 
 
@@ -143,7 +153,6 @@ class FilesBackend:
     def attach(self, family: str, version: str, kind: str, document: bytes) -> None:
         """Keep a document beside a version, under its digest; the same again changes nothing."""
         target = self._attached(family, version, kind) / f"{hashlib.sha256(document).hexdigest()}.json"
-        self.read_manifest(family, version)
         with staging(self._staging) as unfinished:
             _write(unfinished / "document", document)
             make_directory(target.parent)
@@ -156,8 +165,8 @@ class FilesBackend:
         return [_verified(directory / name) for name in _names(directory)]
 
     def _attached(self, family: str, version: str, kind: str) -> Path:
-        place = self._version(family, version).relative_to(self._families)
-        return self._root / "notes" / place / kind.rpartition("/")[2]
+        self.read_manifest(family, version)
+        return self._root / "notes" / family / version / folder_of(kind)
 
     # --- the library of components ---
 
@@ -245,10 +254,9 @@ def _read(directory: Path, kind: str) -> StoredManifest:
 
 
 def _verified(path: Path) -> bytes:
-    document = path.read_bytes()
-    actual = hashlib.sha256(document).hexdigest()
-    if actual != path.stem:
-        raise DigestMismatch(what=str(path), expected=path.stem, actual=actual)
+    with path.open("rb") as file:
+        document = file.read(LARGEST_DOCUMENT + 1)
+    refuse_damaged(str(path), document, path.stem)
     return document
 
 

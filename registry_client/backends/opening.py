@@ -8,6 +8,7 @@ from registry_client.client import Alarm, RegistryClient, unheard
 from registry_client.errors import RegistryError
 from registry_client.ledger import Ledger
 from registry_client.library import Library
+from registry_client.trust import read_trust
 
 
 class MissingExtra(RegistryError):
@@ -44,8 +45,8 @@ def open_backend(plan: RegistryPlan) -> Backend:
 
 
 def open_registry(plan: RegistryPlan, cache: Cache, ledger: Ledger | None = None, alarm: Alarm = unheard) -> RegistryClient:
-    """A registry as its users see it, through a cache and a ledger. Raises as `open_backend` does."""
-    return RegistryClient(open_backend(plan), cache, ledger, alarm)
+    """A registry as its users see it, through a cache and a ledger. Raises as `open_backend` does, and `UnusableKey`."""
+    return RegistryClient(open_backend(plan), cache, ledger, alarm, read_trust(plan.trust))
 
 
 def open_library(plan: RegistryPlan, cache: Cache) -> Library | None:

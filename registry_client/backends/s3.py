@@ -2,10 +2,12 @@
 
 PREFIX/blobs/sha256/ab/abcdef...                 every file once, by digest
 PREFIX/families/digits/1.1.0/manifest.json       the manifest's canonical bytes; their digest is the object's metadata
+PREFIX/families/digits/1.1.0/attached/KIND/...   signatures and what else is added to a version, by digest
 
 This module alone knows obstore.
 """
 
+import hashlib
 import re
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -17,7 +19,17 @@ from obstore.exceptions import AlreadyExistsError, BaseError, PermissionDeniedEr
 from obstore.store import S3Store
 
 from registry_client.address import Access, S3Address
-from registry_client.backends.base import LARGEST_MANIFEST, Capabilities, StoredManifest, Support, is_digest, is_version
+from registry_client.backends.base import (
+    LARGEST_DOCUMENT,
+    LARGEST_MANIFEST,
+    Capabilities,
+    StoredManifest,
+    Support,
+    folder_of,
+    is_digest,
+    is_version,
+    refuse_damaged,
+)
 from registry_client.backends.streams import as_file, verified
 from registry_client.errors import (
     AccessRefused,
@@ -46,7 +58,7 @@ _CAPABILITIES = Capabilities(
     cas=Support.NATIVE,  # If-None-Match: *
     events=Support.NONE,
     history=Support.NONE,
-    signing=Support.NONE,
+    signing=Support.EMULATED,  # kept beside the version, and checked by whoever reads them
 )
 
 
@@ -119,15 +131,14 @@ class S3Backend:
         for artifact in manifest.artifacts:
             if self._size(artifact) is None:
                 raise MissingBlob(artifact.sha256)
-        return self._create(manifest)
+        return self._create(_manifest(manifest.family, manifest.version), manifest.canonical(), manifest.digest)
 
-    def _create(self, manifest: Manifest) -> bool:
-        path = _manifest(manifest.family, manifest.version)
-        attributes = {"Content-Type": "application/json", _DIGEST: manifest.digest}
+    def _create(self, path: str, document: bytes, digest: str) -> bool:
+        attributes = {"Content-Type": "application/json", _DIGEST: digest}
         for _ in range(CONFLICTS):
             try:
                 with self._asking():
-                    obstore.put(self._store, path, manifest.canonical(), mode="create", attributes=attributes, use_multipart=False)
+                    obstore.put(self._store, path, document, mode="create", attributes=attributes, use_multipart=False)
             except (AlreadyExistsError, PreconditionError):
                 # S3 answers 409 as well when another conditional put is under way, which may yet fail: only a look tells.
                 if self._is_there(path):
@@ -162,6 +173,31 @@ class S3Backend:
             self.versions(family)
             raise UnknownVersion(family, version) from error
 
+    # --- what is kept beside a version ------------------------------------------------------------------------------
+
+    def attach(self, family: str, version: str, kind: str, document: bytes) -> None:
+        """Add a document to a version. Raises `UnknownFamily` or `UnknownVersion`."""
+        digest = hashlib.sha256(document).hexdigest()
+        self._create(f"{self._attached(family, version, kind)}{digest}", document, digest)
+
+    def attachments(self, family: str, version: str, kind: str) -> Sequence[bytes]:
+        """The documents of a kind beside a version. Raises `UnknownFamily`, `UnknownVersion` or `DigestMismatch`."""
+        folder = self._attached(family, version, kind)
+        return [self._document(path) for path in self._listed(folder) if is_digest(path.removeprefix(folder))]
+
+    def _document(self, path: str) -> bytes:
+        with self._asking():
+            found = obstore.get(self._store, path)
+            document = b"" if found.meta["size"] > LARGEST_DOCUMENT else bytes(found.bytes())
+        refuse_damaged(path, document, path.rpartition("/")[2])
+        return document
+
+    def _attached(self, family: str, version: str, kind: str) -> str:
+        self.read_manifest(family, version)
+        return f"{_FAMILIES}{family}/{version}/attached/{folder_of(kind)}/"
+
+    # --- lists ------------------------------------------------------------------------------------------------------
+
     def families(self) -> Sequence[str]:
         """The families that have a version, by name."""
         return sorted({family for family, _ in self._published(_FAMILIES)})
@@ -174,11 +210,13 @@ class S3Backend:
         return found
 
     def _published(self, prefix: str) -> list[tuple[str, str]]:
+        found = [match.groups() for path in self._listed(prefix) if (match := _PUBLISHED.fullmatch(path)) is not None]
+        return [(family, version) for family, version in found if is_family_name(family) and is_version(version)]
+
+    def _listed(self, prefix: str) -> list[str]:
         with self._asking():
             listed = obstore.list(self._store, prefix)  # pyright: ignore[reportUnknownMemberType] # another overload is of Arrow tables
-            paths = [entry["path"] for batch in listed for entry in batch]
-        found = [match.groups() for path in paths if (match := _PUBLISHED.fullmatch(path)) is not None]
-        return [(family, version) for family, version in found if is_family_name(family) and is_version(version)]
+            return [entry["path"] for batch in listed for entry in batch]
 
     @contextmanager
     def _asking(self) -> Generator[None]:

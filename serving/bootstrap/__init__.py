@@ -110,6 +110,7 @@ def _run(settings: Settings, layout: Layout, stopping: threading.Event) -> None:
     from serving.telemetry.logs import configure_logs  # noqa: PLC0415
 
     installation.refuse_unusable_webhooks(settings, layout)
+    installation.refuse_unusable_keys(layout)
     installation.wait_for_ports(settings)
     start_log(layout.log)
     configure_logs(json=settings.log_json, file=layout.log)

@@ -100,6 +100,7 @@ class _Installation:
             if complaint:
                 raise UnfitNode(node, complaint)
         installation.refuse_unusable_webhooks(settings, self._layout)
+        installation.refuse_unusable_keys(self._layout)
         log = settled(self._layout, clustered=True).log
         start_log(log)
         configure_logs(json=settings.log_json, file=log)

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from functools import partial
 from importlib.metadata import version
 
+from registry_client.signing import UnusableKey
+from registry_client.trust import read_trust
 from serving.api.inference_http import ListenerLimits
 from serving.bootstrap.admin import AdminPlan, open_admin
 from serving.bootstrap.between import Between, url
@@ -41,6 +43,12 @@ class PortTaken(CannotServe):
     def __init__(self, host: str, port: int, option: str) -> None:
         self.hint = f"stop what listens there, or choose another port with {option}"
         super().__init__(f"{host}:{port} is taken")
+
+
+class UnusableTrust(CannotServe):
+    """A key that signatures are held against and that cannot be read."""
+
+    hint = "signatures.keys names files with public Ed25519 keys in PEM, such as `pointsman keys new` writes"
 
 
 def wait_for_ports(settings: Settings) -> None:
@@ -97,6 +105,14 @@ def admin_url(settings: Settings) -> str:
 def refuse_unusable_webhooks(settings: Settings, layout: Layout) -> None:
     """Raise `UnusableWebhook` when one could not sign its notices: better now than when there is something to tell."""
     webhooks_of(admin_plan(settings, layout).webhooks)
+
+
+def refuse_unusable_keys(layout: Layout) -> None:
+    """Raise `UnusableTrust` when a key that signatures are held against cannot be read: better now than when a version is to be loaded."""
+    try:
+        read_trust(layout.registry.trust)
+    except UnusableKey as error:
+        raise UnusableTrust(str(error)) from error
 
 
 def store_plan(settings: Settings, layout: Layout) -> StorePlan:

@@ -9,14 +9,14 @@ import structlog
 from registry_client.backends.opening import open_registry
 from registry_client.cache import Cache
 from registry_client.client import RegistryClient
-from registry_client.errors import ImmutabilityViolation, KeepsNoNotes
+from registry_client.errors import ImmutabilityViolation, KeepsNoNotes, RegistryError
 from registry_client.golden import GoldenExample, parse_golden
 from registry_client.ledger import Ledger
 from registry_client.manifest import Manifest, Role
 from registry_client.notes import Note
 from serving.bootstrap.layout import Layout
 from serving.core.routing import Target
-from serving.ports import IntegrityRecorder
+from serving.ports import IntegrityRecorder, Vouched
 
 log = structlog.get_logger()
 
@@ -76,6 +76,14 @@ class PublishedVersions:
             return await asyncio.to_thread(self._client.notes, family, version)
         except KeepsNoNotes:
             return ()
+
+    async def vouched(self, manifest: Manifest) -> Vouched:
+        """Who vouches for a version, by the keys that count here."""
+        required = self._client.signed_by(manifest.family)
+        try:
+            return Vouched(tuple(await asyncio.to_thread(self._client.signatures, manifest)), required)
+        except (RegistryError, OSError) as error:
+            return Vouched(required=required, problem=str(error))
 
     async def golden(self, target: Target) -> Sequence[GoldenExample]:
         """The golden examples of exactly these bytes, from this machine's cache where they are. Raises `RegistryError`."""

@@ -115,6 +115,7 @@ MODULES = (
     "comparing",
     "registries",
     "ledgers",
+    "vouching",
     "looking",
     "telling",
     "proving",

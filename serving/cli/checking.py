@@ -18,6 +18,7 @@ from registry_client.gate import Gate
 from registry_client.ledger import Ledger
 from registry_client.library import Library
 from registry_client.observing import Runs, golden_examples, observe
+from registry_client.signing import UnusableKey
 from registry_client.versions import ModelVersion
 from serving.cli.answering import Answering, run_version
 from serving.cli.commands import Session
@@ -107,6 +108,9 @@ def registry_at(plan: RegistryPlan, data: Path) -> RegistryClient:
     except OSError as error:
         sentence = f"registry_access.password_file cannot be read: {error.strerror}"
         raise BadSettings(sentence, "name a file that this user can read") from error
+    except UnusableKey as error:
+        sentence = f"signatures.keys: {error}"
+        raise BadSettings(sentence, error.hint) from error
 
 
 def read_bundle(directory: Path, library: Library | None = None) -> Bundle:

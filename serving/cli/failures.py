@@ -2,7 +2,7 @@
 
 CommandFailed           1   failed, or refused by the server
 ├── NotSettled, NotVerified, NotLoaded, BundleRefused, PolicyRefused, NotCarriedOut, AuditBroken, NotTold,
-│   DrillFailed, NotAsFirstSeen
+│   DrillFailed, NotAsFirstSeen, NotVouchedFor
 ├── BadSettings         2   options, environment or configuration that cannot be used
 ├── BadEvidence         2   a file that is no export of the audit, or no list of its heads
 ├── WrongUse            2   options that do not go together, or lack one another
@@ -132,6 +132,13 @@ class NotAsFirstSeen(CommandFailed):
     def __init__(self, names: Sequence[str]) -> None:
         hint = "put back what was published; what is loaded or in the cache serves on, and nothing else is loaded under these versions"
         super().__init__(f"no longer what was first seen: {', '.join(names)}", hint)
+
+
+class NotVouchedFor(CommandFailed):
+    """A version without a signature that counts."""
+
+    def __init__(self, family: str, version: str) -> None:
+        super().__init__(f"no signature of {family}@{version} counts", "sign it with: pointsman sign FAMILY VERSION --key FILE")
 
 
 class BadEvidence(CommandFailed):

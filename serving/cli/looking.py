@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from serving.cli.commands import FamilyName, Session, add_command
-from serving.cli.failures import CommandFailed
+from serving.cli.failures import CommandFailed, WrongUse
 from serving.cli.rendering import (
     render_families,
     render_family,
@@ -13,6 +13,7 @@ from serving.cli.rendering import (
     render_history,
     render_leader,
     render_past,
+    render_version,
     render_versions,
 )
 
@@ -36,10 +37,21 @@ def families(session: Session) -> None:
 def show(
     session: Session,
     family: FamilyName,
+    version: Annotated[str | None, typer.Argument(metavar="[VERSION]", help="One version of it.", show_default=False)] = None,
     at: Annotated[str | None, typer.Option("--at", metavar="TIME", help="As it was then: 2030-01-02T03:04:05Z", show_default=False)] = None,
 ) -> None:
-    """Show a family: what is in production, since when, by whom and why, and what a rollback would do; or how it was at a time."""
+    """Show a family: what is in production, since when, by whom and why, and what a rollback would do; or how it was at a time.
+
+    With a version: where that comes from, and who vouches for it.
+    """
     with session.client() as client:
+        if version is not None:
+            if at is not None:
+                error = "--at shows a family, not a version"
+                raise WrongUse(error, "leave out one of the two")
+            described = client.get("families", client.family(family)["family"], "versions", version)
+            session.output.data(described, lambda: render_version(described))
+            return
         if at is None:
             document = client.family(family)
             document["notes"] = _notes(client, document)

@@ -52,6 +52,34 @@ def render_family(document: Json) -> RenderableType:
     return facts(pairs)
 
 
+def render_version(document: Json) -> RenderableType:
+    """Where a version comes from, and who vouches for it."""
+    provenance = document["provenance"]
+    pairs: list[tuple[str, object]] = [
+        ("version", f"{document['family']}@{document['version']}"),
+        ("is", ", ".join([*document["tags"], document["state"] or "not loaded"])),
+        ("  because", document["detail"]),
+        ("digest", document["digest"]),
+        ("made", f"{moment(document['created_at'])} by {document['created_by']}"),
+        ("supersedes", document["supersedes"]),
+        ("licences", ", ".join(document["licenses"])),
+        ("repository", provenance["repository"]),
+        ("commit", provenance["commit"]),
+        ("training run", provenance["training_run"]),
+        ("parents", ", ".join(provenance["parents"])),
+        ("data", ", ".join(f"{one['name']} {one['version'] or ''}".strip() for one in provenance["datasets"])),
+        *((f"  {name}", value) for name, value in provenance["hyperparameters"].items()),
+        *((f"signed {moment(one['signed_at'])}", _vouched(one)) for one in document["signatures"]),
+        ("signatures", document["signatures_problem"] or (None if document["signatures"] else "none")),
+        ("must be signed with", " or ".join(document["must_be_signed_with"])),
+    ]
+    return facts(pairs)
+
+
+def _vouched(signature: Json) -> str:
+    return f"by {signature['signed_by']} with {signature['key']}" if signature["key"] else f"counts for nothing: {signature['why']}"
+
+
 def render_past(document: Json) -> RenderableType:
     """A family as it was, and what had made it so."""
     production, change = document["production"], document["change"]

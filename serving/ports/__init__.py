@@ -56,6 +56,7 @@ from serving.ports.versions import (
     Manifests,
     Notes,
     Registry,
+    Vouched,
 )
 
 __all__ = [
@@ -122,4 +123,5 @@ __all__ = [
     "Sorting",
     "StateStore",
     "Transition",
+    "Vouched",
 ]

@@ -9,6 +9,7 @@ from typing import Protocol
 from registry_client.golden import GoldenExample
 from registry_client.manifest import Manifest
 from registry_client.notes import Note
+from registry_client.signing import Signature
 from serving.core.routing import Target
 
 
@@ -74,11 +75,23 @@ class IntegrityRecorder(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Vouched:
+    """The signatures of a version, and by which keys it must be signed to be loaded; `problem` says why they cannot be told."""
+
+    signatures: tuple[Signature, ...] = ()
+    required: tuple[str, ...] = ()
+    problem: str = ""
+
+
 class Manifests(Protocol):
     """What the published versions say of themselves, for those who compare them. Raises as registry_client does."""
 
     async def manifest(self, family: str, version: str) -> Manifest: ...
     async def versions(self, family: str) -> Sequence[str]: ...
+    async def vouched(self, manifest: Manifest) -> Vouched:
+        """Who vouches for a version. Never raises: a registry that cannot be asked is an answer too."""
+        ...
 
 
 class Notes(Protocol):

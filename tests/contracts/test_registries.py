@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from registry_client.backends.base import Backend, Support
+from registry_client.backends.base import Annex, Backend, Support
 from registry_client.bundle import Bundle, load_bundle
 from registry_client.cache import Cache
 from registry_client.client import Published, RegistryClient
@@ -30,7 +30,6 @@ from registry_client.errors import (
     VersionExists,
 )
 from registry_client.manifest import Artifact, Manifest
-from registry_client.notes import Attaches
 from tests.fakes.bundles import MODEL, MODEL_YAML, model_of, write_files
 from tests.fixtures.registry_homes import FilesHome, MlflowHome, OciHome, RegistryHome, S3Home, opened
 
@@ -406,7 +405,7 @@ MORNING = datetime(2026, 1, 2, 8, 0, tzinfo=UTC)
 def noting(desk: Desk) -> RegistryClient:
     """A client of a registry that keeps notes; those that do not say so."""
     client = desk.client()
-    if not isinstance(opened(desk.home), Attaches):
+    if not isinstance(opened(desk.home), Annex):
         desk.publish()
         with pytest.raises(KeepsNoNotes, match="keeps no notes beside versions"):
             client.annotate("digits", "1.0.0", "a note", "ada")

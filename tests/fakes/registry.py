@@ -10,6 +10,7 @@ from registry_client.golden import GoldenExample
 from registry_client.manifest import Artifact, Change, Datatype, Interface, Manifest, Predecessor, Role, Task, TensorSpec
 from registry_client.notes import Note
 from serving.core.routing import Target
+from serving.ports import Vouched
 
 
 def digest_of(family: str, version: str) -> str:
@@ -54,6 +55,7 @@ class FakeRegistry:
         self._described: dict[tuple[str, str], Manifest] = {}
         self._recorded = dict[tuple[str, str], str]()
         self._notes: list[Note] = []
+        self.vouchers = dict[tuple[str, str], Vouched]()
         self.is_away = False
 
     def publish(self, family: str, version: str) -> None:
@@ -79,6 +81,9 @@ class FakeRegistry:
     async def manifest(self, family: str, version: str) -> Manifest:
         await self.digest(family, version)
         return self._described.get((family, version)) or manifest_of(family, version)
+
+    async def vouched(self, manifest: Manifest) -> Vouched:
+        return self.vouchers.get((manifest.family, manifest.version), Vouched())
 
     async def digest(self, family: str, version: str) -> str:
         published = await self._versions(family)

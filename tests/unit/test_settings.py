@@ -103,3 +103,25 @@ def test_the_address_of_a_webhook_is_not_shown() -> None:
     settings = load_settings(webhooks={"chat": {"url": "https://hooks.example.org/T0/B0/secret", "form": "slack"}})
 
     assert "hooks.example.org" not in repr(settings)
+
+
+def test_a_family_can_only_be_signed_with_keys_that_are_named(tmp_path: Path) -> None:
+    # given
+    config = tmp_path / "gateway.yaml"
+    config.write_text("signatures: {keys: {release: r.pub}, required: {digits: [release], '*': [lab]}}")
+
+    # when / then
+    with pytest.raises(InvalidSettings, match="no key is called lab"):
+        load_settings(config)
+
+
+def test_whose_signatures_count_goes_with_the_registry_to_other_processes(tmp_path: Path) -> None:
+    # given
+    config = tmp_path / "gateway.yaml"
+    config.write_text("signatures: {keys: {release: r.pub}, required: {digits: [release]}}")
+
+    # when
+    trust = load_settings(config).registry_plan.absolute().trust
+
+    # then
+    assert (trust.keys["release"].is_absolute(), trust.required["digits"]) == (True, ("release",))

@@ -82,6 +82,7 @@ def test_these_are_the_routes() -> None:
         "get /v1/families",
         "get /v1/families/{family}",
         "get /v1/families/{family}/versions",
+        "get /v1/families/{family}/versions/{version}",
         "get /v1/families/{family}/history",
         "get /v1/families/{family}/rollout",
         "post /v1/families/{family}/rollout",

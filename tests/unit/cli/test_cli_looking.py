@@ -1,13 +1,24 @@
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from serving.ports import GatewayAck
+from registry_client.manifest import Provenance
+from registry_client.signing import Signature
+from serving.ports import GatewayAck, Vouched
 from tests.fakes.admin import AdminWorld
 from tests.fakes.admin_server import served
+from tests.fakes.registry import manifest_of
 from tests.fakes.terminal import Terminal, says_why
 
 WIDTH = 80
-LOOKS = [("families",), ("show", "digits"), ("versions", "digits"), ("history",), ("history", "digits"), ("gateways",)]
+LOOKS = [
+    ("families",),
+    ("show", "digits"),
+    ("versions", "digits"),
+    ("show", "digits", "1.1.0"),
+    ("history",),
+    ("history", "digits"),
+    ("gateways",),
+]
 
 
 @pytest.fixture
@@ -154,3 +165,25 @@ def test_a_family_is_shown_without_notes_while_the_registry_is_away(busy: Termin
     world.registry.is_away = True
 
     assert busy.json("show", "digits")["notes"] == []
+
+
+def test_a_version_is_shown_with_where_it_comes_from_and_who_vouches_for_it(world: AdminWorld, terminal: Terminal) -> None:
+    # given
+    provenance = Provenance(repository="https://example.com/digits.git", hyperparameters={"depth": 3})
+    world.registry.describe(manifest_of("digits", "1.1.0", provenance=provenance))
+    good, bad = Signature("release", "2026-01-02T03:04:05Z", "grace", "ab" * 32), Signature("", why="no trusted key made it")
+    world.registry.vouchers["digits", "1.1.0"] = Vouched((good, bad), ("release", "lab"))
+
+    # when
+    shown = terminal.run("show", "digits", "1.1.0").stdout
+
+    # then
+    for words in ("https://example.com/digits.git", "depth", "by grace with release", "no trusted key made it", "release or lab"):
+        assert words in shown
+
+
+def test_a_version_is_shown_as_it_is_and_not_as_it_was(terminal: Terminal) -> None:
+    result = terminal.run("show", "digits", "1.1.0", "--at", "2030-01-02T03:04:05Z")
+
+    assert result.exit_code == 2
+    assert says_why(result.stderr)

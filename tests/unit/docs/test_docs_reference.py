@@ -90,14 +90,14 @@ def test_every_setting_that_is_named_exists() -> None:
     sections = {
         name: type(field.default).model_fields
         for name, field in Settings.model_fields.items()
-        if name in {"limits", "shadow", "redis", "guards", "registry_access"}
+        if name in {"limits", "shadow", "redis", "guards", "registry_access", "signatures"}
     }
 
     # when
     named = {
         found
         for path in DOCUMENTS
-        for found in re.findall(r"`(limits|redis|guards|registry_access)\.(\w+)`", path.read_text(encoding="utf-8"))
+        for found in re.findall(r"`(limits|redis|guards|registry_access|signatures)\.(\w+)`", path.read_text(encoding="utf-8"))
     }
 
     # then

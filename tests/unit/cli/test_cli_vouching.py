@@ -1,0 +1,134 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from registry_client.backends.files import FilesBackend
+from registry_client.bundle import load_bundle
+from registry_client.cache import Cache
+from registry_client.client import RegistryClient
+from registry_client.ledger import Ledger
+from tests.fakes.bundles import write_files
+from tests.fakes.terminal import Terminal, says_why
+
+TERMINAL = Terminal("")
+
+
+class Shop:
+    """A data directory with a published version, and somebody who makes keys."""
+
+    def __init__(self, data: Path) -> None:
+        self.data = data
+        client = RegistryClient(FilesBackend(data / "registry"), Cache(data / "cache"), Ledger.of(data))
+        client.publish(load_bundle(write_files(data / "bundle")))
+
+    def run(self, *words: str) -> tuple[int, Any, str]:
+        result = TERMINAL.run(*words, "--json", "--data", str(self.data))
+        return result.exit_code, json.loads(result.stdout or "null"), result.stderr
+
+    def keys(self, name: str) -> tuple[str, str]:
+        document = TERMINAL.json("keys", "new", str(self.data / name))
+        return document["private"], document["public"]
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Shop:
+    return Shop(tmp_path)
+
+
+def test_a_version_is_signed_and_whoever_has_the_public_key_sees_it(shop: Shop) -> None:
+    # given
+    private, public = shop.keys("release")
+
+    # when
+    code, signed, _ = shop.run("sign", "digits", "1.0.0", "--key", private)
+
+    # then
+    assert code == 0
+    code, document, _ = shop.run("signatures", "digits", "1.0.0", "--key", public)
+    assert (code, document["ok"], document["digest"]) == (0, True, signed["digest"])
+    [signature] = document["signatures"]
+    assert (signature["key"], signature["keyid"], signature["why"]) == ("release.pub", signed["keyid"], "")
+
+
+def test_a_signature_by_another_key_is_told_and_is_not_enough(shop: Shop) -> None:
+    mine, _ = shop.keys("mine")
+    _, theirs = shop.keys("theirs")
+    shop.run("sign", "digits", "1.0.0", "--key", mine)
+
+    code, document, stderr = shop.run("signatures", "digits", "1.0.0", "--key", theirs)
+
+    assert (code, document["ok"], document["signatures"][0]["why"]) == (1, False, "no trusted key made it")
+    assert says_why(stderr)
+
+
+def test_the_keys_of_the_settings_count_where_none_is_named(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    private, public = shop.keys("release")
+    shop.run("sign", "digits", "1.0.0", "--key", private)
+    monkeypatch.setenv("POINTSMAN_SIGNATURES__KEYS", json.dumps({"release": public}))
+
+    code, document, _ = shop.run("signatures", "digits", "1.0.0")
+
+    assert (code, document["signatures"][0]["key"]) == (0, "release")
+
+
+def test_nothing_of_the_version_changes_when_it_is_signed(shop: Shop) -> None:
+    private, _ = shop.keys("release")
+    shop.run("sign", "digits", "1.0.0", "--key", private)
+
+    assert TERMINAL.run("ledger", "verify", "--data", str(shop.data)).exit_code == 0
+
+
+@pytest.mark.parametrize("words", [("sign", "digits", "9.0.0"), ("signatures", "nobody", "1.0.0"), ("bom", "digits", "9.0.0")])
+def test_what_is_not_published_is_not_found(shop: Shop, words: tuple[str, ...]) -> None:
+    private, public = shop.keys("release")
+    key = {"sign": ("--key", private), "signatures": ("--key", public)}.get(words[0], ())
+
+    code, _, stderr = shop.run(*words, *key)
+
+    assert code == 4
+    assert says_why(stderr)
+
+
+def test_a_file_that_is_no_key_is_wrong_use(shop: Shop) -> None:
+    code, _, stderr = shop.run("sign", "digits", "1.0.0", "--key", str(shop.data / "bundle" / "CARD.md"))
+
+    assert code == 2
+    assert says_why(stderr)
+
+
+def test_a_key_is_never_overwritten(shop: Shop) -> None:
+    private, _ = shop.keys("release")
+    before = Path(private).read_bytes()
+
+    result = TERMINAL.run("keys", "new", private)
+
+    assert (result.exit_code, Path(private).read_bytes()) == (1, before)
+    assert says_why(result.stderr)
+
+
+def test_keys_that_the_settings_name_and_that_cannot_be_read_are_said(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("POINTSMAN_SIGNATURES__KEYS", '{"release": "nowhere.pub"}')
+
+    code, _, stderr = shop.run("signatures", "digits", "1.0.0")
+
+    assert code == 2
+    assert says_why(stderr)
+
+
+def test_a_bill_of_materials_names_what_the_version_is_made_of(shop: Shop) -> None:
+    code, bill, _ = shop.run("bom", "digits", "1.0.0")
+
+    assert (code, bill["specVersion"]) == (0, "1.6")
+    assert {part["bom-ref"] for part in bill["components"]} >= {"file:model.onnx", "component:digits-pre@1.1.0", "pkg:pypi/numpy@2.0.0"}
+
+
+def test_signatures_read_well_in_a_table(shop: Shop) -> None:
+    private, public = shop.keys("release")
+    shop.run("sign", "digits", "1.0.0", "--key", private)
+
+    said = TERMINAL.run("signatures", "digits", "1.0.0", "--key", public, "--data", str(shop.data)).stdout
+
+    assert "release.pub" in said
+    assert "it holds" in said
