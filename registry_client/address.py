@@ -99,8 +99,8 @@ class Access:
 class TrustPlan:
     """Trusted keys by name, as files, and by which of them the versions of a family must be signed; `*` is every family not named."""
 
-    keys: Mapping[str, Path] = field(default_factory=dict[str, Path])
-    required: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
+    keys: Mapping[str, Path] = field(default_factory=dict[str, Path], hash=False)
+    required: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]], hash=False)
 
     def absolute(self) -> "TrustPlan":
         """The same for a process with another working directory."""

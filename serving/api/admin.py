@@ -6,6 +6,7 @@ from serving.api import problems
 from serving.api.auditing import AuditRoutes
 from serving.api.changing import ChangeRoutes
 from serving.api.comparing import CompareRoutes
+from serving.api.consuming import ConsumerRoutes
 from serving.api.describing import DescribeRoutes
 from serving.api.drilling import DrillRoutes
 from serving.api.guards import AdminGuard
@@ -34,10 +35,12 @@ def create_app(services: AdminServices, surface: AdminSurface) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
     )
-    app.include_router(FamilyRoutes(services.views, services.clock).router(), prefix="/v1")
+    app.include_router(FamilyRoutes(services.views, services.clock, services.callers).router(), prefix="/v1")
     app.include_router(CompareRoutes(services.views, services.manifests).router(), prefix="/v1")
     app.include_router(DescribeRoutes(services.views, services.manifests).router(), prefix="/v1")
-    app.include_router(ChangeRoutes(services.operations, services.entitlement).router(), prefix="/v1")
+    changes = ChangeRoutes(services.operations, services.entitlement)
+    app.include_router(changes.router(), prefix="/v1")
+    app.include_router(ConsumerRoutes(changes).router(), prefix="/v1")
     rollouts = RolloutRoutes(services.desk, services.rollouts, services.operations, services.entitlement)
     app.include_router(rollouts.router(), prefix="/v1")
     app.include_router(DrillRoutes(services.drills, services.drill_book, services.entitlement).router(), prefix="/v1")

@@ -20,15 +20,18 @@ from serving.api.schemas import (
     RollbackPlanOut,
     SettledOut,
     SplitChange,
-    TagChange,
+    Tagging,
     Wait,
 )
+from serving.api.schemas import Change as SaidChange
+from serving.api.times import sunset_of
 from serving.control.entitlement import Entitlement
 from serving.control.operations import Changed, Operations
 from serving.control.steps import FLIP, PROMOTION, ROLLBACK, Steps
 from serving.core.authority import rights_for
 from serving.core.changes import Change, ClearTag, Promote, RollBack, SetCanary, SetShadow, SetTag
 from serving.core.changes import Release as ReleaseChange
+from serving.core.consumers import ClearConsumer, SetConsumer
 from serving.core.happenings import Actor
 from serving.failpoints import reach
 
@@ -80,11 +83,20 @@ class ChangeRoutes:
         )
         return router
 
-    async def tag(self, family: Family, tag: Tag, body: TagChange, asking: Asking, expected: Expected, response: Response) -> ChangedOut:
+    async def tag(self, family: Family, tag: Tag, body: Tagging, asking: Asking, expected: Expected, response: Response) -> ChangedOut:
         """`candidate` loads a version so that it can take traffic later; `production` and `shadow` follow from the route."""
         await self._admit(family, asking, SetTag(body.version, "", tag))
-        changed = await self._operations.tag(family, body.version, tag, asking.author(body.reason), expected=expected)
+        sunset = sunset_of(body.sunset, tag)
+        changed = await self._operations.tag(family, body.version, tag, asking.author(body.reason), expected=expected, sunset=sunset)
         return await self._outcome(changed, body.wait, response)
+
+    async def consumer(
+        self, family: str, change: SetConsumer | ClearConsumer, said: SaidChange, asking: Caller, expected: int | None, response: Response
+    ) -> ChangedOut:
+        """Register a consumer, or do so no longer."""
+        await self._admit(family, asking, change)
+        changed = await self._operations.consumer(family, change, asking.author(said.reason), expected=expected)
+        return await self._outcome(changed, said.wait, response)
 
     async def untag(  # noqa: PLR0913, PLR0917 - a request's parts
         self,

@@ -1,22 +1,21 @@
 """The views of the control plane as documents of the admin API: versions as text, weights as percent."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
+from serving.api.past_schemas import PastFamilyOut, PastProductionOut, PastShareOut
 from serving.api.schemas import (
     AckOut,
     AuditOut,
     AuditRecord,
     ChangedOut,
+    DeprecatedOut,
     FamiliesOut,
     FamilyOut,
     HeadsOut,
     HistoryEntry,
     HistoryOut,
     LoadOut,
-    PastFamilyOut,
-    PastProductionOut,
-    PastShareOut,
     ProductionOut,
     RollbackPlanOut,
     SettledOut,
@@ -37,8 +36,8 @@ def families_document(families: Iterable[FamilyView]) -> FamiliesOut:
     return FamiliesOut(families=[family_document(family) for family in families])
 
 
-def family_document(view: FamilyView) -> FamilyOut:
-    """One family."""
+def family_document(view: FamilyView, callers: Mapping[str, Mapping[str, int]] | None = None) -> FamilyOut:
+    """One family; `callers` of its deprecated versions, by version and consumer, where they were asked for."""
     return FamilyOut(
         family=view.family,
         revision=view.revision,
@@ -50,6 +49,16 @@ def family_document(view: FamilyView) -> FamilyOut:
         tags={tag.value: _texts(versions) for tag, versions in view.tags.items()},
         quarantined={str(version): why for version, why in view.quarantined.items()},
         rollback=plan_document(view.rollback),
+        deprecated=[
+            DeprecatedOut(
+                version=str(version),
+                since=None if one is None else one.since,
+                sunset=None if one is None else one.sunset,
+                callers=None if callers is None else dict(callers.get(str(version), {})),
+            )
+            for version, one in view.deprecated.items()
+        ],
+        consumers={name: str(wanted) for name, wanted in sorted(view.consumers.items())},
         problem=view.problem,
         stale=view.stale,
     )
@@ -117,6 +126,7 @@ def plan_document(plan: RollbackPlan) -> RollbackPlanOut:
         drops=_texts(plan.drops),
         condemns=_texts(plan.condemns),
         estimated_seconds=plan.estimated_seconds,
+        breaks={name: str(wanted) for name, wanted in plan.breaks.items()},
         sentence=plan.sentence,
     )
 

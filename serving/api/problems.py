@@ -9,7 +9,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from registry_client.errors import InvalidReference, InvalidVersion, RegistryError, RegistryUnavailable, UnknownFamily, UnknownVersion
-from serving.api.times import MalformedTime
+from serving.api.times import MalformedTime, SunsetRefused
 from serving.control.policies.parsing import InvalidPolicy
 from serving.control.rollouts.desk import NoRollout
 from serving.control.rollouts.looking import NoReceipt, NoTraffic, UnknownRollout
@@ -69,6 +69,7 @@ STATUS: Mapping[type[Exception], int] = {
     ChangeRefused: 409,
     EventRefused: 409,
     NoTraffic: 409,
+    SunsetRefused: 400,
     RegistryError: 409,
     StaleRevision: 412,
     MissingPrecondition: 428,

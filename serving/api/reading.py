@@ -1,15 +1,21 @@
 """The routes that only look at families: what is deployed as what, their versions, their history."""
 
+import asyncio
+from collections.abc import Callable, Mapping
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Response
 
 from serving.api.documents import families_document, family_document, history_document, past_document, versions_document
 from serving.api.openapi import READ_ERRORS, WATCH_ERRORS
-from serving.api.schemas import FamiliesOut, FamilyOut, HistoryOut, PastFamilyOut, VersionsOut
+from serving.api.past_schemas import PastFamilyOut
+from serving.api.schemas import FamiliesOut, FamilyOut, HistoryOut, VersionsOut
 from serving.api.times import moment_of
 from serving.control.views import Views
 from serving.ports import Clock
+
+Callers = Callable[[str], Mapping[str, Mapping[str, int]]]
+"""Requests to a family's deprecated versions, by version and consumer; may block for a moment."""
 
 Family = Annotated[str, Path(pattern=r"^[a-z0-9-]{1,63}$", description="The model family.", examples=["digits"])]
 Limit = Annotated[int, Query(ge=1, le=1000, description="How many changes, the newest first.", examples=[20])]
@@ -21,8 +27,9 @@ At = Annotated[str | None, Query(description="RFC 3339, with the zone.", example
 class FamilyRoutes:
     """One method per route; each answers from the views."""
 
-    def __init__(self, views: Views, clock: Clock) -> None:
+    def __init__(self, views: Views, clock: Clock, callers: Callers) -> None:
         self._views = views
+        self._callers = callers
         self._clock = clock
 
     def router(self) -> APIRouter:
@@ -48,7 +55,9 @@ class FamilyRoutes:
         if at is not None:
             moment = moment_of(at, self._clock.now())
             return past_document(await self._views.family_at(family, moment), moment)
-        document = family_document(await self._views.family(family))
+        view = await self._views.family(family)
+        callers = await asyncio.to_thread(self._callers, family) if view.deprecated else {}
+        document = family_document(view, callers)
         if not document.stale:  # nothing can be changed on the strength of what is only remembered
             response.headers["ETag"] = f'"{document.revision}"'
         return document

@@ -102,6 +102,14 @@ class TagChange(Change):
     version: VersionText
 
 
+class Tagging(TagChange):
+    """Which version gets the tag, and, when it is deprecated, until when it answers."""
+
+    sunset: str | None = Field(
+        default=None, max_length=40, description="RFC 3339; only with `deprecated`.", examples=["2031-01-01T00:00:00Z"]
+    )
+
+
 class SplitChange(TagChange):
     """How much of the traffic a version answers, or is mirrored to it; 0 ends it."""
 
@@ -308,7 +316,20 @@ class RollbackPlanOut(Document):
     drops: list[str] = Field(description="Canaries that would end.", examples=[["1.2.0"]])
     condemns: list[str] = Field(description="Versions that would be quarantined.", examples=[["1.1.0", "1.2.0"]])
     estimated_seconds: float | None = Field(examples=[0.25])
+    breaks: dict[str, str] = Field(description="Consumers that cannot take `to`, and what they can.", examples=[{"billing": "^1.1"}])
     sentence: str = Field(examples=["puts 1.0.0 into production and quarantines 1.1.0; 1.0.0 is loaded and answers at once"])
+
+
+class DeprecatedOut(Document):
+    """A deprecated version, and who still calls it."""
+
+    version: str = Field(examples=["1.0.0"])
+    since: datetime | None
+    sunset: datetime | None = Field(description="When it will stop to answer, if that is decided.")
+    callers: dict[str, int] | None = Field(
+        description="Requests by consumer since the gateways of this node were started; null in lists.",
+        examples=[{"billing": 12, "other": 3}],
+    )
 
 
 class FamilyOut(Document):
@@ -324,6 +345,8 @@ class FamilyOut(Document):
     tags: dict[str, list[str]] = Field(examples=[{"production": ["1.0.0"], "candidate": ["1.1.0"]}])
     quarantined: dict[str, str] = Field(description="Versions that were rolled back, and why.", examples=[{"1.2.0": "8 errors in a row"}])
     rollback: RollbackPlanOut
+    deprecated: list[DeprecatedOut]
+    consumers: dict[str, str] = Field(description="Who is registered, and which versions they can take.", examples=[{"billing": "^1.1"}])
     problem: str = Field(description="Why the stored record cannot be believed; the rest is then empty.", examples=[""])
     stale: str = Field(
         default="", description="Why this is what the node last saw: the store does not answer, or went back.", examples=[""]
@@ -334,38 +357,6 @@ class FamiliesOut(Document):
     """All families, by name."""
 
     families: list[FamilyOut]
-
-
-class PastShareOut(Document):
-    """A canary or a shadow as it was."""
-
-    version: str = Field(examples=["1.1.0"])
-    digest: str = Field(examples=["0f4c" * 16])
-    weight: float = Field(description="Percent of the requests.", examples=[10.0])
-
-
-class PastProductionOut(PastShareOut):
-    """What was in production: since when, by whom and why."""
-
-    since: datetime | None = None
-    by: str = Field(examples=["ada@example.org"])
-    reason: str = Field(examples=["better recall on returns"])
-
-
-class PastFamilyOut(Document):
-    """A family as it was at a time, and the change that had made it so."""
-
-    family: str = Field(examples=["digits"])
-    at: datetime
-    revision: int = Field(examples=[7])
-    epoch: int = Field(examples=[41])
-    production: PastProductionOut | None
-    previous: list[str] = Field(examples=[["1.0.0"]])
-    canaries: list[PastShareOut]
-    shadows: list[PastShareOut]
-    tags: dict[str, list[str]] = Field(examples=[{"production": ["1.0.0"], "candidate": ["1.1.0"]}])
-    quarantined: dict[str, str] = Field(examples=[{"1.2.0": "8 errors in a row"}])
-    change: HistoryEntry
 
 
 class VersionOut(Document):

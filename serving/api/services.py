@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from serving.api.reading import Callers
 from serving.control.auditing import Auditing
 from serving.control.drill_book import DrillBook
 from serving.control.entitlement import Entitlement
@@ -44,6 +45,7 @@ class AdminServices:
     drill_book: DrillBook
     samples: PairSamples
     clock: Clock
+    callers: Callers
 
 
 @dataclass(frozen=True, slots=True)

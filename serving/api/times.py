@@ -3,6 +3,7 @@
 import re
 from datetime import datetime
 
+from registry_client.references import Tag
 from serving.core.errors import PointsmanError
 
 _RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)")
@@ -15,6 +16,29 @@ class MalformedTime(PointsmanError):
 
     def __init__(self, text: str, why: str) -> None:
         super().__init__(f"at: {text[:40]!r} {why}")
+
+
+class SunsetRefused(PointsmanError):
+    """A time until which a version cannot be deprecated."""
+
+    hint = "write the day, the time and the zone, e.g. 2031-01-01T00:00:00Z, and only with the tag deprecated"
+
+    def __init__(self, text: str, why: str) -> None:
+        super().__init__(f"sunset: {text[:40]!r} {why}")
+
+
+def sunset_of(text: str | None, tag: Tag) -> datetime | None:
+    """Until when a version answers. Raises `SunsetRefused`."""
+    if text is None:
+        return None
+    if tag is not Tag.DEPRECATED:
+        raise SunsetRefused(text, f"says when a version ends, which {tag.value} does not")
+    try:
+        if _RFC_3339.fullmatch(text) is not None:
+            return datetime.fromisoformat(text.upper())
+    except ValueError:
+        pass
+    raise SunsetRefused(text, "is no time with a zone")
 
 
 def moment_of(text: str, now: datetime) -> datetime:

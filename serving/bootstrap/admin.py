@@ -45,6 +45,7 @@ from serving.stores.pair_files import PairFiles
 from serving.stores.signing import Ed25519Signer
 from serving.stores.snapshot_file import SnapshotFile
 from serving.stores.traffic_file import TrafficFile
+from serving.telemetry.callers import callers_of
 from serving.telemetry.clock import SystemClock
 from serving.telemetry.logs import configure_logs
 from serving.telemetry.prometheus import PrometheusRecorder, scrape, start_multiprocess
@@ -123,6 +124,7 @@ class AdminService:
             drill_book=drill_book,
             samples=PairSamples(seen, PairFiles(plan.layout.pairs)),
             clock=clock,
+            callers=partial(callers_of, plan.layout.metrics),
         )
         await self._open(services, AdminSurface(public, plan.release))
         self._background.start("audit", auditing.run)

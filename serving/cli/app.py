@@ -123,6 +123,7 @@ MODULES = (
     "charting",
     "changing",
     "drilling",
+    "consuming",
     "verifying",
     "overriding",
     "storing",

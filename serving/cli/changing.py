@@ -17,7 +17,8 @@ SETTLE_SECONDS = 5.0
 
 ReasonOption = Annotated[str, typer.Option("--reason", "-m", help="Why; written to the history.", show_default=False)]
 OverrideFlag = Annotated[
-    bool, typer.Option("--override", help="Let a version that was rolled back take traffic again.", show_default=False)
+    bool,
+    typer.Option("--override", help="Though it was rolled back, or leaves consumers behind; needs a --reason.", show_default=False),
 ]
 TagName = Annotated[str, typer.Argument(metavar="TAG", help="candidate, staging or deprecated.")]
 WaitFlag = Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until every live gateway serves the change.")]
@@ -133,7 +134,7 @@ def release(session: Session, family: FamilyName, version: VersionName, reason: 
     _report(session, f"{family}: {version} may take traffic again", changed)
 
 
-def tag(
+def tag(  # noqa: PLR0913 - one option each
     session: Session,
     family: FamilyName,
     version: VersionName,
@@ -141,13 +142,21 @@ def tag(
     reason: ReasonOption = "",
     *,
     remove: Annotated[bool, typer.Option("--remove", help="Take the tag off instead.", show_default=False)] = False,
+    sunset: Annotated[
+        str | None,
+        typer.Option("--sunset", metavar="TIME", help="Of a deprecated version: when it ends, 2031-01-01T00:00:00Z.", show_default=False),
+    ] = None,
 ) -> None:
-    """Give a version a tag, or take it off; what is tagged stays loaded."""
+    """Give a version a tag, or take it off; what is tagged stays loaded.
+
+    Answers of deprecated versions carry Deprecation and Sunset headers, and who still calls them is counted.
+    """
     with session.client() as client:
         if remove:
             changed = client.change("DELETE", family, "tags", name, version, query={"reason": reason})
         else:
-            changed = client.change("PUT", family, "tags", name, body={"version": version, "reason": reason})
+            ends = {} if sunset is None else {"sunset": sunset}
+            changed = client.change("PUT", family, "tags", name, body={"version": version, "reason": reason, **ends})
     _report(session, f"{family}: {version} is {'no longer ' if remove else ''}{name}", changed)
 
 

@@ -46,10 +46,19 @@ def render_family(document: Json) -> RenderableType:
         ]
     pairs += [("canaries", _shares(document["canaries"])), ("shadows", _shares(document["shadows"]))]
     pairs += [(f"tag {tag}", ", ".join(versions)) for tag, versions in document["tags"].items() if tag not in {"production", "shadow"}]
+    pairs += [(f"deprecated {one['version']}", _deprecated(one)) for one in document["deprecated"]]
+    pairs += [(f"consumer {name}", wanted) for name, wanted in document["consumers"].items()]
     pairs += [(f"quarantined {version}", why or "no reason given") for version, why in document["quarantined"].items()]
     pairs += noted_pairs(document.get("notes", []))
     pairs += [("rollback", document["rollback"]["sentence"]), ("revision", f"{document['revision']} (epoch {document['epoch']})")]
     return facts(pairs)
+
+
+def _deprecated(one: Json) -> str:
+    since = f"since {moment(one['since'])}" if one["since"] else ""
+    until = f"until {moment(one['sunset'])}" if one["sunset"] else ""
+    callers = ", ".join(f"{name} {count}" for name, count in sorted((one["callers"] or {}).items())) or "nobody"
+    return "; ".join(part for part in (f"{since} {until}".strip(), f"called by: {callers}") if part)
 
 
 def render_version(document: Json) -> RenderableType:
@@ -228,6 +237,7 @@ def render_plan(plan: Json) -> RenderableType:
             ("possible", "yes" if plan["possible"] else "no"),
             ("it" if plan["possible"] else "why", plan["sentence"]),
             ("takes", None if seconds is None else f"about {seconds:g} s"),
+            ("leaves behind", ", ".join(f"{name} ({wanted})" for name, wanted in plan["breaks"].items())),
         ]
     )
 

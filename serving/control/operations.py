@@ -15,6 +15,7 @@ from serving.control.plans import RollbackPlan, plan_of, statuses_of
 from serving.control.publications import is_published
 from serving.control.steps import MOVE, Steps, steps_of
 from serving.core.changes import Change, ChangeFacts, ClearTag, Promote, Release, RollBack, SetCanary, SetShadow, SetTag, apply, way_back
+from serving.core.consumers import ClearConsumer, ConsumersLeftBehind, SetConsumer, left_behind
 from serving.core.drilling import BeginDrill, DrillChange, EndDrill, FailDrill
 from serving.core.errors import InvalidRecord, StaleRevision, StoreUnavailable, UnknownFamilyRecord
 from serving.core.lifecycle import Decided, FamilyRecord, differences
@@ -103,9 +104,18 @@ class Operations:
         self._seen = Snapshot()
         """The newest that was read: a store that does not continue it is changed by nobody."""
 
-    async def tag(self, family: str, version: ModelVersion, tag: Tag, author: Author, *, expected: int | None = None) -> Changed:
-        """Put candidate, staging or deprecated on a version."""
-        return await self._make(family, SetTag(version, "", tag), author, expected)
+    async def tag(
+        self,
+        family: str,
+        version: ModelVersion,
+        tag: Tag,
+        author: Author,
+        *,
+        expected: int | None = None,
+        sunset: datetime | None = None,
+    ) -> Changed:
+        """Put candidate, staging or deprecated on a version; `sunset` is when a deprecated one will stop to answer."""
+        return await self._make(family, SetTag(version, "", tag, sunset), author, expected)
 
     async def untag(self, family: str, version: ModelVersion, tag: Tag, author: Author, *, expected: int | None = None) -> Changed:
         """Take a tag off a version."""
@@ -128,6 +138,10 @@ class Operations:
     ) -> Changed:
         """Put a version into production; the one that was there stays hot."""
         return await self._make(family, Promote(version, "", override), author, expected)
+
+    async def consumer(self, family: str, change: SetConsumer | ClearConsumer, author: Author, *, expected: int | None = None) -> Changed:
+        """Register somebody who calls the family, or do so no longer."""
+        return await self._make(family, change, author, expected)
 
     async def release(self, family: str, version: ModelVersion, author: Author, *, expected: int | None = None) -> Changed:
         """Lift a version's quarantine, for a reason."""
@@ -202,6 +216,7 @@ class Operations:
         if isinstance(begun, Changed):
             return begun
         _refuse_unreasoned(family, change, author)
+        _refuse_left_behind(begun.record, change)
         change = await self._with_digest(begun.record, change)
         return await self._finish(begun, change, await self._facts(begun.record, change, author), author)
 
@@ -277,7 +292,7 @@ class Operations:
                     return replace(change, digest=await self._registry.digest(record.family, str(change.version)))
                 # Ending something must work whatever the registry does.
                 return replace(change, digest=record.digests.get(change.version, ""))
-            case ClearTag() | RollBack() | Release() | BeginDrill() | EndDrill() | FailDrill():
+            case ClearTag() | RollBack() | Release() | BeginDrill() | EndDrill() | FailDrill() | SetConsumer() | ClearConsumer():
                 return change
 
     async def _facts(self, record: FamilyRecord, change: Change, author: Author) -> ChangeFacts:
@@ -305,6 +320,14 @@ def _refuse_other_intent(first: FamilyRecord, record: FamilyRecord, to: ModelVer
     meant, condemned = way_back(first, to).condemned, way_back(record, to).condemned
     if not set(meant) & set(condemned):
         raise StaleRevision(first.family, expected=first.revision, actual=record.revision)
+
+
+def _refuse_left_behind(record: FamilyRecord, change: Change) -> None:
+    """By hand only: whoever starts a rollout is asked then, and a rollback is never refused."""
+    if isinstance(change, Promote) and not change.override:
+        behind = left_behind(record.consumers, change.version)
+        if behind:
+            raise ConsumersLeftBehind(record.family, change.version, behind)
 
 
 def _refuse_unreasoned(family: str, change: Change, author: Author) -> None:

@@ -1,10 +1,11 @@
 """What a rollback would do, before anybody asks for it: pure, from the record and what runs."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from registry_client.versions import ModelVersion
+from registry_client.versions import ModelVersion, VersionRange
 from serving.core.changes import WayBack, way_back
+from serving.core.consumers import Consumers, left_behind, told
 from serving.core.errors import ChangeRefused
 from serving.core.lifecycle import FamilyRecord
 from serving.core.refusals import named
@@ -35,6 +36,8 @@ class RollbackPlan:
     """How far `to` is loaded; None when it is not."""
     estimated_seconds: float | None
     sentence: str
+    breaks: Consumers = field(default_factory=dict[str, VersionRange])
+    """Registered consumers that cannot take `to`, with the versions that they can. A rollback is told, and made all the same."""
 
     @property
     def leaves(self) -> ModelVersion | None:
@@ -56,6 +59,8 @@ def plan_of(record: FamilyRecord, states: Sequence[LoadStatus], to: ModelVersion
         return RollbackPlan(record.family, False, record.production, None, (), (), None, None, why)  # noqa: FBT003 - the field says it
     status = statuses_of(record, states).get(back.target)
     state = None if status is None else status.state
+    breaks = left_behind(record.consumers, back.target)
+    also = f"; leaves behind {told(breaks)}" if breaks else ""
     return RollbackPlan(
         family=record.family,
         possible=True,
@@ -65,7 +70,8 @@ def plan_of(record: FamilyRecord, states: Sequence[LoadStatus], to: ModelVersion
         condemns=back.condemned,
         state=state,
         estimated_seconds=FLIP_SECONDS if state is LoadState.READY else LOAD_SECONDS,
-        sentence=f"{_deed(record, back)}; {_readiness(back.target, state)}",
+        sentence=f"{_deed(record, back)}; {_readiness(back.target, state)}{also}",
+        breaks=breaks,
     )
 
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from serving.core.changes import Change, ClearTag, Promote, Release, RollBack, SetCanary, SetShadow, SetTag
+from serving.core.consumers import ClearConsumer, SetConsumer
 from serving.core.drilling import BeginDrill, EndDrill, FailDrill
 from serving.failpoints import Failpoint
 
@@ -32,5 +33,5 @@ def steps_of(change: Change) -> Steps:
             return ROLLBACK
         case EndDrill():
             return PROMOTION
-        case SetTag() | ClearTag() | SetCanary() | SetShadow() | Release() | FailDrill():
+        case SetTag() | ClearTag() | SetCanary() | SetShadow() | Release() | FailDrill() | SetConsumer() | ClearConsumer():
             return FLIP

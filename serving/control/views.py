@@ -1,14 +1,16 @@
 """What there is to know of families: what is in production, since when, by whom and why, and what a rollback would do."""
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from registry_client.errors import ImmutabilityViolation, RegistryUnavailable, UnknownFamily
 from registry_client.references import Tag
-from registry_client.versions import ModelVersion
+from registry_client.versions import ModelVersion, VersionRange
 from serving.control.plans import RollbackPlan, plan_of, statuses_of
 from serving.control.publications import is_published
+from serving.core.consumers import Consumers
+from serving.core.deprecation import Deprecation
 from serving.core.errors import InvalidRecord, NothingRecorded, StoreUnavailable, UnknownFamilyRecord
 from serving.core.lifecycle import FamilyRecord
 from serving.core.routing import Target
@@ -54,6 +56,9 @@ class FamilyView:
     """Which versions carry each tag; tags that no version carries are left out."""
     quarantined: Mapping[ModelVersion, str]
     rollback: RollbackPlan
+    deprecated: Mapping[ModelVersion, Deprecation | None] = field(default_factory=dict[ModelVersion, Deprecation | None])
+    """None where it is not known since when."""
+    consumers: Consumers = field(default_factory=dict[str, VersionRange])
     problem: str = ""
     stale: str = ""
     """Why this is what was last seen and not what the store says: it did not answer. What runs is then as the node last kept it."""
@@ -219,6 +224,8 @@ def _family(sight: _Sight, name: str) -> FamilyView:
         tags=_tags(record),
         quarantined=record.quarantined,
         rollback=plan_of(record, states),
+        deprecated={version: record.deprecations.get(version) for version in sorted(record.deprecated)},
+        consumers=record.consumers,
         problem=snapshot.invalid.get(name, ""),
         stale=sight.stale,
     )

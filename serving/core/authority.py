@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from serving.core.changes import Change, ClearTag, Promote, Release, RollBack, SetCanary, SetShadow, SetTag
+from serving.core.consumers import ClearConsumer, SetConsumer
 from serving.core.drilling import BeginDrill, EndDrill, FailDrill
 from serving.core.errors import PointsmanError
 from serving.core.happenings import AUTO, Actor
@@ -102,7 +103,7 @@ def rights_for(change: Change) -> tuple[Right, ...]:
             if change.override:
                 return (Right.OVERRIDE,)
             return (Right.ADVANCE,) if change.weight else (Right.ADVANCE, Right.ROLLBACK)
-        case SetTag() | ClearTag():
+        case SetTag() | ClearTag() | SetConsumer() | ClearConsumer():
             return (Right.ADVANCE,)
         case RollBack() | BeginDrill() | EndDrill() | FailDrill():
             return (Right.ROLLBACK,)

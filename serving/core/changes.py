@@ -7,11 +7,23 @@ a target: no readiness, no approval, no metrics. While a rollout is afoot it alo
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 
 from registry_client.references import Tag
 from registry_client.versions import ModelVersion
+from serving.core.consumers import ClearConsumer, SetConsumer, registered
+from serving.core.deprecation import deprecated_anew
 from serving.core.drilling import BeginDrill, DrillChange, EndDrill, FailDrill, broken_off, drilled
-from serving.core.fitness import refuse_deprecated, refuse_in_use, refuse_unfit, refuse_unready, released
+from serving.core.fitness import (
+    free_end,
+    refuse_deprecated,
+    refuse_in_use,
+    refuse_unfit,
+    refuse_unready,
+    released,
+    without,
+    without_canaries,
+)
 from serving.core.lifecycle import MOST_CANARIES, MOST_SHADOWS, MOST_STANDBYS, Canary, Decided, FamilyRecord, Shadow
 from serving.core.refusals import (
     AlreadyInProduction,
@@ -23,6 +35,7 @@ from serving.core.refusals import (
     NotQuarantined,
     NotRouted,
     RolloutAfoot,
+    SunsetBefore,
     TagFollowsRoute,
     TagNotCarried,
     TooManyCanaries,
@@ -31,7 +44,7 @@ from serving.core.refusals import (
     WeightsExceedWhole,
 )
 from serving.core.reversing import reversed_by, superseded_by
-from serving.core.traffic import WHOLE, End, Slice
+from serving.core.traffic import WHOLE, Slice
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +54,12 @@ class SetTag:
     version: ModelVersion
     digest: str
     tag: Tag
+    sunset: datetime | None = None
+    """When a deprecated version will stop to answer."""
 
     def __str__(self) -> str:
-        return f"tag {self.version} {self.tag.value}"
+        until = "" if self.sunset is None else f" until {self.sunset.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+        return f"tag {self.version} {self.tag.value}{until}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +131,7 @@ class Release:
         return f"release {self.version}"
 
 
-Change = SetTag | ClearTag | SetCanary | SetShadow | Promote | RollBack | Release | DrillChange
+Change = SetTag | ClearTag | SetCanary | SetShadow | Promote | RollBack | Release | DrillChange | SetConsumer | ClearConsumer
 """A change says in a phrase what it asks for; the phrase is the action in the audit."""
 
 
@@ -170,7 +186,7 @@ def way_back(record: FamilyRecord, to: ModelVersion | None = None) -> WayBack:
     return WayBack(target, condemned=(production,), dropped=dropped)
 
 
-def _applied(record: FamilyRecord, change: Change, facts: ChangeFacts) -> FamilyRecord:
+def _applied(record: FamilyRecord, change: Change, facts: ChangeFacts) -> FamilyRecord:  # noqa: PLR0911 - one kind of change each
     match change:
         case SetTag():
             return _moved(_known(record, change.version, change.digest), change, facts)
@@ -185,6 +201,8 @@ def _applied(record: FamilyRecord, change: Change, facts: ChangeFacts) -> Family
             return _freed(record, change.version)
         case BeginDrill() | EndDrill() | FailDrill():
             return drilled(record, change, facts.decided, facts.ready)
+        case SetConsumer() | ClearConsumer():
+            return replace(record, consumers=registered(record.family, record.consumers, change))
 
 
 def _refuse_busy(record: FamilyRecord) -> None:
@@ -230,7 +248,10 @@ def _tagged(record: FamilyRecord, change: SetTag, facts: ChangeFacts) -> FamilyR
             return replace(record, staging=version)
         case Tag.DEPRECATED:
             refuse_in_use(record, version)
-            return replace(record, deprecated=record.deprecated | {version})
+            if change.sunset is not None and change.sunset < facts.decided.at:
+                raise SunsetBefore(record.family, version, change.sunset)
+            deprecations = deprecated_anew(record.deprecations, version, facts.decided.at, change.sunset)
+            return replace(record, deprecated=record.deprecated | {version}, deprecations=deprecations)
         case Tag.PRODUCTION | Tag.SHADOW:
             raise TagFollowsRoute(change.tag)
 
@@ -246,19 +267,24 @@ def _untagged(record: FamilyRecord, change: ClearTag) -> FamilyRecord:
         case Tag.STAGING:
             return replace(record, staging=None)
         case _:
-            return replace(record, deprecated=record.deprecated - {change.version})
+            left = record.deprecated - {change.version}
+            return replace(
+                record,
+                deprecated=left,
+                deprecations={version: record.deprecations[version] for version in left & record.deprecations.keys()},
+            )
 
 
 def _with_canary(record: FamilyRecord, change: SetCanary, facts: ChangeFacts) -> FamilyRecord:
     held = record.canary_of(change.version)
     weight = 0 if held is None else held.slice.weight
     if _is_end(record, change, held=weight, part="canary"):
-        return _without_canaries(record, frozenset({change.version}))
+        return without_canaries(record, frozenset({change.version}))
     if held is None and len(record.canaries) >= MOST_CANARIES:
         raise TooManyCanaries(record.family, record.canary_versions)
     if change.weight > weight:
         record = _fit_beside_production(record, change, facts)
-    canary = Canary(change.version, Slice(_free_end(record) if held is None else held.slice.end, change.weight))
+    canary = Canary(change.version, Slice(free_end(record) if held is None else held.slice.end, change.weight))
     canaries = (*record.canaries, canary) if held is None else tuple(canary if each == held else each for each in record.canaries)
     total = sum(each.slice.weight for each in canaries)
     if total > WHOLE:
@@ -298,7 +324,7 @@ def _promoted(record: FamilyRecord, change: Promote, facts: ChangeFacts) -> Fami
     refuse_unready(record, version, facts.instead(version))
     superseded = () if record.production is None else (record.production,)
     standbys = tuple(other for other in (*superseded, *record.previous) if other != version)
-    record = _without(released(record, version), frozenset({version}))
+    record = without(released(record, version), frozenset({version}))
     if record.rollout is not None and not record.rollout.is_over:
         record = replace(record, rollout=superseded_by(record.rollout, facts.decided, record.revision, to=str(version)))
     return replace(record, production=version, production_decided=facts.decided, previous=standbys[:MOST_STANDBYS])
@@ -321,16 +347,16 @@ def _reversed(record: FamilyRecord, back: WayBack, facts: ChangeFacts) -> Family
 
 def retired(record: FamilyRecord, version: ModelVersion) -> FamilyRecord:
     """Without the version in traffic or on its way there."""
-    return _without(record, frozenset({version}))
+    return without(record, frozenset({version}))
 
 
 def _rolled_back(record: FamilyRecord, back: WayBack, facts: ChangeFacts) -> FamilyRecord:
     is_switched = back.target != record.production
     record = broken_off(_reversed(record, back, facts), facts.decided)
     ended = frozenset((*back.condemned, *back.dropped))
-    record = _without_canaries(_without(record, frozenset(back.condemned)), ended)
+    record = without_canaries(without(record, frozenset(back.condemned)), ended)
     if is_switched:
-        record = _without(released(record, back.target), frozenset({back.target}))
+        record = without(released(record, back.target), frozenset({back.target}))
     return replace(
         record,
         production=back.target,
@@ -338,25 +364,6 @@ def _rolled_back(record: FamilyRecord, back: WayBack, facts: ChangeFacts) -> Fam
         previous=tuple(version for version in record.previous if version != back.target),
         quarantined={**record.quarantined, **dict.fromkeys(back.condemned, facts.decided.reason)},
     )
-
-
-def _without(record: FamilyRecord, versions: frozenset[ModelVersion]) -> FamilyRecord:
-    """End what the versions are on their way to production: canary, shadow, candidate."""
-    return replace(
-        _without_canaries(record, versions),
-        shadows=tuple(shadow for shadow in record.shadows if shadow.version not in versions),
-        candidate=None if record.candidate in versions else record.candidate,
-    )
-
-
-def _without_canaries(record: FamilyRecord, versions: frozenset[ModelVersion]) -> FamilyRecord:
-    left = tuple(canary for canary in record.canaries if canary.version not in versions)
-    return replace(record, canaries=left, salt=record.salt if left else "")
-
-
-def _free_end(record: FamilyRecord) -> End:
-    taken = {canary.slice.end for canary in record.canaries}
-    return End.HIGH if End.LOW in taken else End.LOW
 
 
 def _freed(record: FamilyRecord, version: ModelVersion) -> FamilyRecord:

@@ -1,4 +1,4 @@
-"""Whether a version may take traffic, and whether it may be given up: each check refuses by name, or says nothing."""
+"""Whether a version may take traffic or be given up, each check refusing by name, and a record without what a version was in it."""
 
 from dataclasses import replace
 
@@ -6,6 +6,7 @@ from registry_client.references import Tag
 from registry_client.versions import ModelVersion
 from serving.core.lifecycle import FamilyRecord
 from serving.core.refusals import Deprecated, NotReady, Quarantined, VersionInUse
+from serving.core.traffic import End
 
 
 def refuse_unfit(record: FamilyRecord, version: ModelVersion, *, override: bool) -> None:
@@ -39,3 +40,24 @@ def refuse_in_use(record: FamilyRecord, version: ModelVersion) -> None:
 def released(record: FamilyRecord, version: ModelVersion) -> FamilyRecord:
     """The record without the version's quarantine."""
     return replace(record, quarantined={other: why for other, why in record.quarantined.items() if other != version})
+
+
+def without(record: FamilyRecord, versions: frozenset[ModelVersion]) -> FamilyRecord:
+    """End what the versions are on their way to production: canary, shadow, candidate."""
+    return replace(
+        without_canaries(record, versions),
+        shadows=tuple(shadow for shadow in record.shadows if shadow.version not in versions),
+        candidate=None if record.candidate in versions else record.candidate,
+    )
+
+
+def without_canaries(record: FamilyRecord, versions: frozenset[ModelVersion]) -> FamilyRecord:
+    """End what the versions are as canaries."""
+    left = tuple(canary for canary in record.canaries if canary.version not in versions)
+    return replace(record, canaries=left, salt=record.salt if left else "")
+
+
+def free_end(record: FamilyRecord) -> End:
+    """The end of the unit interval that the next canary grows from."""
+    taken = {canary.slice.end for canary in record.canaries}
+    return End.HIGH if End.LOW in taken else End.LOW

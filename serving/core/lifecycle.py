@@ -6,6 +6,7 @@
 - at most two canaries, growing from opposite ends, together at most the whole;
 - nothing quarantined has a part in the route;
 - whatever is named has a digest;
+- only deprecated versions have a sunset, and consumers have names that may be metric labels;
 - a rollout is of this family and of a version that is still the same bytes; one that is live is in production, or being drilled;
 - a drill is of a version that is the first to come back to.
 """
@@ -15,7 +16,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from registry_client.references import Tag
-from registry_client.versions import ModelVersion
+from registry_client.versions import ModelVersion, VersionRange
+from serving.core.consumers import MOST_CONSUMERS, Consumers, is_consumer_name
+from serving.core.deprecation import Deprecation
 from serving.core.drills import MOST_DRILLS, Drilling, DrillResult
 from serving.core.routing import MissingKey
 from serving.core.standing import State
@@ -75,6 +78,10 @@ class FamilyRecord:
     candidate: ModelVersion | None = None
     staging: ModelVersion | None = None
     deprecated: frozenset[ModelVersion] = frozenset()
+    deprecations: Mapping[ModelVersion, Deprecation] = field(default_factory=dict[ModelVersion, Deprecation])
+    """Since when, and until when, the deprecated versions are; those of earlier programs have none."""
+    consumers: Consumers = field(default_factory=dict[str, VersionRange])
+    """Who calls the family, and which versions they can take."""
     quarantined: Mapping[ModelVersion, str] = field(default_factory=dict[ModelVersion, str])
     """Versions that were rolled back, with the reason: they take traffic again only by an explicit override."""
     key_headers: tuple[str, ...] = ("x-user-id", "x-session-id")
@@ -135,6 +142,7 @@ def _contradictions(record: FamilyRecord) -> Iterator[str]:
     yield from _unfit(record)
     yield from _estranged(record)
     yield from _undrillable(record)
+    yield from _unregistered(record)
 
 
 def _misplaced(record: FamilyRecord) -> Iterator[str]:
@@ -196,6 +204,16 @@ def _undrillable(record: FamilyRecord) -> Iterator[str]:
         yield f"drill: {drill.version} is not what {record.production} stands in for"
 
 
+def _unregistered(record: FamilyRecord) -> Iterator[str]:
+    for version in record.deprecations.keys() - record.deprecated:
+        yield f"deprecations: {version} is not deprecated"
+    if len(record.consumers) > MOST_CONSUMERS:
+        yield f"consumers: more than {MOST_CONSUMERS}"
+    for name in record.consumers:
+        if not is_consumer_name(name):
+            yield f"consumers: {name[:80]!r} is no name"
+
+
 def summary(record: FamilyRecord) -> Mapping[str, object]:
     """The decided parts of a record in plain JSON values, for people and the audit."""
     return {
@@ -206,6 +224,8 @@ def summary(record: FamilyRecord) -> Mapping[str, object]:
         "candidate": _text(record.candidate),
         "staging": _text(record.staging),
         "deprecated": [str(version) for version in sorted(record.deprecated)],
+        "sunsets": {str(version): one.sunset.isoformat() for version, one in record.deprecations.items() if one.sunset is not None},
+        "consumers": {name: str(wanted) for name, wanted in record.consumers.items()},
         "quarantined": {str(version): why for version, why in record.quarantined.items()},
         "drill": None if record.drill is None else str(record.drill.version),
         "rollout": None if record.rollout is None else _rollout(record.rollout),

@@ -3,9 +3,10 @@
 ChangeRefused
 ├── WeightOutOfRange, WeightsExceedWhole, TooManyCanaries, TooManyShadows     the numbers do not fit
 ├── NeedsProduction, AlreadyInProduction                                      there must be a production, and it must be another
-├── NotReady, Quarantined, Deprecated, VersionInUse                           the version may not be used that way now
+├── NotReady, Quarantined, Deprecated, VersionInUse, SunsetBefore             the version may not be used that way now
 ├── DigestChanged                                                             the version is no longer the bytes it was
 ├── TagFollowsRoute, TagNotCarried, NotQuarantined, NotRouted                 there is nothing there to change
+├── UnfitConsumer, UnknownConsumer, ConsumersLeftBehind                       who calls a family (see consumers.py)
 ├── NothingToRollBack, NotARollbackTarget                                     there is no way back to that
 ├── RolloutAfoot                                                              the rollout alone moves versions forward
 ├── CannotDrill, DrillUnderway                                                a drill cannot begin, or has to end first
@@ -13,6 +14,7 @@ ChangeRefused
 """
 
 from collections.abc import Iterable
+from datetime import datetime
 
 from registry_client.references import Tag
 from registry_client.versions import ModelVersion
@@ -113,6 +115,16 @@ class Deprecated(ChangeRefused):
     def __init__(self, family: str, version: ModelVersion) -> None:
         self.family, self.version = family, version
         super().__init__(f"{family}@{version} is deprecated")
+
+
+class SunsetBefore(ChangeRefused):
+    """A version cannot have stopped to answer before anybody was told."""
+
+    hint = "name a time that is still to come; to take the version away now, untag it"
+
+    def __init__(self, family: str, version: ModelVersion, sunset: datetime) -> None:
+        self.family, self.version, self.sunset = family, version, sunset
+        super().__init__(f"{family}@{version} cannot have its sunset at {sunset.isoformat()}, which is over")
 
 
 class VersionInUse(ChangeRefused):

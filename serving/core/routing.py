@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from registry_client.references import AnyVersion, Exact, InRange, Selector, Tag, Tagged
 from registry_client.versions import ModelVersion
+from serving.core.deprecation import Deprecation
 from serving.core.errors import FamilyNotServed, NothingInProduction, Refusal, SelectorNotServed
 from serving.core.traffic import WHOLE, Slice, point, refuse_weight
 from serving.core.watches import Watch
@@ -92,6 +93,10 @@ class FamilyRoute:
     salt: str = ""
     override: str = ""
     """The operation id of the override that this route stands under; empty when the store alone decides."""
+    deprecated: Mapping[ModelVersion, Deprecation | None] = field(default_factory=dict[ModelVersion, "Deprecation | None"])
+    """Versions whose answers say that they are deprecated, and whose callers are counted; None where it is not known since when."""
+    consumers: frozenset[str] = frozenset()
+    """The names by which callers may be counted."""
     watch: Watch | None = None
     """What gateways count of the family's rollout; None while none is afoot."""
 

@@ -44,6 +44,8 @@ def route_of(record: FamilyRecord, *, lapsed: bool = False) -> FamilyRoute:
         key_headers=record.key_headers,
         missing_key=record.missing_key,
         salt=record.salt,
+        deprecated={version: record.deprecations.get(version) for version in record.deprecated},
+        consumers=frozenset(record.consumers),
         watch=watch_of(record),
     )
 

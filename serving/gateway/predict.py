@@ -8,8 +8,10 @@ from dataclasses import dataclass
 
 from registry_client.errors import InvalidReference
 from registry_client.references import AnyVersion, Selector, parse_selector
+from serving.core.deprecation import header_lines
 from serving.core.errors import NoRoutesYet, Refusal
 from serving.core.routing import Arm, Decision, Facts, FamilyRoute, Reason, RouteTable, Target, decide
+from serving.gateway.callers import Callers
 from serving.gateway.messages import RETRY_AFTER_S, Answer, Request, failed, refused
 from serving.gateway.request_ids import RequestIds
 from serving.gateway.shadow import OK, Answered, Mirror
@@ -43,6 +45,8 @@ class Lane:
     """Of answers that are no trial of the rollout, for want of a routing key."""
     watched: WatchedArm | None = None
     """The arm of a rollout whose trials these are."""
+    callers: Callers | None = None
+    """Who calls is counted, for the target is deprecated."""
 
 
 class Gateway:
@@ -106,7 +110,9 @@ class Gateway:
             # This gateway, or the canary, is only just up: production answers, and nobody is to blame.
             decision = Decision(decision.fallback, Arm.PRODUCTION, Reason.FALLBACK, decision.shadows)
         lane = self.lane(decision.target, decision.arm, decision.reason)
-        if request.selector is None and self.table.families[request.family].is_undivided:
+        if lane.callers is not None:
+            lane.callers.count(request.headers)
+        elif request.selector is None and self.table.families[request.family].is_undivided:
             self._undivided[request.family] = lane
         Exchange(self, request, respond, lane, decision).start()
 
@@ -133,6 +139,11 @@ class Gateway:
         route = self.table.families.get(target.family)
         if route is not None and route.override:
             headers += f"x-route-override: {route.override}\r\n"
+        callers = None
+        if route is not None and target.version in route.deprecated:
+            deprecation = route.deprecated[target.version]
+            headers += "" if deprecation is None else header_lines(deprecation)
+            callers = Callers(target, route.consumers, self.recorder)
         ids = self.request_ids
         return Lane(
             target,
@@ -142,6 +153,7 @@ class Gateway:
             ids.prefix(target, reason, epoch),
             ids.prefix(target, reason, epoch, is_drawn=False),
             self.watchings.arm(target, reason),
+            callers,
         )
 
 

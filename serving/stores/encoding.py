@@ -9,9 +9,10 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from registry_client.errors import InvalidVersion
+from registry_client.errors import InvalidReference, InvalidVersion
 from registry_client.manifest import FamilyName, Sha256
-from registry_client.versions import ModelVersion
+from registry_client.versions import ModelVersion, VersionRange
+from serving.core.deprecation import Deprecation
 from serving.core.errors import InvalidRecord
 from serving.core.lifecycle import Canary, Decided, FamilyRecord, Shadow
 from serving.core.routing import MissingKey, Target
@@ -55,6 +56,11 @@ class _Shadow(_Document, frozen=True, kw_only=True):
     weight: _Weight
 
 
+class _Deprecation(_Document, frozen=True, kw_only=True):
+    since: datetime
+    sunset: datetime | None
+
+
 class _Record(_Document, frozen=True, kw_only=True):
     schema: Literal[1] = 1
     family: FamilyName
@@ -73,6 +79,8 @@ class _Record(_Document, frozen=True, kw_only=True):
     missing_key: MissingKey
     salt: str
     # Left out where there is none: an earlier program refuses a field that it does not know.
+    deprecations: dict[str, _Deprecation] | msgspec.UnsetType = msgspec.UNSET
+    consumers: dict[str, str] | msgspec.UnsetType = msgspec.UNSET
     rollout: UnderwayDocument | msgspec.UnsetType = msgspec.UNSET
     drill: DrillingDocument | msgspec.UnsetType = msgspec.UNSET
     drills: tuple[DrillResultDocument, ...] | msgspec.UnsetType = msgspec.UNSET
@@ -108,11 +116,17 @@ def record_to_document(record: FamilyRecord) -> bytes:
             key_headers=record.key_headers,
             missing_key=record.missing_key,
             salt=record.salt,
+            deprecations=_deprecations(record) or msgspec.UNSET,
+            consumers={name: str(wanted) for name, wanted in sorted(record.consumers.items())} or msgspec.UNSET,
             rollout=msgspec.UNSET if record.rollout is None else rollout_to_document(record.rollout),
             drill=msgspec.UNSET if record.drill is None else drilling_to_document(record.drill),
             drills=tuple(map(result_to_document, record.drills)) or msgspec.UNSET,
         )
     )
+
+
+def _deprecations(record: FamilyRecord) -> dict[str, _Deprecation]:
+    return {str(version): _Deprecation(since=one.since, sunset=one.sunset) for version, one in sorted(record.deprecations.items())}
 
 
 def record_from_document(family: str, document: bytes) -> FamilyRecord:
@@ -146,6 +160,10 @@ def _record(parts: _Record) -> FamilyRecord:
         key_headers=parts.key_headers,
         missing_key=parts.missing_key,
         salt=parts.salt,
+        deprecations={}
+        if parts.deprecations is msgspec.UNSET
+        else {_version("deprecations", text): Deprecation(one.since, one.sunset) for text, one in parts.deprecations.items()},
+        consumers={} if parts.consumers is msgspec.UNSET else {name: _range(name, text) for name, text in parts.consumers.items()},
         rollout=None if parts.rollout is msgspec.UNSET else rollout_from_document(parts.rollout),
         drill=None if parts.drill is msgspec.UNSET else drilling_from_document(parts.drill),
         drills=() if parts.drills is msgspec.UNSET else tuple(map(result_from_document, parts.drills)),
@@ -207,6 +225,14 @@ def _version(field: str, text: str) -> ModelVersion:
         return ModelVersion.parse(text)
     except InvalidVersion as error:
         msg = f"{field}: {error}"
+        raise ValueError(msg) from error
+
+
+def _range(name: str, text: str) -> VersionRange:
+    try:
+        return VersionRange.parse(text)
+    except InvalidReference as error:
+        msg = f"consumers: {name}: {error}"
         raise ValueError(msg) from error
 
 

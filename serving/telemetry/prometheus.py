@@ -150,6 +150,7 @@ class PrometheusRecorder:
         self._audit_head = gauge("audit_head", "The first 48 bits of the hash of that entry.", "livemostrecent")
         self._notices = counter("notices_total", "Tries to tell a webhook of something, by what became of them.", "webhook", "outcome")
         self._violations = counter("immutability_violations_total", "Versions refused for not being what they were.", *version)
+        self._deprecated = counter("deprecated_requests_total", "Requests to deprecated versions, by who asked.", *version, "consumer")
         self._process = process
         self._duration_of: dict[tuple[str, Arm], Histogram] = {}
         self._pairs_of: dict[tuple[str, str], Counter] = {}
@@ -184,6 +185,10 @@ class PrometheusRecorder:
             known = outcome if outcome in SHADOW_OUTCOMES else "other"
             pairs = self._pairs_of[key] = self._shadows.labels(target.family, str(target.version), known)
         pairs.inc()
+
+    def deprecated_called(self, target: Target, consumer: str) -> None:
+        """Count a request to a deprecated version; `consumer` is a registered name."""
+        self._deprecated.labels(target.family, str(target.version), consumer).inc()
 
     def refused(self, family: str, why: str) -> None:  # noqa: ARG002 - a family that a client made up is no label
         """Count a request that was refused before it had a target."""

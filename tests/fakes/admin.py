@@ -64,6 +64,7 @@ class AdminWorld:
         self.public = FakePublicSide(self.store, self.registry)
         self.heads = FakeHeadLog()
         self.operators = Operators()
+        self.callers = dict[str, dict[str, dict[str, int]]]()
         self.webhooks: tuple[str, ...] = ()
         self.outbox = MemoryOutbox()
         self.rollouts = FakeRollouts()
@@ -103,6 +104,7 @@ class AdminWorld:
             drill_book=drill_book,
             samples=PairSamples(seen, self.shelf),
             clock=self.clock,
+            callers=lambda family: self.callers.get(family, {}),
         )
         return create_app(services, AdminSurface(self.public_url, "0.1.0", hosts))
 

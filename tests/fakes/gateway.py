@@ -77,7 +77,14 @@ class Bench:
         self.alarms += 1
 
     def ask(
-        self, *, family: str = "digits", selector: str | None = None, timeout: float | None = None, body: bytes = b"{}", user: str = ""
+        self,
+        *,
+        family: str = "digits",
+        selector: str | None = None,
+        timeout: float | None = None,
+        body: bytes = b"{}",
+        user: str = "",
+        consumer: bytes = b"",
     ) -> None:
-        headers = {b"x-user-id": user.encode()} if user else {}
+        headers = ({b"x-user-id": user.encode()} if user else {}) | ({b"x-consumer": consumer} if consumer else {})
         self.gateway.handle(Request(CallKind.INFER, family, selector, body, headers, timeout=timeout), self.answers.append)

@@ -44,10 +44,14 @@ class MemoryRecorder:
     shadows: list[tuple[str, str]] = field(default_factory=list)
     refusals: list[tuple[str, str]] = field(default_factory=list)
     ratings: list[tuple[str, str]] = field(default_factory=list)
+    deprecated: list[tuple[str, str]] = field(default_factory=list)
 
     def answered(self, target: Target, arm: Arm, seconds: float, failure: Failure | None) -> None:
         assert seconds >= 0
         self.answers.append((str(target.version), arm, failure))
+
+    def deprecated_called(self, target: Target, consumer: str) -> None:
+        self.deprecated.append((str(target.version), consumer))
 
     def shadowed(self, target: Target, outcome: str) -> None:
         self.shadows.append((str(target.version), outcome))

@@ -81,6 +81,7 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
         metrics=lambda: b"",
         auditing=Auditing(store, publishing, clock),
         clock=clock,
+        callers=lambda _: {},
         entitlement=Entitlement(Operators()),
         correspondence=Correspondence(MemoryOutbox(), (), clock),
         desk=RolloutDesk(operations, Grounds(policies, store, rollouts, registry, Operators()), clock),

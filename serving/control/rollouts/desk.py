@@ -85,7 +85,7 @@ class RolloutDesk:
     async def start(
         self, family: str, version: ModelVersion, wanted: Wanted, author: Author, *, override: str = "", expected: int | None = None
     ) -> Changed:
-        """Begin a rollout. `override`: the reason for starting what is quarantined all the same."""
+        """Begin a rollout. `override`: the reason for starting what is quarantined, or leaves consumers behind, all the same."""
         grounds = self._grounds
         digest = await grounds.registry.digest(family, str(version))
         states, record = await grounds.fleet.read(), await self._operations.read(family)
@@ -95,7 +95,7 @@ class RolloutDesk:
 
         def decide(record: FamilyRecord) -> Move:
             status = statuses_of(replace(record, digests={**record.digests, version: digest}), states).get(version)
-            candidate = Candidate(version, status is not None and status.state is LoadState.READY)
+            candidate = Candidate(version, status is not None and status.state is LoadState.READY, bool(override))
             at = self._clock.now()
             found = (*obstacles(record, candidate, pinned.policy, at), *hindrances)
             event = Start(at, actor, found, record.quarantined.get(version, ""), override)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from registry_client.versions import ModelVersion
+from serving.core.consumers import left_behind, told
 from serving.core.lifecycle import FamilyRecord
 from serving.core.policy import Policy
 from serving.core.refusals import named
@@ -17,6 +18,8 @@ class Candidate:
 
     version: ModelVersion
     is_ready: bool
+    goes_all_the_same: bool = False
+    """Whether whoever starts it has given a reason for going past what only people can judge."""
 
 
 def obstacles(record: FamilyRecord, candidate: Candidate, policy: Policy, at: datetime) -> tuple[str, ...]:
@@ -33,6 +36,9 @@ def _obstacles(record: FamilyRecord, candidate: Candidate, policy: Policy, at: d
         yield f"{candidate.version} is not ready: tag it candidate and wait until it is"
     if record.canaries and not _is_afoot(record):
         yield f"{named(record.canary_versions)} is a canary by hand: end it, or promote it"
+    behind = left_behind(record.consumers, candidate.version)
+    if behind and not candidate.goes_all_the_same:
+        yield f"{candidate.version} leaves behind {told(behind)}: move them first, or start it with an override"
     yield from _other(record, policy, at)
 
 

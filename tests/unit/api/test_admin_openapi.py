@@ -82,6 +82,8 @@ def test_these_are_the_routes() -> None:
         "get /v1/families",
         "get /v1/families/{family}",
         "get /v1/families/{family}/versions",
+        "put /v1/families/{family}/consumers/{name}",
+        "delete /v1/families/{family}/consumers/{name}",
         "get /v1/families/{family}/versions/{version}",
         "get /v1/families/{family}/history",
         "get /v1/families/{family}/rollout",

@@ -1,16 +1,18 @@
 """Changes of a family's record: what each does, and what it refuses."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
 import pytest
 
 from registry_client.references import Tag
-from registry_client.versions import ModelVersion
+from registry_client.versions import ModelVersion, VersionRange
 from serving.core import refusals
 from serving.core.changes import Change, ChangeFacts, ClearTag, Promote, Release, RollBack, SetCanary, SetShadow, SetTag, apply, way_back
+from serving.core.consumers import ClearConsumer, SetConsumer
+from serving.core.deprecation import Deprecation
 from serving.core.errors import ChangeRefused
 from serving.core.lifecycle import Canary, Decided, FamilyRecord, Shadow, differences
 from serving.core.traffic import End, Slice
@@ -444,3 +446,43 @@ def test_differences_are_the_parts_that_changed_in_plain_values() -> None:
 )
 def test_a_change_says_what_it_asks_for(change: Change, phrase: str) -> None:
     assert str(change) == phrase
+
+
+# --- deprecation and consumers
+
+
+def test_a_deprecated_version_knows_since_when_and_until_when_until_its_tag_is_taken_off() -> None:
+    until = DECIDED.at + timedelta(days=90)
+
+    record = after(promote(V1), replace(tag(V2, Tag.DEPRECATED), sunset=until))
+
+    assert record.deprecations == {V2: Deprecation(DECIDED.at, until)}
+    assert after(ClearTag(V2, Tag.DEPRECATED), record=record).deprecations == {}
+
+
+def test_a_sunset_that_is_over_is_refused() -> None:
+    past = replace(tag(V2, Tag.DEPRECATED), sunset=DECIDED.at - timedelta(seconds=1))
+
+    assert isinstance(refused(after(promote(V1)), past), refusals.SunsetBefore)
+
+
+def test_consumers_are_registered_in_the_record_and_told_by_the_audit() -> None:
+    record = after(promote(V1), SetConsumer("billing", VersionRange.parse("^1.2")))
+
+    before, now = differences(after(promote(V1)), record)
+
+    assert (before["consumers"], now["consumers"]) == ({}, {"billing": "^1.2"})
+    assert after(ClearConsumer("billing"), record=record).consumers == {}
+
+
+@pytest.mark.parametrize(
+    ("fields", "name"),
+    [
+        ({"deprecations": {V1: Deprecation(datetime(2030, 1, 1, tzinfo=UTC))}}, "deprecations"),
+        ({"consumers": {"A b": VersionRange.parse("^1")}}, "consumers"),
+        ({"consumers": {f"c{number}": VersionRange.parse("^1") for number in range(65)}}, "consumers"),
+    ],
+)
+def test_a_record_refuses_a_sunset_of_what_is_not_deprecated_and_names_that_are_none(fields: dict[str, Any], name: str) -> None:
+    with pytest.raises(ValueError, match=name):
+        FamilyRecord("digits", digests={V1: digest(V1)}, **fields)

@@ -4,7 +4,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from registry_client.references import Tag
-from registry_client.versions import ModelVersion
+from registry_client.versions import ModelVersion, VersionRange
+from serving.core.deprecation import Deprecation
 from serving.core.lifecycle import Canary, Decided, FamilyRecord, Shadow
 from serving.core.policy import MirrorLimits
 from serving.core.routing import CanaryRoute, MissingKey, ShadowRoute, Target
@@ -136,3 +137,25 @@ def test_a_live_candidate_is_compared_with_what_it_superseded_while_that_is_warm
 
 def test_a_rollout_that_is_over_is_not_watched() -> None:
     assert route_of(replace(record(), rollout=underway(State.SUPERSEDED))).watch is None
+
+
+def test_the_route_knows_what_is_deprecated_and_who_may_be_counted() -> None:
+    # given
+    since = Deprecation(datetime(2030, 1, 1, tzinfo=UTC))
+    versions = {ModelVersion.parse(text): text.encode().hex().ljust(64, "0") for text in ("1.0.0", "1.1.0", "1.2.0")}
+    one, two, three = versions
+    record = FamilyRecord(
+        "digits",
+        digests=versions,
+        production=three,
+        deprecated=frozenset({one, two}),
+        deprecations={one: since},
+        consumers={"billing": VersionRange.parse("^1")},
+    )
+
+    # when
+    route = route_of(record)
+
+    # then
+    assert dict(route.deprecated) == {one: since, two: None}
+    assert set(route.consumers) == {"billing"}

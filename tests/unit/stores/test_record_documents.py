@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from registry_client.versions import ModelVersion
+from registry_client.versions import ModelVersion, VersionRange
 from serving.core.assessing import Assessment, GuardVerdict
+from serving.core.deprecation import Deprecation
 from serving.core.drills import Drilling, DrillResult
 from serving.core.errors import InvalidRecord
 from serving.core.happenings import Advance, Hold, RollBack
@@ -37,6 +38,8 @@ RECORD = FamilyRecord(
     candidate=V3,
     staging=V2,
     deprecated=frozenset({V1}),
+    deprecations={V1: Deprecation(datetime(2030, 1, 2, tzinfo=UTC), datetime(2031, 1, 2, tzinfo=UTC))},
+    consumers={"billing": VersionRange.parse("^9.1"), "search": VersionRange.parse("10.x")},
     quarantined={V1: "it answered 7 to everything"},
     key_headers=("x-tenant",),
     missing_key=MissingKey.PRODUCTION,
@@ -121,7 +124,7 @@ def test_an_invalid_document_is_refused_naming_the_field(field: str, changes: di
     assert refused.value.family == "digits"
 
 
-@pytest.mark.parametrize("field", sorted(json.loads(record_to_document(RECORD)).keys() - {"schema"}))
+@pytest.mark.parametrize("field", sorted(json.loads(record_to_document(RECORD)).keys() - {"schema", "deprecations", "consumers"}))
 def test_a_document_without_one_of_its_fields_is_refused(field: str) -> None:
     parts = json.loads(record_to_document(RECORD))
     del parts[field]
@@ -254,3 +257,18 @@ def test_a_drill_that_does_not_fit_the_production_is_refused() -> None:
 
     with pytest.raises(InvalidRecord, match="stands in for"):
         record_from_document("digits", json.dumps(plain).encode())
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("deprecations", {"9.0.0": {"since": "2030-01-02T00:00:00Z", "sunset": None}}),
+        ("deprecations", {"1.0.0": {"since": "2030-01-02T00:00:00Z", "sunset": "2029-01-02T00:00:00Z"}}),
+        ("deprecations", {"1.0.0": {"since": "2030-01-02T00:00:00", "sunset": None}}),
+        ("consumers", {"billing": "1.0.0"}),
+        ("consumers", {"Billing": "^1"}),
+    ],
+)
+def test_deprecations_and_consumers_that_contradict_the_rest_are_refused_by_their_name(field: str, value: object) -> None:
+    with pytest.raises(InvalidRecord, match=field):
+        record_from_document("digits", document(**{field: value}))
