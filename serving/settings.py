@@ -21,6 +21,7 @@ Port = Annotated[int, Field(ge=1, le=65_535)]
 Seconds = Annotated[float, Field(gt=0, le=3600)]
 Actor = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._@:/+-]{0,127}$")]
 Role = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
+EnvironmentName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,31}$")]
 KeyName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,31}$")]
 SignedFamily = Annotated[str, Field(pattern=r"^(\*|[a-z][a-z0-9-]{0,62})$")]
 WebhookName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,31}$")]
@@ -170,6 +171,7 @@ class Settings(BaseSettings):
         env_prefix="POINTSMAN_", env_nested_delimiter="__", extra="forbid", frozen=True, hide_input_in_errors=True
     )
 
+    environment: EnvironmentName = "default"
     data: Path = Path("pointsman-data")
     registry: str | None = None
     registry_access: RegistryAccess = RegistryAccess()

@@ -35,7 +35,7 @@ def create_app(services: AdminServices, surface: AdminSurface) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
     )
-    app.include_router(FamilyRoutes(services.views, services.clock, services.callers).router(), prefix="/v1")
+    app.include_router(FamilyRoutes(services.views, services.clock, services.callers, surface.environment).router(), prefix="/v1")
     app.include_router(CompareRoutes(services.views, services.manifests).router(), prefix="/v1")
     app.include_router(DescribeRoutes(services.views, services.manifests).router(), prefix="/v1")
     changes = ChangeRoutes(services.operations, services.entitlement)

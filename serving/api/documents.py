@@ -202,6 +202,7 @@ def _version(view: VersionView) -> VersionOut:
         tags=sorted(tag.value for tag in view.tags),
         canary=percent(view.canary_weight),
         shadow=percent(view.shadow_weight),
+        wanted=view.is_wanted,
         standby=view.is_standby,
         state=view.state,
         detail=view.detail,

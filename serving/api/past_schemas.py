@@ -27,6 +27,7 @@ class PastFamilyOut(Document):
     """A family as it was at a time, and the change that had made it so."""
 
     family: str = Field(examples=["digits"])
+    environment: str = Field(default="", examples=["staging"])
     at: datetime
     revision: int = Field(examples=[7])
     epoch: int = Field(examples=[41])

@@ -27,8 +27,9 @@ At = Annotated[str | None, Query(description="RFC 3339, with the zone.", example
 class FamilyRoutes:
     """One method per route; each answers from the views."""
 
-    def __init__(self, views: Views, clock: Clock, callers: Callers) -> None:
+    def __init__(self, views: Views, clock: Clock, callers: Callers, environment: str) -> None:
         self._views = views
+        self._here = {"environment": environment}
         self._callers = callers
         self._clock = clock
 
@@ -45,7 +46,8 @@ class FamilyRoutes:
 
     async def families(self) -> FamiliesOut:
         """Every family that was published or deployed here."""
-        return families_document(await self._views.families())
+        documents = families_document(await self._views.families())
+        return documents.model_copy(update={"families": [one.model_copy(update=self._here) for one in documents.families]})
 
     async def family(self, family: Family, response: Response, at: At = None) -> FamilyOut | PastFamilyOut:
         """What is in production, since when, by whom and why; canaries, shadows, tags; what a rollback would do.
@@ -54,17 +56,17 @@ class FamilyRoutes:
         """
         if at is not None:
             moment = moment_of(at, self._clock.now())
-            return past_document(await self._views.family_at(family, moment), moment)
+            return past_document(await self._views.family_at(family, moment), moment).model_copy(update=self._here)
         view = await self._views.family(family)
         callers = await asyncio.to_thread(self._callers, family) if view.deprecated else {}
-        document = family_document(view, callers)
+        document = family_document(view, callers).model_copy(update=self._here)
         if not document.stale:  # nothing can be changed on the strength of what is only remembered
             response.headers["ETag"] = f'"{document.revision}"'
         return document
 
     async def versions(self, family: Family) -> VersionsOut:
         """The published versions and those in use, the newest first, with their tags and load states."""
-        return versions_document(family, await self._views.versions(family))
+        return versions_document(family, await self._views.versions(family)).model_copy(update=self._here)
 
     async def family_history(self, family: Family, limit: Limit = 50) -> HistoryOut:
         """Who changed what, when and why."""

@@ -267,14 +267,6 @@ class LeaderOut(Document):
     until: datetime | None = Field(default=None, description="When its lease ends unless it renews it.")
 
 
-class InfoOut(Document):
-    """What answers here."""
-
-    name: str = Field(examples=["pointsman"])
-    version: str = Field(examples=["0.1.0"])
-    public_url: str = Field(description="Where predictions are asked for.", examples=["http://127.0.0.1:8080"])
-
-
 class LiveOut(Document):
     """The process answers."""
 
@@ -336,6 +328,7 @@ class FamilyOut(Document):
     """All there is to know of a family; its revision is also the ETag."""
 
     family: str = Field(examples=["digits"])
+    environment: str = Field(default="", description="Which installation this is.", examples=["staging"])
     revision: int = Field(examples=[7])
     epoch: int = Field(examples=[41])
     production: ProductionOut | None
@@ -368,6 +361,7 @@ class VersionOut(Document):
     tags: list[str] = Field(examples=[["candidate"]])
     canary: float = Field(description="Percent of the callers it answers as a canary.", examples=[10.0])
     shadow: float = Field(description="Percent of the requests mirrored to it.", examples=[0.0])
+    wanted: bool = Field(description="Whether it should be loaded; `state` is whether it is.", examples=[True])
     standby: bool = Field(description="A superseded production, kept loaded as the way back.", examples=[False])
     state: str | None = Field(description="How far it is loaded; null when it is not.", examples=["ready"])
     detail: str = Field(description="Why it failed to load.", examples=[""])
@@ -377,7 +371,8 @@ class VersionOut(Document):
 
 
 class VersionsOut(Document):
-    """The versions of a family, the newest first."""
+    """The versions of a family as this environment has them, the newest first."""
 
     family: str = Field(examples=["digits"])
+    environment: str = Field(default="", examples=["staging"])
     versions: list[VersionOut]

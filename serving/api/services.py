@@ -55,3 +55,5 @@ class AdminSurface:
     public_url: str
     version: str
     hosts: frozenset[str] = frozenset()
+    environment: str = "default"
+    """Which installation this is, among those of one team."""

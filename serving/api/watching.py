@@ -4,14 +4,24 @@ from collections.abc import Callable
 from typing import Any
 
 from fastapi import APIRouter, Response
+from pydantic import Field
 
 from serving.api.documents import load_document
 from serving.api.openapi import WATCH_ERRORS
-from serving.api.schemas import FleetOut, GatewayOut, GatewaysOut, InfoOut, LeaderOut, LiveOut, ReadyOut
+from serving.api.schemas import Document, FleetOut, GatewayOut, GatewaysOut, LeaderOut, LiveOut, ReadyOut
 from serving.api.services import AdminServices, AdminSurface
 from serving.ports import GatewayAck
 
 PROMETHEUS_TEXT = "text/plain; version=0.0.4; charset=utf-8"
+
+
+class InfoOut(Document):
+    """What answers here."""
+
+    name: str = Field(examples=["pointsman"])
+    version: str = Field(examples=["0.1.0"])
+    environment: str = Field(description="Which installation this is.", examples=["staging"])
+    public_url: str = Field(description="Where predictions are asked for.", examples=["http://127.0.0.1:8080"])
 
 
 class WatchRoutes:
@@ -49,7 +59,9 @@ class WatchRoutes:
 
     async def info(self) -> InfoOut:
         """The program, its version, and where predictions are asked for."""
-        return InfoOut(name="pointsman", version=self._surface.version, public_url=self._surface.public_url)
+        return InfoOut(
+            name="pointsman", version=self._surface.version, environment=self._surface.environment, public_url=self._surface.public_url
+        )
 
 
 class HealthRoutes:

@@ -72,6 +72,7 @@ class AdminPlan:
     public_host: str
     public_port: int
     release: str
+    environment: str
     log_json: bool
     failpoints: str
     operators: Operators
@@ -126,7 +127,7 @@ class AdminService:
             clock=clock,
             callers=partial(callers_of, plan.layout.metrics),
         )
-        await self._open(services, AdminSurface(public, plan.release))
+        await self._open(services, AdminSurface(public, plan.release, environment=plan.environment))
         self._background.start("audit", auditing.run)
         self._deliver(recorder)
         self._metrics = await self._open_metrics()

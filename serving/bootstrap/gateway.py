@@ -69,6 +69,7 @@ class GatewayPlan:
     host: str
     port: int
     release: str
+    environment: str
     log_json: bool
     failpoints: str
     listener: ListenerLimits
@@ -99,7 +100,7 @@ class GatewayService:
         arm_failpoints(plan.failpoints, plan.layout)
         start_multiprocess(plan.layout.metrics)
         self._recorder = PrometheusRecorder(self._name)
-        self._recorder.gateway_started(plan.release)
+        self._recorder.gateway_started(plan.release, plan.environment)
         self._store = await open_store(plan.store, self._clock)
         self._ways = ways_of(plan.layout, plan.between, loop, self._recorder)
         self._reports = DatagramReports(self._ways.outbox)

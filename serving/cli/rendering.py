@@ -31,7 +31,11 @@ def render_families(document: Json) -> RenderableType:
 def render_family(document: Json) -> RenderableType:
     """Everything about one family."""
     production = document["production"]
-    pairs: list[tuple[str, object]] = [("family", document["family"]), ("PROBLEM", document["problem"])]
+    pairs: list[tuple[str, object]] = [
+        ("family", document["family"]),
+        ("environment", document["environment"]),
+        ("PROBLEM", document["problem"]),
+    ]
     if document["stale"]:
         pairs.append(("AS LAST SEEN", f"at epoch {document['epoch']}: {document['stale']}"))
     if production is None:
@@ -92,7 +96,11 @@ def _vouched(signature: Json) -> str:
 def render_past(document: Json) -> RenderableType:
     """A family as it was, and what had made it so."""
     production, change = document["production"], document["change"]
-    pairs: list[tuple[str, object]] = [("family", document["family"]), ("at", moment(document["at"]))]
+    pairs: list[tuple[str, object]] = [
+        ("family", document["family"]),
+        ("environment", document["environment"]),
+        ("at", moment(document["at"])),
+    ]
     if production is None:
         pairs.append(("production", "nothing yet"))
     else:

@@ -86,6 +86,8 @@ class VersionView:
     tags: frozenset[Tag]
     canary_weight: int
     shadow_weight: int
+    is_wanted: bool
+    """Whether it should be loaded; `state` is whether it is."""
     is_standby: bool
     """Whether it is a superseded production, kept loaded as the way back."""
     state: LoadState | None
@@ -277,6 +279,7 @@ def _version(record: FamilyRecord, version: ModelVersion, digest: str, *, publis
         tags=record.tags_of(version),
         canary_weight=0 if canary is None else canary.slice.weight,
         shadow_weight=0 if shadow is None else shadow.weight,
+        is_wanted=version in record.aspired(),
         is_standby=version in record.previous,
         state=_state(status),
         detail="" if status is None else status.detail,

@@ -139,7 +139,7 @@ class PrometheusRecorder:
         self._leads = gauge("leader", "1 for the controller that leads, 0 for one that stands by.", "livemostrecent", "controller")
         self._links = gauge("links", "Links to versions that are up, by kind.", "livemostrecent", "gateway", "kind")
         self._link_refusals = counter("links_refused_total", "Handshakes between nodes that failed, by the end that refused.", "end")
-        self._info = gauge("gateway_info", "1 for every gateway that is up.", "livemostrecent", "gateway", "release")
+        self._info = gauge("gateway_info", "1 for every gateway that is up.", "livemostrecent", "gateway", "release", "environment")
         self._reachable = gauge("store_reachable", "1 while a gateway's state store answers.", "livemostrecent", "gateway")
         self._went_back = gauge(
             "store_went_back", "1 while the state store is older or another than was seen.", "livemostrecent", "gateway"
@@ -200,9 +200,9 @@ class PrometheusRecorder:
 
     # --- once a tick, or when something changed ---
 
-    def gateway_started(self, release: str) -> None:
-        """Say that this process is a gateway, and of which release."""
-        self._info.labels(self._process, release).set(1)
+    def gateway_started(self, release: str, environment: str) -> None:
+        """Say that this process is a gateway, of which release, and of which installation."""
+        self._info.labels(self._process, release, environment).set(1)
 
     def linked(self, links: Mapping[str, int]) -> None:
         """Say how many links there are of each kind."""

@@ -106,7 +106,7 @@ class AdminWorld:
             clock=self.clock,
             callers=lambda family: self.callers.get(family, {}),
         )
-        return create_app(services, AdminSurface(self.public_url, "0.1.0", hosts))
+        return create_app(services, AdminSurface(self.public_url, "0.1.0", hosts, "staging"))
 
     def client(self) -> httpx.AsyncClient:
         return httpx.AsyncClient(transport=httpx.ASGITransport(self.app(), raise_app_exceptions=False), base_url=BASE)

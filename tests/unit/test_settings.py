@@ -125,3 +125,13 @@ def test_whose_signatures_count_goes_with_the_registry_to_other_processes(tmp_pa
 
     # then
     assert (trust.keys["release"].is_absolute(), trust.required["digits"]) == (True, ("release",))
+
+
+@pytest.mark.parametrize("name", ["", "Staging", "a b", "x" * 33, "prod\n"])
+def test_an_environment_that_could_spoil_a_label_is_refused(name: str) -> None:
+    with pytest.raises(InvalidSettings, match="environment"):
+        load_settings(environment=name)
+
+
+def test_an_environment_has_the_name_that_it_is_given() -> None:
+    assert (load_settings().environment, load_settings(environment="staging").environment) == ("default", "staging")

@@ -147,7 +147,7 @@ async def test_gateways_tell_how_far_behind_they_are(world: AdminWorld, admin: h
 async def test_info_says_where_to_ask_for_predictions(admin: httpx.AsyncClient) -> None:
     info = (await admin.get("/v1/info")).json()
 
-    assert info == {"name": "pointsman", "version": "0.1.0", "public_url": "http://127.0.0.1:8080"}
+    assert info == {"name": "pointsman", "version": "0.1.0", "public_url": "http://127.0.0.1:8080", "environment": "staging"}
 
 
 async def test_metrics_are_prometheus_text(admin: httpx.AsyncClient) -> None:
@@ -261,3 +261,32 @@ async def test_notes_of_a_version_are_shown_the_oldest_first(world: AdminWorld, 
         ("not for the night shift", "ada", "2030-01-02T03:04:05Z")
     ]
     assert (bare.json(), unknown.status_code) == ({"notes": []}, 404)
+
+
+@pytest.mark.parametrize(
+    "path", ["/v1/info", "/v1/families/digits", "/v1/families/digits/versions", "/v1/families/digits?at=2030-01-01T01:00:00Z"]
+)
+async def test_what_is_deployed_is_told_with_where(world: AdminWorld, admin: httpx.AsyncClient, path: str) -> None:
+    await with_a_canary_and_a_shadow(world, admin)
+    world.clock.advance(7200)  # type: ignore[attr-defined] # a fake one
+
+    assert (await admin.get(path)).json()["environment"] == "staging"
+
+
+async def test_every_family_is_told_with_where(admin: httpx.AsyncClient) -> None:
+    assert {family["environment"] for family in (await admin.get("/v1/families")).json()["families"]} == {"staging"}
+
+
+async def test_a_version_is_told_as_it_should_be_and_as_it_is(world: AdminWorld, admin: httpx.AsyncClient) -> None:
+    # given
+    world.runs("1.1.0")
+    await admin.put("/v1/families/digits/tags/candidate", json={"version": "1.0.0"}, headers=ANY)
+    world.runs("1.0.0", state=LoadState.LOADING)
+
+    # when
+    told = {one["version"]: one for one in (await admin.get("/v1/families/digits/versions")).json()["versions"]}
+
+    # then
+    assert (told["1.0.0"]["wanted"], told["1.0.0"]["state"]) == (True, "loading")
+    assert (told["1.2.0"]["wanted"], told["1.2.0"]["state"]) == (False, None)
+    assert told["1.0.0"]["digest"] == digest_of("digits", "1.0.0")

@@ -28,7 +28,7 @@ from serving.telemetry.prometheus import PrometheusRecorder, start_multiprocess
 
 start_multiprocess(Path(sys.argv[1]))
 recorder = PrometheusRecorder(sys.argv[2])
-recorder.gateway_started("0.1.0")
+recorder.gateway_started("0.1.0", "staging")
 recorder.routed(RouteTable(epoch=7))
 target = Target("digits", ModelVersion.parse("1.0.0"), "a" * 64)
 for line in sys.stdin:
@@ -99,7 +99,7 @@ def test_one_scrape_adds_up_all_processes_and_never_goes_down_when_one_is_killed
         assert sample(directory, "pointsman_requests_total", **labels) == 976
         assert sample(directory, "pointsman_request_duration_seconds_count", **labels) == 976
         assert sample(directory, "pointsman_in_flight_requests", **labels) == 4
-        assert sample(directory, "pointsman_gateway_info", gateway="g2", release="0.1.0") is None
+        assert sample(directory, "pointsman_gateway_info", gateway="g2", release="0.1.0", environment="staging") is None
         assert sample(directory, "pointsman_route_epoch", gateway="g1") == 7
     finally:
         for gateway in gateways:
