@@ -79,43 +79,53 @@ def test_a_rollout_is_told_of_units_copies_latencies_outputs_and_feedback(rollou
     def ask(number: int) -> Answer:
         return caller.predict(FAMILY, requests[number % len(requests)], x_user_id=f"user {number % USERS}")
 
-    def burst() -> None:
-        assert {ask(number).status for number in range(BURST)} == {200}
+    assert {ask(number).status for number in range(BURST)} == {200}
+    see_the_shadow(rollout)
+    see_the_pairs(rollout)
+    wait_for(lambda: status(rollout)["stage"] == 1, "it goes on to the first share of the callers")
+    assert {ask(number).status for number in range(BURST)} == {200}
+    see_both_arms(rollout)
+    answers = {answer.headers["x-route-reason"]: answer for answer in map(ask, range(USERS))}
+    assert answers.keys() == {"production", "canary"}
+    rate(rollout, caller, list(answers.values()))
+    rollout.do("rollback", FAMILY, "--reason", "seen enough")
 
-    # In the shadow: every copy ends somewhere, units count once in each arm, and edges and classes are pinned from production.
-    burst()
-    shadow = counted(rollout, lambda told: told["pairs"].get("compared", 0) >= 100, "copies are compared")
-    assert shadow["pairs"]["offered"] == sum(shadow["pairs"][end] for end in ("compared", "shed", "oversize", "timed_out", "failed"))
-    assert 0 < shadow["canary"]["trials"] <= USERS
-    assert 0 < shadow["production"]["trials"] <= USERS
+
+def see_the_shadow(rollout: Installation) -> None:
+    """Every copy ends somewhere, units count once in each arm, and edges and classes are pinned from production."""
+    told = counted(rollout, lambda told: told["pairs"].get("compared", 0) >= 100, "copies are compared")
+    assert told["pairs"]["offered"] == sum(told["pairs"][end] for end in ("compared", "shed", "oversize", "timed_out", "failed"))
+    assert 0 < told["canary"]["trials"] <= USERS
+    assert 0 < told["production"]["trials"] <= USERS
     pinned = wait_for(lambda: found if (found := status(rollout))["edges"] and found["classes"] else None, "edges and classes are pinned")
     assert len(pinned["edges"]) == 2
     assert set(pinned["classes"]) <= set("0123456789")
 
-    # A few pairs that disagreed are there to be looked at, without what nobody shall see.
+
+def see_the_pairs(rollout: Installation) -> None:
+    """A few pairs that disagreed are there to be looked at, without what nobody shall see."""
     pairs = wait_for(lambda: rollout.get(f"families/{FAMILY}/rollout/pairs")["pairs"], "pairs that disagreed are shown")
     assert 0 < len(pairs) <= 3 * rollout.gateways
     assert {pair["request"]["pixels"] for pair in pairs} == {"[redacted]"}
     assert all(pair["production"]["probabilities"] != pair["candidate"]["probabilities"] for pair in pairs)
 
-    # Beside production: who is drawn counts for the arm that answered, in the pinned classes.
-    wait_for(lambda: status(rollout)["stage"] == 1, "it goes on to the first share of the callers")
-    burst()
-    half = counted(
-        rollout, lambda told: told["canary"].get("classes", 0) > 0 and told["production"].get("classes", 0) > 0, "both are sorted"
-    )
-    both = half["canary"]["trials"] + half["production"]["trials"]
-    assert both <= 3 * USERS  # twice in the shadow, once here
-    assert half["canary"]["failures"] == half["canary"]["odd"] == 0
 
-    # What an answer turned out to be worth counts once, for the arm that gave it.
-    answers = {answer.headers["x-route-reason"]: answer for answer in map(ask, range(USERS))}
-    assert answers.keys() == {"production", "canary"}
-    ratings = [{"request_id": answer.headers["x-request-id"], "score": 4} for answer in answers.values()]
-    assert [caller.post("/v1/feedback", rating).document for rating in ratings * 2] == [{"outcome": "counted"}] * 2 + [
-        {"outcome": "repeated"}
-    ] * 2
+def see_both_arms(rollout: Installation) -> None:
+    """Beside production: who is drawn counts for the arm that answered, in the pinned classes."""
+
+    def are_sorted(told: dict[str, dict[str, int]]) -> bool:
+        return told["canary"].get("classes", 0) > 0 and told["production"].get("classes", 0) > 0
+
+    told = counted(rollout, are_sorted, "the answers of both arms are sorted")
+    assert told["canary"]["trials"] + told["production"]["trials"] <= 3 * USERS  # twice in the shadow, once here
+    assert told["canary"]["failures"] == told["canary"]["odd"] == 0
+
+
+def rate(rollout: Installation, caller: Caller, answers: list[Answer]) -> None:
+    """What an answer turned out to be worth counts once, for the arm that gave it."""
+    ratings = [{"request_id": answer.headers["x-request-id"], "score": 4} for answer in answers]
+    outcomes = [caller.post("/v1/feedback", rating).document["outcome"] for rating in ratings * 2]
+    assert outcomes == ["counted"] * 2 + ["repeated"] * 2
     assert caller.post("/v1/feedback", ratings[0] | {"score": 6}).status == 400
     assert caller.post("/v1/feedback", {"request_id": "forged", "score": 4}).status == 400
     counted(rollout, lambda told: told["canary"].get("rewards") == told["production"].get("rewards") == 1, "both are rated once")
-    rollout.do("rollback", FAMILY, "--reason", "seen enough")
