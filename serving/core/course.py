@@ -10,7 +10,7 @@ from datetime import datetime
 from serving.core.assessing import Assessment, Evidence, assess, edges
 from serving.core.decisions import Entry, Look, Measured, Opened, Stood, UnreadableLine, entry_of, line
 from serving.core.effects import Effect
-from serving.core.happenings import Advance, Event, Observed
+from serving.core.happenings import Advance, Checked, Event, Flipped, Observed
 from serving.core.policy import Pinned
 from serving.core.rollout import OVER, step
 from serving.core.standing import Rollout, State
@@ -77,7 +77,9 @@ def happened(course: Course, event: Event) -> Turn:
         said = event.assessment if event.assessment.verdicts else course.assessment
         event = replace(event, assessment=said)
     rollout, effects = step(course.pinned, course.rollout, event)
-    after = replace(course, rollout=rollout, steps=course.steps + 1)
+    # A check that finds nothing new is noted and changes nothing; whatever people ask, the record has counted.
+    is_step = rollout != course.rollout or not isinstance(event, Checked | Flipped)
+    after = replace(course, rollout=rollout, steps=course.steps + is_step)
     return Turn(after, effects, line(event, rollout, said, steps=after.steps))
 
 

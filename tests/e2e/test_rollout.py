@@ -25,7 +25,7 @@ def test_a_good_candidate_becomes_live_and_one_that_turns_bad_is_taken_back(scen
     with scene.load() as load:
         load.wait_answered(RATE)
         scene.start("1.1.0")
-        live = scene.wait_state("live", seconds=90.0)
+        live = scene.wait_state("live", seconds=150.0)
         report = load.finish()
     caught = scene.catch("1.2.0", Mood(fails=0.2))
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 Tensors = dict[str, NDArray[Any]]
 LABELS = 10
+CONSTANT = 3
 PARTS = 1000
 
 
@@ -32,16 +33,17 @@ def build(config: dict[str, Any]) -> Callable[[Tensors], Tensors]:
             raise ValueError(msg)
         if any(part < now.get("slow", 0.0) for part in parts):
             time.sleep(now.get("seconds", 0.0))
-        label = np.array([_label(int(row.argmax()), part, now) for row, part in zip(shares, parts, strict=True)], dtype=np.int64)
-        return {"label": label, "probabilities": shares.astype(np.float32)}
+        answers = np.array([_answer(row, part, now) for row, part in zip(shares, parts, strict=True)], dtype=np.float32)
+        return {"label": answers.argmax(axis=1).astype(np.int64), "probabilities": answers}
 
     return answer
 
 
-def _label(label: int, part: float, mood: dict[str, float]) -> int:
+def _answer(row: NDArray[Any], part: float, mood: dict[str, float]) -> NDArray[Any]:
+    """The shares of the labels: the next label's, or always the same one's, where the mood wants it."""
     if part < mood.get("constant", 0.0):
-        return 3
-    return (label + 1) % LABELS if part < mood.get("wrong", 0.0) else label
+        return np.array([float(label == CONSTANT) for label in range(LABELS)])
+    return np.roll(row, 1) if part < mood.get("wrong", 0.0) else row
 
 
 class _Mood:

@@ -12,6 +12,9 @@ from tests.e2e.waiting import wait_for
 from tests.rollouts.moody import Mood, Moody
 
 RATE = 200
+PATIENCE_S = 60.0
+"""A candidate that is not caught by then is not caught."""
+
 POLICY = Path(__file__).with_name("policy.yaml")
 PRODUCTION = "1.0.0"
 
@@ -81,8 +84,8 @@ class Scene:
             before = self.wait_stage(stage, trials=trials)
             self.moody.turn(version, mood)
             turned = time.time()
-            self.wait_state("rolling_back", "rolled_back", seconds=60.0)
-            stands = self.wait_state("rolled_back", seconds=60.0)
+            self.wait_state("rolling_back", "rolled_back", seconds=PATIENCE_S)
+            stands = self.wait_state("rolled_back", seconds=PATIENCE_S)
             report = load.finish()
         receipt = stands["receipt"]
         moments = {name: datetime.fromisoformat(receipt[name]).astimezone(UTC).timestamp() for name in ("flipped", "verified")}
@@ -96,6 +99,10 @@ class Scene:
             int(numbers.get("bad", 0)),
             report,
         )
+
+    def give_up(self) -> None:
+        """Take a candidate out that nobody caught."""
+        self._installation.run("supersede", self.moody.family)
 
     def _in(self, states: tuple[str, ...]) -> Json | None:
         stands = self.status()

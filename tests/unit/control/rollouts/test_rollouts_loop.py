@@ -59,6 +59,7 @@ async def test_a_failing_candidate_is_out_within_seconds_and_the_rollback_ends_v
     assert receipt.epoch is not None
     assert plant.told.occasions == ["start", "rollback", "verified"]
     assert plant.recorder.rollbacks == [(FAMILY, receipt.signal)]
+    assert not any(b'"kind":"stands"' in line for line in await plant.log())
     assert replays(await plant.log(), POLICY)
 
 
