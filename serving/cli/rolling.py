@@ -27,6 +27,13 @@ RolloutOption = Annotated[
 ]
 
 
+class StartRefused(CommandFailed):
+    """A version that was rolled back, and nobody said that it may start all the same: it is not even loaded."""
+
+    def __init__(self, family: str, version: str, why: str) -> None:
+        super().__init__(f"{family}@{version} is quarantined: {why}", "a new digest starts freely; this one with --override REASON")
+
+
 class NotTheSame(CommandFailed):
     """A decision log that does not lead to what it says."""
 
@@ -52,6 +59,9 @@ def start(  # noqa: PLR0913 - one option each
     """Start a rollout: the version gets to all callers stage by stage, or back, by what its guards see."""
     body: Json = {"version": version, "reason": reason, "override": override, "wait": SETTLE_SECONDS, **_policy(policy)}
     with session.client() as client:
+        quarantined = client.get("families", family)["quarantined"]
+        if version in quarantined and not override:
+            raise StartRefused(family, version, quarantined[version] or "it was rolled back")
         ensure_loaded(session, client, family, version, timeout=timeout)
         changed = client.send("POST", ("families", family, "rollout"), body=body)
         stands = client.get("families", family, "rollout")

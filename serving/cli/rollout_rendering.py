@@ -92,7 +92,7 @@ def _verdicts(stands: Json) -> RenderableType:
 
 def _stage(stands: Json, index: int) -> str:
     stage = stands["stages"][index]
-    share = f"{stage['weight']:g} %" if stage["weight"] else "shadow"
+    share = f"{stage['weight']:g} %" if stage["weight"] else f"copies of {stage['mirror']:g} %"
     return f"[{stage['name']} {share}]" if index == stands["stage"] else f"{stage['name']} {share}"
 
 

@@ -58,6 +58,18 @@ def test_status_shows_stages_and_what_is_lacking(started: Terminal) -> None:
     assert "[canary 5 %] half 50 % full 100 %" in result.stdout
 
 
+def test_what_was_rolled_back_is_not_even_loaded_again_unless_somebody_says_so(started: Terminal, policy: Path) -> None:
+    started.run("rollback", "digits", "--no-wait", "-m", "wrong labels")
+    actions = started.json("history", "--limit", "50")["entries"]
+
+    refused = started.run("start", "digits", "1.1.0", "--policy", str(policy))
+
+    assert refused.exit_code == 1
+    assert says_why(refused.stderr)
+    assert "digits@1.1.0 is quarantined: wrong labels" in refused.stderr
+    assert started.json("history", "--limit", "50")["entries"] == actions
+
+
 def test_watching_ends_when_the_rollout_does(started: Terminal) -> None:
     started.run("supersede", "digits", "--to", "1.2.0")
 
