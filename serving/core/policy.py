@@ -10,6 +10,7 @@ from enum import StrEnum
 from itertools import pairwise
 
 from registry_client.versions import Bump
+from serving.core.bucketers import Bucketer
 from serving.core.rules import SEEN_IN_SHADOW_ONLY, UNSEEN_IN_SHADOW, Rule
 from serving.core.traffic import WHOLE, refuse_weight
 
@@ -88,15 +89,6 @@ class Counting(StrEnum):
 
     REQUEST = "request"
     UNIT_WINDOW = "unit_window"
-
-
-class Bucketer(StrEnum):
-    """Whose hash decides which arm a caller is in."""
-
-    NATIVE = "native"
-    UNLEASH = "unleash"
-    GROWTHBOOK = "growthbook"
-    LAUNCHDARKLY = "launchdarkly"
 
 
 class Missing(StrEnum):

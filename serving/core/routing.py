@@ -9,9 +9,10 @@ from enum import StrEnum
 
 from registry_client.references import AnyVersion, Exact, InRange, Selector, Tag, Tagged
 from registry_client.versions import ModelVersion
+from serving.core.bucketers import Bucketer, place
 from serving.core.deprecation import Deprecation
 from serving.core.errors import FamilyNotServed, NothingInProduction, Refusal, SelectorNotServed
-from serving.core.traffic import WHOLE, Slice, point, refuse_weight
+from serving.core.traffic import WHOLE, Slice, refuse_weight
 from serving.core.watches import Watch
 
 
@@ -91,6 +92,7 @@ class FamilyRoute:
     """Lower-case names; the first that a request carries is its routing key."""
     missing_key: MissingKey = MissingKey.RANDOM
     salt: str = ""
+    bucketer: Bucketer = Bucketer.NATIVE
     override: str = ""
     """The operation id of the override that this route stands under; empty when the store alone decides."""
     deprecated: Mapping[ModelVersion, Deprecation | None] = field(default_factory=dict[ModelVersion, "Deprecation | None"])
@@ -188,7 +190,7 @@ def _split(route: FamilyRoute, facts: Facts) -> Decision:
 
 def _place(route: FamilyRoute, facts: Facts) -> float | None:
     if facts.key is not None:
-        return point(route.salt, facts.key)
+        return place(route.bucketer, route.salt, facts.key)
     return facts.dice if route.missing_key is MissingKey.RANDOM else None
 
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from registry_client.references import Tag
 from registry_client.versions import ModelVersion
+from serving.core.bucketers import Bucketer
 from serving.core.lifecycle import FamilyRecord
 from serving.core.routing import CanaryRoute, FamilyRoute, MissingKey, RouteTable, ShadowRoute, Target
 from serving.core.standing import State
@@ -31,6 +32,7 @@ def table_of(
 def route_of(record: FamilyRecord, *, lapsed: bool = False) -> FamilyRoute:
     """The route of a family. Total: every record has one."""
     targets = {version: Target(record.family, version, record.digests[version]) for version in sorted(record.aspired())}
+    bucketer, salt = _bucketing(record)
     return FamilyRoute(
         family=record.family,
         production=None if record.production is None else targets[record.production],
@@ -43,11 +45,24 @@ def route_of(record: FamilyRecord, *, lapsed: bool = False) -> FamilyRoute:
         tags={tag: targets[version] for tag, version in _tags(record).items() if version is not None},
         key_headers=record.key_headers,
         missing_key=record.missing_key,
-        salt=record.salt,
+        salt=salt,
+        bucketer=bucketer,
         deprecated={version: record.deprecations.get(version) for version in record.deprecated},
         consumers=frozenset(record.consumers),
         watch=watch_of(record),
     )
+
+
+def _bucketing(record: FamilyRecord) -> tuple[Bucketer, str]:
+    """Whose hash puts callers into arms, and what it hashes beside their keys: while a rollout is afoot, as its policy says.
+
+    A flag service's is taken as it is; ours is another for every candidate, so that it is not always the same callers who go first.
+    """
+    underway = record.rollout
+    if underway is None or not underway.is_afoot:
+        return Bucketer.NATIVE, record.salt
+    unit = underway.terms.unit
+    return unit.bucketer, f"{record.salt}/{unit.salt}" if unit.bucketer is Bucketer.NATIVE else unit.salt
 
 
 def watch_of(record: FamilyRecord) -> Watch | None:

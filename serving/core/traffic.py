@@ -13,7 +13,8 @@ WHOLE = 10_000
 """Weights are basis points: this many are all of the traffic."""
 
 _SCALE = 2.0**-64
-_BELOW_ONE = 1.0 - 2.0**-53
+BELOW_ONE = 1.0 - 2.0**-53
+"""The largest point there is."""
 
 
 class End(StrEnum):
@@ -27,7 +28,7 @@ def point(salt: str, key: str) -> float:
     """Where a key falls in [0, 1): the same for ever, whatever process asks."""
     fraction = int.from_bytes(sha256(f"{salt}\x1f{key}".encode("utf-8", "surrogateescape")).digest()[:8]) * _SCALE
     # The last 2**10 integers round up to 1.0, which no slice of the whole would cover.
-    return min(fraction, _BELOW_ONE)
+    return min(fraction, BELOW_ONE)
 
 
 def refuse_weight(field: str, weight: int) -> None:

@@ -6,7 +6,8 @@ import msgspec
 from msgspec import Meta, field
 
 from serving.control.policies.quantities import Duration, Recovery, Size, Strays, Window
-from serving.core.policy import Action, Bucketer, Counting, Missing, StaleDrill
+from serving.core.bucketers import Bucketer
+from serving.core.policy import Action, Counting, Missing, StaleDrill
 from serving.core.rules import Bins
 
 Name = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_-]{0,62}\Z")]
@@ -16,6 +17,12 @@ Factor = Annotated[float, Meta(ge=1.0, le=100.0)]
 Count = Annotated[int, Meta(ge=0, le=1_000_000_000)]
 Pointer = Annotated[str, Meta(pattern=r"^(/[^/]{0,64}){1,16}\Z")]
 Part = Annotated[int, Meta(ge=1, le=1000)]
+
+SALT = (
+    "Hashed with the key; another salt draws other callers. For a flag service: Unleash's group, GrowthBook's seed, "
+    "LaunchDarkly's `FLAG.SALT`."
+)
+BUCKETER = "Whose hash puts callers into arms. A flag service's puts them where the service puts them at the same percentage."
 
 
 def span(text: str) -> Duration:
@@ -42,14 +49,12 @@ class UnitNode(Node, frozen=True, kw_only=True):
     missing: Annotated[Missing, Meta(description="Where a request without a key goes: `production`, or `random` for each.")] = (
         Missing.PRODUCTION
     )
-    salt: Annotated[str, Meta(min_length=1, max_length=64, description="Hashed with the key; another salt draws other callers.")] = (
-        "rollout"
-    )
+    salt: Annotated[str, Meta(min_length=1, max_length=64, description=SALT)] = "rollout"
     count: Annotated[
         Counting, Meta(description="What one trial is: `unit_window` (the first answer to a unit in a window) or `request`.")
     ] = Counting.UNIT_WINDOW
     window: Annotated[Duration, Meta(description="How long a unit counts once. A stage starts a new window.")] = span("24h")
-    bucketer: Annotated[Bucketer, Meta(description="Whose hash puts callers into arms.")] = Bucketer.NATIVE
+    bucketer: Annotated[Bucketer, Meta(description=BUCKETER)] = Bucketer.NATIVE
 
 
 class RiskNode(Node, frozen=True, kw_only=True):

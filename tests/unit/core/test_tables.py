@@ -3,11 +3,14 @@
 from dataclasses import replace
 from datetime import UTC, datetime
 
+import pytest
+
 from registry_client.references import Tag
 from registry_client.versions import ModelVersion, VersionRange
+from serving.core.bucketers import Bucketer
 from serving.core.deprecation import Deprecation
 from serving.core.lifecycle import Canary, Decided, FamilyRecord, Shadow
-from serving.core.policy import MirrorLimits
+from serving.core.policy import MirrorLimits, Unit
 from serving.core.routing import CanaryRoute, MissingKey, ShadowRoute, Target
 from serving.core.rules import Bins
 from serving.core.standing import Held, Rollout, State
@@ -105,6 +108,24 @@ def test_a_family_with_a_rollout_is_watched_by_digests_and_terms() -> None:
     assert (watch.stage, watch.is_shadow, watch.counts_keyless, watch.limits.inflight) == (1, False, False, 7)
     assert (watch.edges, watch.wants_edges) == ((), True)
     assert (watch.bins, watch.wants_classes, watch.checks_answers) == (Bins.CLASSES, True, True)
+
+
+@pytest.mark.parametrize(
+    ("unit", "expected"),
+    [
+        (Unit(salt="checkout"), (Bucketer.NATIVE, "digits@10.0.0/checkout")),
+        (Unit(salt="checkout", bucketer=Bucketer.UNLEASH), (Bucketer.UNLEASH, "checkout")),
+    ],
+)
+def test_callers_are_bucketed_as_the_policy_says_while_its_rollout_is_afoot(unit: Unit, expected: tuple[Bucketer, str]) -> None:
+    afoot = underway()
+    afoot = replace(afoot, terms=replace(afoot.terms, unit=unit))
+    over = replace(afoot, rollout=replace(afoot.rollout, state=State.SUPERSEDED))
+
+    route, after = (route_of(replace(record(), rollout=one)) for one in (afoot, over))
+
+    assert (route.bucketer, route.salt) == expected
+    assert (after.bucketer, after.salt) == (Bucketer.NATIVE, "digits@10.0.0")
 
 
 def test_in_a_shadow_every_request_is_a_trial_also_while_it_is_held() -> None:
