@@ -15,7 +15,7 @@ RegistryError
 ├── CannotRun                             a version that does not run on this machine
 ├── MissingBlob                           the registry lacks a file that a manifest names
 ├── RegistryUnavailable                   the registry cannot be asked, or gave no usable answer
-├── AccessRefused                         the registry does not let this one in
+│   └── AccessRefused                     it answers, and does not let this one in
 ├── QuarantinedVersion                    what the registry has of a version contradicts itself
 ├── CannotKeep                            the registry keeps nothing beside a version
 ├── NotSigned, UnusableKey, UnreadableEnvelope   signatures (see trust.py, signing.py, dsse.py)
@@ -197,20 +197,18 @@ class RegistryUnavailable(RegistryError):
     """The registry cannot be asked now, or gives an answer that means nothing; what is cached serves on."""
 
     hint = "what is loaded serves on; see whether the registry is up and reachable from here"
+    trouble = "cannot be used"
 
     def __init__(self, registry: str, reason: str) -> None:
         self.registry = registry
-        super().__init__(f"the registry {registry} cannot be used: {reason}")
+        super().__init__(f"the registry {registry} {self.trouble}: {reason}")
 
 
-class AccessRefused(RegistryError):
+class AccessRefused(RegistryUnavailable):
     """The registry answers, and does not let this one in."""
 
     hint = "set registry_access.username and registry_access.password_file to what the registry knows"
-
-    def __init__(self, registry: str, reason: str) -> None:
-        self.registry = registry
-        super().__init__(f"the registry {registry} refuses access: {reason}")
+    trouble = "refuses access"
 
 
 class QuarantinedVersion(RegistryError):
