@@ -25,7 +25,7 @@ from serving.control.drill_news import DrillNews
 from serving.control.entitlement import Entitlement
 from serving.control.keeping import Keeping
 from serving.control.operations import Operations
-from serving.control.policies.holding import policy_of
+from serving.control.policies.holding import FamilyAuthorities, HeldPolicies
 from serving.control.policies.home import PolicyHome
 from serving.control.practising import Drills, Means
 from serving.control.reseeding import Reseeding
@@ -102,7 +102,8 @@ class AdminService:
         self._rollouts = rollouts = open_rollouts(plan.store)
         verification = Verification(seen, store, registry, PublicListener(public), clock)
         telling = Telling(OutboxFiles(plan.layout.outbox), tuple(plan.webhooks))
-        drill_book = DrillBook(operations, policy_of, TrafficFile(plan.layout.traffic), clock)
+        held = HeldPolicies(policies)
+        drill_book = DrillBook(operations, held, TrafficFile(plan.layout.traffic), clock)
         services = AdminServices(
             operations=operations,
             views=Views(seen, store, registry, seen.last_kept),
@@ -121,7 +122,7 @@ class AdminService:
             correspondence=Correspondence(OutboxFiles(plan.layout.outbox), tuple(plan.webhooks), clock),
             desk=RolloutDesk(operations, Grounds(policies, store, rollouts, registry, plan.operators, drill_book.hindrances), clock),
             rollouts=RolloutViews(seen, rollouts, rollouts, policies, clock),
-            drills=Drills(Means(operations, verification, clock, DrillNews(telling, operations, policy_of, clock))),
+            drills=Drills(Means(operations, verification, clock, DrillNews(telling, operations, held, clock))),
             drill_book=drill_book,
             samples=PairSamples(seen, PairFiles(plan.layout.pairs)),
             clock=clock,

@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 
 from serving.api.probing import PublicListener
 from serving.bootstrap.arming import arm_failpoints
@@ -16,9 +17,15 @@ from serving.bootstrap.version import VersionPlan, open_version
 from serving.bootstrap.ways import inbox_of
 from serving.control.cold import ColdLoads
 from serving.control.controller import Controller, Policies, RolloutParts, Surroundings
+from serving.control.drill_news import DrillNews
+from serving.control.drill_schedule import DrillSchedule, ScheduleParts
 from serving.control.leading import Lead, Leading
 from serving.control.operations import Operations
+from serving.control.policies.holding import HeldPolicies
+from serving.control.policies.home import PolicyHome
+from serving.control.practising import Drills, Means
 from serving.control.reconciler import aspired
+from serving.control.records import Records
 from serving.control.rollouts.telling import NoticeHerald
 from serving.control.rollouts.verifying import RollbackCheck
 from serving.control.seen import SeenStore
@@ -33,6 +40,7 @@ from serving.stores.opening import StorePlan, open_rollouts, open_store
 from serving.stores.outbox import OutboxFiles
 from serving.stores.progress_notes import ProgressNotes
 from serving.stores.snapshot_file import SnapshotFile
+from serving.stores.traffic_file import TrafficFile
 from serving.telemetry.clock import SystemClock
 from serving.telemetry.logs import configure_logs
 from serving.telemetry.prometheus import PrometheusRecorder, start_multiprocess
@@ -64,6 +72,8 @@ class ControllerPlan:
     public_port: int
     webhooks: tuple[str, ...]
     """The names of those who are told of rollouts."""
+    policy_folder: Path | None
+    """Where the installation's own policies are."""
 
 
 class ControllerService:
@@ -109,26 +119,32 @@ class ControllerService:
         registry = PublishedVersions(plan.layout, self._recorder)
         public = PublicListener(url(plan.public_host, plan.public_port))
         verification = Verification(self._seen, store, registry, public, clock)
+        operations = Operations(self._seen, store, store, registry, clock, self._lead.token)
+        telling = Telling(OutboxFiles(plan.layout.outbox), plan.webhooks)
         around = Surroundings(
             store=self._seen,
             fleet=self._fleet,
             board=store,
             observations=observations,
-            operations=Operations(self._seen, store, store, registry, clock, self._lead.token),
+            operations=operations,
             recorder=self._recorder,
             clock=clock,
             lead=self._lead,
             rollouts=RolloutParts(
                 home=self._rollouts,
                 acks=store,
-                herald=NoticeHerald(Telling(OutboxFiles(plan.layout.outbox), plan.webhooks)),
+                herald=NoticeHerald(telling),
                 check=RollbackCheck(verification, self._seen, observations, clock),
                 term=self._lead.token,
             ),
         )
+        held = HeldPolicies(PolicyHome(plan.policy_folder))
+        news = DrillNews(telling, operations, held, clock)
+        parts = ScheduleParts(Records(self._seen), observations, TrafficFile(plan.layout.traffic), held, clock)
+        schedule = DrillSchedule(parts, Drills(Means(operations, verification, clock, news)))
         await observations.start()
         try:
-            await Controller(around, plan.policies).run()
+            await Controller(around, plan.policies, {"drills": schedule.step}).run()
         finally:
             await observations.stop()
 

@@ -175,6 +175,7 @@ def controller_plan(settings: Settings, layout: Layout, between: Between | None 
         between=between,
         placement=Placement() if between is None else Placement(settings.cluster.replicas, settings.cluster.resource),
         store=store_plan(settings, layout),
+        policy_folder=None if settings.policies is None else settings.policies.absolute(),
         policies=Policies(guards, LoadPolicy(grace=settings.unload_grace)),
         log_json=settings.log_json,
         failpoints=settings.failpoints,

@@ -9,7 +9,7 @@ from serving.cli.commands import Session, add_command
 from serving.cli.failures import CommandFailed, NotFound, PolicyRefused, WrongUse
 from serving.control.policies.parsing import InvalidPolicy, parse_policy
 from serving.core.charting import Chart, EmptyLog, chart_of
-from serving.core.decisions import UnreadableLine
+from serving.core.decisions import Opened, UnreadableLine, entry_of
 from serving.core.policy import Pinned
 from serving.core.rollout import EventRefused
 
@@ -22,23 +22,39 @@ class NotDrawn(CommandFailed):
 
 def register(app: typer.Typer) -> None:
     """Add this command."""
-    add_command(app, chart, panel="Rollouts", remote=False)
+    add_command(app, chart, panel="Rollouts")
 
 
 def chart(
     session: Session,
     output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="Where to: a name that ends in .png, .svg or .pdf.")],
-    log: Annotated[Path, typer.Option("--log", metavar="FILE", help="The decision log.")],
-    policy: Annotated[Path, typer.Option("--policy", metavar="FILE", help="The policy that it went by.")],
+    family: Annotated[str | None, typer.Argument(metavar="[FAMILY]", help="Whose rollout; not with --log.", show_default=False)] = None,
+    rollout: Annotated[str, typer.Option("--rollout", metavar="ID", help="Which of its rollouts; the newest by default.")] = "",
+    log: Annotated[Path | None, typer.Option("--log", metavar="FILE", help="A decision log instead.", show_default=False)] = None,
+    policy: Annotated[
+        Path | None, typer.Option("--policy", metavar="FILE", help="The policy, if the log does not hold it.", show_default=False)
+    ] = None,
 ) -> None:
     """Draw a rollout: the candidate's share, each guard's evidence beside its thresholds, the verdicts, and what happened when."""
     if output.suffix not in FORMS:
         sentence = f"{output} ends in none of {', '.join(FORMS)}"
         raise WrongUse(sentence, "name a file that does, e.g. -o rollout.svg")
-    drawn = _chart(_policy(policy), _read(log).splitlines())
+    lines = _lines(session, family, rollout, log)
+    drawn = _chart(_policy(policy, lines), lines)
     _draw(drawn, output)
     document = {"file": str(output), "family": drawn.family, "version": drawn.version, "state": drawn.state.value}
     session.output.data(document, lambda: f"{output}: {drawn.family}@{drawn.version}, {drawn.state.value}")
+
+
+def _lines(session: Session, family: str | None, rollout: str, log: Path | None) -> list[bytes]:
+    if (family is None) == (log is None):
+        sentence = "name a family, or a decision log with --log"
+        raise WrongUse(sentence, "pointsman chart FAMILY -o rollout.svg")
+    if log is not None:
+        return _read(log).splitlines()
+    with session.client() as client:
+        document = client.get("families", client.family(str(family))["family"], "rollout", "log", rollout=rollout)
+    return [str(line).encode() for line in document["lines"]]
 
 
 def _read(file: Path) -> bytes:
@@ -49,11 +65,26 @@ def _read(file: Path) -> bytes:
         raise NotFound(sentence, "name a file") from error
 
 
-def _policy(file: Path) -> Pinned:
+def _policy(file: Path | None, lines: list[bytes]) -> Pinned:
     try:
-        return parse_policy(_read(file))
+        return parse_policy(_held(lines) if file is None else _read(file))
     except InvalidPolicy as error:
-        raise PolicyRefused(file, str(error), error.hint) from error
+        raise PolicyRefused(file or Path("the policy in the log"), str(error), error.hint) from error
+
+
+def _held(lines: list[bytes]) -> bytes:
+    """The policy that a log holds in its first line."""
+    try:
+        first = entry_of(lines[0]) if lines else None
+    except UnreadableLine as error:
+        sentence = f"the decision log cannot be read: {error}"
+        raise NotDrawn(sentence, "name the file of a decision log") from error
+    if first is None:
+        raise NotDrawn(str(EmptyLog()), "wait for the controller's first look")
+    if not isinstance(first, Opened) or not first.policy:
+        sentence = "the decision log does not hold its policy"
+        raise NotDrawn(sentence, "name the policy that it went by with --policy")
+    return first.policy.encode()
 
 
 def _chart(pinned: Pinned, lines: list[bytes]) -> Chart:

@@ -4,7 +4,7 @@ One `Controller` is made for each term, so that nothing it remembers is from bef
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -75,7 +75,8 @@ class Controller:
     Each loop steps once a tick and at once when woken; what wakes it while it steps counts as one.
     """
 
-    def __init__(self, around: Surroundings, policies: Policies) -> None:
+    def __init__(self, around: Surroundings, policies: Policies, also: Mapping[str, Callable[[], Awaitable[None]]] | None = None) -> None:
+        """`also`: more for a leader to do, each in a loop of its own, by name."""
         records = Records(around.store)
         yard = Yard(around.fleet, around.board, around.recorder, around.lead)
         levers = Levers(around.operations, around.recorder)
@@ -83,6 +84,7 @@ class Controller:
         self.guards = Guards(records, around.observations, levers, around.clock, policies.guards)
         self.rollouts = Rollouts(records, around.observations, around.rollouts.acks, around.rollouts.home, _tools(around))
         self.leases = Leases(records, around.store, around.observations, around.lead, around.clock, policies.guards)
+        self._also = also or {}
         self._lead = around.lead
         self._tick = policies.tick
         self._reports = asyncio.Event()
@@ -91,11 +93,13 @@ class Controller:
         records.subscribe(self._changes.set)
 
     async def run(self) -> None:
-        """Run both loops; on cancellation leave what runs as it is."""
+        """Run the loops; on cancellation leave what runs as it is."""
         try:
             async with asyncio.TaskGroup() as loops:
                 loops.create_task(self._repeat("reconcile", self.loads.step, self._changes))
                 loops.create_task(self._repeat("watch", self.watch, self._reports))
+                for name, step in self._also.items():
+                    loops.create_task(self._repeat(name, step, asyncio.Event()))
         finally:
             await self.loads.close()
 

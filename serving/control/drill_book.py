@@ -1,26 +1,15 @@
 """How rollback is practised in a family: past drills and their trend, when the next is due, and what is wrong with it."""
 
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from serving.control.families import ReadsFamilies
+from serving.control.policies.holding import HeldPolicies
 from serving.core.drilling import practice_of
 from serving.core.drills import Drilling, DrillResult, Due, Practice, Trend, complaints, due, obstacles, trend_of
-from serving.core.lifecycle import FamilyRecord
 from serving.core.policy import Drill, Policy
 from serving.core.quiet import Profile, Window, quietest
 from serving.ports import Clock
-
-PolicyOf = Callable[[FamilyRecord], Awaitable[Policy]]
-"""Gives the policy that a family's production is held to."""
-
-
-class ReadsFamilies(Protocol):
-    """Whoever knows the families."""
-
-    async def read(self, family: str) -> FamilyRecord:
-        """The family as it is. Raises `UnknownFamilyRecord`, `InvalidRecord` or `StoreUnavailable`."""
-        ...
 
 
 class Profiles(Protocol):
@@ -49,16 +38,16 @@ class DrillStanding:
 class DrillBook:
     """Looks, and changes nothing."""
 
-    def __init__(self, families: ReadsFamilies, policy_of: PolicyOf, profiles: Profiles, clock: Clock) -> None:
+    def __init__(self, families: ReadsFamilies, policies: HeldPolicies, profiles: Profiles, clock: Clock) -> None:
         self._families = families
-        self._policy_of = policy_of
+        self._policies = policies
         self._profiles = profiles
         self._clock = clock
 
     async def standing(self, family: str) -> DrillStanding:
         """How it stands now. Raises what reading the family does, and `InvalidPolicy`."""
         record = await self._families.read(family)
-        drill, practice = (await self._policy_of(record)).drill, practice_of(record)
+        drill, practice = (await self._policies.of(record)).policy.drill, practice_of(record)
         scheduled = None if drill is None or practice is None else (drill, practice)
         return DrillStanding(
             family=family,
@@ -66,7 +55,7 @@ class DrillBook:
             results=record.drills,
             trend=trend_of(record.drills),
             due=None if scheduled is None else due(*scheduled),
-            windows=() if drill is None else await windows_of(drill, self._profiles, family),
+            windows=() if drill is None else windows_of(drill, await self._profiles.profile(family)),
             complaints=() if scheduled is None else complaints(*scheduled, self._clock.now()),
         )
 
@@ -79,6 +68,6 @@ class DrillBook:
         return () if policy.drill is None or practice is None else obstacles(policy.drill, practice, self._clock.now())
 
 
-async def windows_of(drill: Drill, profiles: Profiles, family: str) -> tuple[Window, ...]:
+def windows_of(drill: Drill, profile: Profile) -> tuple[Window, ...]:
     """When the drills of a family are held: as the policy says, or when there is the least traffic."""
-    return (Window(*drill.window),) if drill.window is not None else quietest(await profiles.profile(family))
+    return (Window(*drill.window),) if drill.window is not None else quietest(profile)

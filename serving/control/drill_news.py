@@ -1,6 +1,7 @@
 """Tells of drills that are over: of those that passed whoever wants to hear, of those that failed somebody who must look."""
 
-from serving.control.drill_book import PolicyOf, ReadsFamilies
+from serving.control.families import ReadsFamilies
+from serving.control.policies.holding import HeldPolicies
 from serving.control.policies.parsing import InvalidPolicy
 from serving.core.drills import DrillResult
 from serving.core.errors import PointsmanError
@@ -12,10 +13,10 @@ from serving.ports import Clock, Notifier
 class DrillNews:
     """Called with a family and a result."""
 
-    def __init__(self, notifier: Notifier, families: ReadsFamilies, policy_of: PolicyOf, clock: Clock) -> None:
+    def __init__(self, notifier: Notifier, families: ReadsFamilies, policies: HeldPolicies, clock: Clock) -> None:
         self._notifier = notifier
         self._families = families
-        self._policy_of = policy_of
+        self._policies = policies
         self._clock = clock
 
     async def __call__(self, family: str, result: DrillResult) -> None:
@@ -26,7 +27,7 @@ class DrillNews:
 
     async def _wishes(self, family: str) -> Tell:
         try:
-            return (await self._policy_of(await self._families.read(family))).tell
+            return (await self._policies.of(await self._families.read(family))).policy.tell
         except (PointsmanError, InvalidPolicy):
             return Tell()
 

@@ -14,7 +14,7 @@ from serving.control.drill_news import DrillNews
 from serving.control.entitlement import Entitlement
 from serving.control.keeping import Keeping
 from serving.control.operations import Operations
-from serving.control.policies.holding import policy_of
+from serving.control.policies.holding import FamilyAuthorities, HeldPolicies
 from serving.control.policies.home import PolicyHome
 from serving.control.practising import Drills, Means
 from serving.control.reseeding import Reseeding
@@ -79,7 +79,8 @@ class AdminWorld:
         seen = SeenStore(store, self.kept)
         operations, policies = Operations(seen, store, store, self.registry, self.clock), PolicyHome()
         verification = Verification(seen, store, self.registry, self.public, self.clock)
-        drill_book = DrillBook(operations, policy_of, self.profiles, self.clock)
+        held = HeldPolicies(policies)
+        drill_book = DrillBook(operations, held, self.profiles, self.clock)
         services = AdminServices(
             operations=operations,
             views=Views(seen, store, self.registry, seen.last_kept),
@@ -94,13 +95,13 @@ class AdminWorld:
             board=store,
             metrics=lambda: b"pointsman_epoch 1\n",
             auditing=self.auditing,
-            entitlement=Entitlement(self.operators),
+            entitlement=Entitlement(self.operators, FamilyAuthorities(operations, held)),
             correspondence=Correspondence(self.outbox, self.webhooks, self.clock),
             desk=RolloutDesk(
                 operations, Grounds(policies, store, self.rollouts, self.registry, self.operators, drill_book.hindrances), self.clock
             ),
             rollouts=RolloutViews(seen, self.rollouts, self.rollouts, policies, self.clock),
-            drills=Drills(Means(operations, verification, self.clock, DrillNews(self.notifier, operations, policy_of, self.clock))),
+            drills=Drills(Means(operations, verification, self.clock, DrillNews(self.notifier, operations, held, self.clock))),
             drill_book=drill_book,
             samples=PairSamples(seen, self.shelf),
             clock=self.clock,

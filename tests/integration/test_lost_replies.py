@@ -17,7 +17,7 @@ from serving.control.drill_book import DrillBook
 from serving.control.entitlement import Entitlement
 from serving.control.keeping import Keeping
 from serving.control.operations import Operations
-from serving.control.policies.holding import policy_of
+from serving.control.policies.holding import HeldPolicies
 from serving.control.policies.home import PolicyHome
 from serving.control.practising import Drills, Means
 from serving.control.reseeding import Reseeding
@@ -87,8 +87,8 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
         desk=RolloutDesk(operations, Grounds(policies, store, rollouts, registry, Operators()), clock),
         rollouts=RolloutViews(seen, rollouts, rollouts, policies, clock),
         drills=Drills(Means(operations, verification, clock)),
-        drill_book=DrillBook(operations, policy_of, MemoryProfiles(), clock),
         samples=PairSamples(seen, MemoryShelf()),
+        drill_book=DrillBook(operations, HeldPolicies(policies), MemoryProfiles(), clock),
     )
     yield Site(store, create_app(services, AdminSurface("http://127.0.0.1:9", "0.1.0")))
     await store.close()

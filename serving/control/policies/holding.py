@@ -1,25 +1,47 @@
-"""The policy that a family's production is held to, when nothing is being rolled out."""
+"""The policy that a family is held to: of the rollout that is afoot, of the one that brought production there, or of production's step."""
 
 import asyncio
 
-from serving.control.policies.parsing import parse_policy
-from serving.control.policies.tracks import choose, read_tracks
+from registry_client.errors import RegistryError
+from registry_client.versions import ModelVersion
+from serving.control.families import ReadsFamilies
+from serving.control.policies.home import PolicyHome, Wanted
+from serving.control.policies.parsing import InvalidPolicy, parse_policy
 from serving.core.drilling import practice_of
+from serving.core.errors import PointsmanError
 from serving.core.lifecycle import FamilyRecord
-from serving.core.policy import Policy
+from serving.core.policy import Authority, Pinned
+
+FIRST = ModelVersion.parse("0.0.0")
+"""What a family without a version in production would go by does not depend on it."""
 
 
-async def policy_of(record: FamilyRecord) -> Policy:
-    """The one that brought production there, or that its step from the version before would go by. Raises `InvalidPolicy`."""
-    return await asyncio.to_thread(_policy_of, record)
+class HeldPolicies:
+    """Finds it. Raises `InvalidPolicy` where a file that says it cannot be used."""
+
+    def __init__(self, home: PolicyHome) -> None:
+        self._home = home
+
+    async def of(self, record: FamilyRecord) -> Pinned:
+        """The family's policy now."""
+        practice, underway = practice_of(record), record.rollout
+        production = record.production if practice is None else practice.production
+        if underway is not None and (underway.is_afoot or underway.rollout.version == str(production)):
+            return await asyncio.to_thread(parse_policy, underway.policy.encode())
+        before = None if practice is None else practice.before
+        return await self._home.choose(record.family, production or FIRST, before, Wanted())
 
 
-def _policy_of(record: FamilyRecord) -> Policy:
-    practice = practice_of(record)
-    production = record.production if practice is None else practice.production
-    underway = record.rollout
-    if underway is not None and underway.rollout.version == str(production):
-        return parse_policy(underway.policy.encode()).policy
-    if production is None:
-        return read_tracks()["careful"].policy
-    return choose(read_tracks(), production, None if practice is None else practice.before).policy
+class FamilyAuthorities:
+    """Whose authority holds for a family; of a policy that says nothing where none can be found: nobody is locked out by a broken file."""
+
+    def __init__(self, families: ReadsFamilies, policies: HeldPolicies) -> None:
+        self._families = families
+        self._policies = policies
+
+    async def __call__(self, family: str) -> Authority:
+        """The family's."""
+        try:
+            return (await self._policies.of(await self._families.read(family))).policy.authority
+        except (PointsmanError, RegistryError, InvalidPolicy):
+            return Authority()

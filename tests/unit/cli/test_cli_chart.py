@@ -1,13 +1,35 @@
+import asyncio
+from collections.abc import Iterator
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
+import httpx
 import pytest
 
+from serving.telemetry.clock import SystemClock
+from tests.fakes.admin import AdminWorld
+from tests.fakes.admin_server import served
 from tests.fakes.rollout_world import ROOT, World, track
 from tests.fakes.terminal import Terminal, says_why
 
 TERMINAL = Terminal("")
 POLICY = ROOT / "configs" / "policies" / "standard.yaml"
+
+
+@pytest.fixture
+def kept(log: Path) -> Iterator[Terminal]:
+    """The admin API of an installation that has this log, with its policy inside, of a rollout of digits."""
+    world = AdminWorld(SystemClock())
+    world.runs("1.0.0", "1.1.0")
+    with served(world.app()) as url:
+        terminal = Terminal(url)
+        assert terminal.run("promote", "digits", "1.0.0", "--no-wait").exit_code == 0
+        started = httpx.post(f"{url}/v1/families/digits/rollout", json={"version": "1.1.0"}, trust_env=False)
+        assert started.status_code == 200, started.text
+        name = httpx.get(f"{url}/v1/families/digits/rollout", trust_env=False).json()["id"]
+        for line in log.read_bytes().splitlines():
+            asyncio.run(world.rollouts.append(name, 1, line))
+        yield terminal
 
 
 @pytest.fixture
@@ -37,6 +59,34 @@ def test_an_svg_has_every_guard_with_its_words_in_it(log: Path, tmp_path: Path) 
     assert root.tag.endswith("svg")
     for words in ("digits@1.1.0", "errors", "p99", "drift", "disagreement", "start (ada)"):
         assert f"<!-- {words} -->" in comments
+
+
+def test_a_family_is_drawn_by_its_name(kept: Terminal, tmp_path: Path) -> None:
+    output = tmp_path / "rollout.png"
+
+    result = kept.run("chart", "digits", "-o", str(output))
+
+    assert result.exit_code == 0, result.stderr
+    assert output.read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_rollout_that_there_is_not_is_said_to_be_that(kept: Terminal, tmp_path: Path) -> None:
+    result = kept.run("chart", "digits", "--rollout", "digits-9.9.9-1", "-o", str(tmp_path / "x.svg"))
+
+    assert result.exit_code == 4
+    assert says_why(result.stderr)
+
+
+@pytest.mark.parametrize("given", [(), ("digits", "--log", "x.jsonl")])
+def test_a_chart_is_of_a_family_or_of_a_file(given: tuple[str, ...], tmp_path: Path) -> None:
+    result = TERMINAL.run("chart", *given, "-o", str(tmp_path / "x.svg"))
+
+    assert result.exit_code == 2
+    assert says_why(result.stderr)
+
+
+def test_a_log_holds_the_policy_that_it_went_by(log: Path, tmp_path: Path) -> None:
+    assert TERMINAL.run("chart", "--log", str(log), "-o", str(tmp_path / "x.svg")).exit_code == 0
 
 
 def test_the_same_log_gives_the_same_bytes(log: Path, tmp_path: Path) -> None:
