@@ -14,8 +14,10 @@ from serving.api.keeping import KeepRoutes
 from serving.api.noting import NoteRoutes
 from serving.api.openapi import DESCRIPTION, TAGS
 from serving.api.pairs import PairRoutes
+from serving.api.promoting import PromotionRoutes
 from serving.api.reading import FamilyRoutes
 from serving.api.rollouts import RolloutRoutes
+from serving.api.runbooks import RunbookRoutes
 from serving.api.services import AdminServices, AdminSurface
 from serving.api.storing import StoreRoutes
 from serving.api.telling import NoticeRoutes
@@ -44,6 +46,8 @@ def create_app(services: AdminServices, surface: AdminSurface) -> FastAPI:
     rollouts = RolloutRoutes(services.desk, services.rollouts, services.operations, services.entitlement)
     app.include_router(rollouts.router(), prefix="/v1")
     app.include_router(DrillRoutes(services.drills, services.drill_book, services.entitlement).router(), prefix="/v1")
+    app.include_router(RunbookRoutes(services.runbooks, services.entitlement, services.correspondence).router(), prefix="/v1")
+    app.include_router(PromotionRoutes(services.promotions, services.entitlement).router(), prefix="/v1")
     app.include_router(StoreRoutes(services.reseeding, services.entitlement).router(), prefix="/v1")
     app.include_router(VerifyRoutes(services.verification).router(), prefix="/v1")
     app.include_router(PairRoutes(services.samples).router(), prefix="/v1")

@@ -10,10 +10,12 @@ from serving.control.entitlement import Entitlement
 from serving.control.keeping import Keeping
 from serving.control.operations import Operations
 from serving.control.practising import Drills
+from serving.control.promotions import PromotionRequests
 from serving.control.reseeding import Reseeding
 from serving.control.rollouts.desk import RolloutDesk
 from serving.control.rollouts.looking import RolloutViews
 from serving.control.rollouts.sampling import PairSamples
+from serving.control.runbooks import Runbooks
 from serving.control.telling import Correspondence
 from serving.control.verification import Verification
 from serving.control.views import Views
@@ -44,6 +46,8 @@ class AdminServices:
     drills: Drills
     drill_book: DrillBook
     samples: PairSamples
+    runbooks: Runbooks
+    promotions: PromotionRequests
     clock: Clock
     callers: Callers
 

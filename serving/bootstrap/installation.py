@@ -9,7 +9,8 @@ from importlib.metadata import version
 from registry_client.signing import UnusableKey
 from registry_client.trust import read_trust
 from serving.api.inference_http import ListenerLimits
-from serving.bootstrap.admin import AdminPlan, open_admin
+from serving.bootstrap.admin import open_admin
+from serving.bootstrap.admin_services import AdminPlan
 from serving.bootstrap.between import Between, url
 from serving.bootstrap.controller import ControllerPlan, open_controller
 from serving.bootstrap.gateway import GatewayPlan, open_gateway

@@ -2,7 +2,7 @@
 
 CommandFailed           1   failed, or refused by the server
 ├── NotSettled, NotVerified, NotLoaded, BundleRefused, PolicyRefused, NotCarriedOut, AuditBroken, NotTold,
-│   DrillFailed, NotAsFirstSeen, NotVouchedFor
+│   DrillFailed, NoWayBack, NotAsFirstSeen, NotVouchedFor
 ├── BadSettings         2   options, environment or configuration that cannot be used
 ├── BadEvidence         2   a file that is no export of the audit, or no list of its heads
 ├── WrongUse            2   options that do not go together, or lack one another
@@ -101,6 +101,14 @@ class DrillFailed(CommandFailed):
     def __init__(self, family: str, why: str) -> None:
         hint = f"production is as before unless it says otherwise: pointsman show {family}; repair what it names, then hold another"
         super().__init__(f"the drill of {family} failed: {why}", hint)
+
+
+class NoWayBack(CommandFailed):
+    """It is not proven that a rollback would work now."""
+
+    def __init__(self, family: str, faults: Sequence[str]) -> None:
+        hint = f"load what is to be gone back to, or promote another: pointsman versions {family}"
+        super().__init__(f"the way back of {family} is not proven: {'; '.join(faults)}", hint)
 
 
 class NotTold(CommandFailed):

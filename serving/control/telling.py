@@ -120,6 +120,11 @@ class Correspondence:
         self._webhooks = tuple(webhooks)
         self._clock = clock
 
+    @property
+    def webhooks(self) -> tuple[str, ...]:
+        """Whoever is told, by name."""
+        return self._webhooks
+
     async def standing(self) -> tuple[Line, ...]:
         """Every webhook. Raises `OutboxBroken`."""
         return _lines(self._webhooks, await self._outbox.waiting(), await self._outbox.given_up())

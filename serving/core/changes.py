@@ -18,6 +18,7 @@ from serving.core.fitness import (
     free_end,
     refuse_deprecated,
     refuse_in_use,
+    refuse_one_way,
     refuse_unfit,
     refuse_unready,
     released,
@@ -322,6 +323,8 @@ def _promoted(record: FamilyRecord, change: Promote, facts: ChangeFacts) -> Fami
         raise AlreadyInProduction(record.family, version)
     refuse_unfit(record, version, override=change.override)
     refuse_unready(record, version, facts.instead(version))
+    if record.production is not None and not change.override:
+        refuse_one_way(record, record.production, facts.instead(record.production))
     superseded = () if record.production is None else (record.production,)
     standbys = tuple(other for other in (*superseded, *record.previous) if other != version)
     record = without(released(record, version), frozenset({version}))

@@ -5,7 +5,7 @@ from dataclasses import replace
 from registry_client.references import Tag
 from registry_client.versions import ModelVersion
 from serving.core.lifecycle import FamilyRecord
-from serving.core.refusals import Deprecated, NotReady, Quarantined, VersionInUse
+from serving.core.refusals import Deprecated, NotReady, Quarantined, VersionInUse, WayBackNotReady
 from serving.core.traffic import End
 
 
@@ -26,6 +26,12 @@ def refuse_unready(record: FamilyRecord, version: ModelVersion, instead: str | N
     """Raise `NotReady` for a version that is something else `instead`."""
     if instead is not None:
         raise NotReady(record.family, version, instead)
+
+
+def refuse_one_way(record: FamilyRecord, production: ModelVersion, instead: str | None) -> None:
+    """Raise `WayBackNotReady` for a production that could not be gone back to, being something else `instead` of READY."""
+    if instead is not None:
+        raise WayBackNotReady(record.family, production, instead)
 
 
 def refuse_in_use(record: FamilyRecord, version: ModelVersion) -> None:

@@ -4,6 +4,7 @@ ChangeRefused
 ├── WeightOutOfRange, WeightsExceedWhole, TooManyCanaries, TooManyShadows     the numbers do not fit
 ├── NeedsProduction, AlreadyInProduction                                      there must be a production, and it must be another
 ├── NotReady, Quarantined, Deprecated, VersionInUse, SunsetBefore             the version may not be used that way now
+├── WayBackNotReady                                                           there would be no way back from it
 ├── DigestChanged                                                             the version is no longer the bytes it was
 ├── TagFollowsRoute, TagNotCarried, NotQuarantined, NotRouted                 there is nothing there to change
 ├── UnfitConsumer, UnknownConsumer, ConsumersLeftBehind                       who calls a family (see consumers.py)
@@ -254,3 +255,13 @@ class DrillUnderway(ChangeRefused):
     def __init__(self, family: str, version: ModelVersion) -> None:
         self.family, self.version = family, version
         super().__init__(f"a drill of {family}@{version} is under way")
+
+
+class WayBackNotReady(ChangeRefused):
+    """A promotion after which a rollback would lead to a version that does not answer."""
+
+    hint = "wait until it is ready, or promote past it with --override and a --reason"
+
+    def __init__(self, family: str, production: ModelVersion, state: str) -> None:
+        self.family, self.production, self.state = family, production, state
+        super().__init__(f"{family}@{production}, which a rollback would lead to, is {state}: the way back is not proven")

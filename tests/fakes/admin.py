@@ -14,13 +14,16 @@ from serving.control.drill_news import DrillNews
 from serving.control.entitlement import Entitlement
 from serving.control.keeping import Keeping
 from serving.control.operations import Operations
-from serving.control.policies.holding import FamilyAuthorities, HeldPolicies
+from serving.control.policies.holding import HeldPolicies
 from serving.control.policies.home import PolicyHome
 from serving.control.practising import Drills, Means
+from serving.control.promotions import PromotionRequests
 from serving.control.reseeding import Reseeding
+from serving.control.rollouts.authorities import PolicyAuthorities
 from serving.control.rollouts.desk import Grounds, RolloutDesk
 from serving.control.rollouts.looking import RolloutViews
 from serving.control.rollouts.sampling import PairSamples
+from serving.control.runbooks import Runbooks
 from serving.control.seen import SeenStore
 from serving.control.telling import Correspondence
 from serving.control.verification import Verification
@@ -81,6 +84,10 @@ class AdminWorld:
         verification = Verification(seen, store, self.registry, self.public, self.clock)
         held = HeldPolicies(policies)
         drill_book = DrillBook(operations, held, self.profiles, self.clock)
+        runbooks = Runbooks(operations, held, store, drill_book, self.clock)
+        desk = RolloutDesk(
+            operations, Grounds(policies, store, self.rollouts, self.registry, self.operators, runbooks.hindrances), self.clock
+        )
         services = AdminServices(
             operations=operations,
             views=Views(seen, store, self.registry, seen.last_kept),
@@ -95,15 +102,15 @@ class AdminWorld:
             board=store,
             metrics=lambda: b"pointsman_epoch 1\n",
             auditing=self.auditing,
-            entitlement=Entitlement(self.operators, FamilyAuthorities(operations, held)),
+            entitlement=Entitlement(self.operators, PolicyAuthorities(seen, policies)),
             correspondence=Correspondence(self.outbox, self.webhooks, self.clock),
-            desk=RolloutDesk(
-                operations, Grounds(policies, store, self.rollouts, self.registry, self.operators, drill_book.hindrances), self.clock
-            ),
+            desk=desk,
             rollouts=RolloutViews(seen, self.rollouts, self.rollouts, policies, self.clock),
             drills=Drills(Means(operations, verification, self.clock, DrillNews(self.notifier, operations, held, self.clock))),
             drill_book=drill_book,
             samples=PairSamples(seen, self.shelf),
+            runbooks=runbooks,
+            promotions=PromotionRequests(operations, desk, store, self.registry),
             clock=self.clock,
             callers=lambda family: self.callers.get(family, {}),
         )

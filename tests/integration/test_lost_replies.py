@@ -20,10 +20,12 @@ from serving.control.operations import Operations
 from serving.control.policies.holding import HeldPolicies
 from serving.control.policies.home import PolicyHome
 from serving.control.practising import Drills, Means
+from serving.control.promotions import PromotionRequests
 from serving.control.reseeding import Reseeding
 from serving.control.rollouts.desk import Grounds, RolloutDesk
 from serving.control.rollouts.looking import RolloutViews
 from serving.control.rollouts.sampling import PairSamples
+from serving.control.runbooks import Runbooks
 from serving.control.seen import SeenStore
 from serving.control.telling import Correspondence
 from serving.control.verification import Verification
@@ -66,6 +68,8 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
     publishing = Publishing(Ed25519Signer(b"k" * 32), FakeHeadLog(), FakeHeadRecorder())
     operations, policies, rollouts = Operations(seen, store, store, registry, clock), PolicyHome(), FakeRollouts()
     verification = Verification(seen, store, registry, FakePublicSide(store, registry), clock)
+    desk, held = RolloutDesk(operations, Grounds(policies, store, rollouts, registry, Operators()), clock), HeldPolicies(policies)
+    drill_book = DrillBook(operations, held, MemoryProfiles(), clock)
     services = AdminServices(
         operations=operations,
         views=Views(seen, store, registry, seen.last_kept),
@@ -84,11 +88,13 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
         callers=lambda _: {},
         entitlement=Entitlement(Operators()),
         correspondence=Correspondence(MemoryOutbox(), (), clock),
-        desk=RolloutDesk(operations, Grounds(policies, store, rollouts, registry, Operators()), clock),
+        desk=desk,
         rollouts=RolloutViews(seen, rollouts, rollouts, policies, clock),
         drills=Drills(Means(operations, verification, clock)),
         samples=PairSamples(seen, MemoryShelf()),
-        drill_book=DrillBook(operations, HeldPolicies(policies), MemoryProfiles(), clock),
+        drill_book=drill_book,
+        runbooks=Runbooks(operations, held, store, drill_book, clock),
+        promotions=PromotionRequests(operations, desk, store, registry),
     )
     yield Site(store, create_app(services, AdminSurface("http://127.0.0.1:9", "0.1.0")))
     await store.close()

@@ -155,19 +155,7 @@ def document_of(figures: Figures) -> dict[str, Any]:
             }
             for one in figures.guarded
         ],
-        "drills": [
-            {
-                "family": one.family,
-                "version": one.version,
-                "to": one.to,
-                "passed": one.passed,
-                "flipped_ms": _round(one.flipped),
-                "last_stray_ms": None if one.stray is None else _round(one.stray),
-                "verified_ms": _round(one.verified),
-                "restored_ms": _round(one.restored),
-            }
-            for one in figures.drills
-        ],
+        "drills": [_drill(one) for one in figures.drills],
         "shadows": [{"version": one.version, "pairs": one.compared, "outcomes": dict(one.outcomes)} for one in figures.shadows],
         "canaries": [
             {
@@ -181,6 +169,19 @@ def document_of(figures: Figures) -> dict[str, Any]:
             for one in figures.splits
         ],
         "requests": {"sent": figures.sent, "failed": figures.failed, "per_second": round(figures.per_second, 1)},
+    }
+
+
+def _drill(one: Drilled) -> dict[str, Any]:
+    return {
+        "family": one.family,
+        "version": one.version,
+        "to": one.to,
+        "passed": one.passed,
+        "flipped_ms": _round(one.flipped),
+        "last_stray_ms": None if one.stray is None else _round(one.stray),
+        "verified_ms": _round(one.verified),
+        "restored_ms": _round(one.restored),
     }
 
 

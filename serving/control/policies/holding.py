@@ -2,15 +2,12 @@
 
 import asyncio
 
-from registry_client.errors import RegistryError
 from registry_client.versions import ModelVersion
-from serving.control.families import ReadsFamilies
 from serving.control.policies.home import PolicyHome, Wanted
-from serving.control.policies.parsing import InvalidPolicy, parse_policy
+from serving.control.policies.parsing import parse_policy
 from serving.core.drilling import practice_of
-from serving.core.errors import PointsmanError
 from serving.core.lifecycle import FamilyRecord
-from serving.core.policy import Authority, Pinned
+from serving.core.policy import Pinned
 
 FIRST = ModelVersion.parse("0.0.0")
 """What a family without a version in production would go by does not depend on it."""
@@ -30,18 +27,3 @@ class HeldPolicies:
             return await asyncio.to_thread(parse_policy, underway.policy.encode())
         before = None if practice is None else practice.before
         return await self._home.choose(record.family, production or FIRST, before, Wanted())
-
-
-class FamilyAuthorities:
-    """Whose authority holds for a family; of a policy that says nothing where none can be found: nobody is locked out by a broken file."""
-
-    def __init__(self, families: ReadsFamilies, policies: HeldPolicies) -> None:
-        self._families = families
-        self._policies = policies
-
-    async def __call__(self, family: str) -> Authority:
-        """The family's."""
-        try:
-            return (await self._policies.of(await self._families.read(family))).policy.authority
-        except (PointsmanError, RegistryError, InvalidPolicy):
-            return Authority()

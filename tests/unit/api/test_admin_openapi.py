@@ -15,7 +15,7 @@ def operations() -> Iterator[tuple[str, str, dict[str, Any]]]:
 
 
 OPERATIONS = [pytest.param(*operation, id=f"{operation[0]} {operation[1]}") for operation in operations()]
-UNCONDITIONAL = ("/rollback", "/settle", "/verify", "/reseed", "/test", "/plan", "/drills")
+UNCONDITIONAL = ("/rollback", "/settle", "/verify", "/reseed", "/test", "/plan", "/drills", "/promotion-requests")
 CHANGES = [
     pytest.param(path, operation, id=f"{method} {path}")
     for method, path, operation in operations()
@@ -112,6 +112,9 @@ def test_these_are_the_routes() -> None:
         "post /v1/families/{family}/rollback",
         "post /v1/families/{family}/settle",
         "post /v1/families/{family}/verify",
+        "get /v1/families/{family}/runbook",
+        "get /v1/families/{family}/readiness",
+        "post /v1/families/{family}/promotion-requests",
         "get /v1/families/{family}/drills",
         "post /v1/families/{family}/drills",
         "get /v1/audit",

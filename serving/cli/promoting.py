@@ -1,0 +1,40 @@
+"""The command of whoever moves a tag elsewhere: request."""
+
+import time
+from typing import Annotated
+
+import typer
+
+from serving.cli.client import Json
+from serving.cli.commands import FamilyName, Session, VersionName, add_command
+from serving.cli.failures import NotLoaded
+
+POLL_SECONDS = 0.5
+
+
+def register(app: typer.Typer) -> None:
+    """Add this command."""
+    add_command(app, request, panel="Rollouts")
+
+
+def request(  # noqa: PLR0913 - one option each
+    session: Session,
+    family: FamilyName,
+    version: VersionName,
+    source: Annotated[str, typer.Option("--source", "-s", metavar="TEXT", help="Who moved what elsewhere, e.g. git:models@9f31c2a.")],
+    reason: Annotated[str, typer.Option("--reason", "-m", help="Why; written to the history.", show_default=False)] = "",
+    policy: Annotated[str, typer.Option("--policy", metavar="NAME", help="The policy; the usual one by default.")] = "",
+    *,
+    now: Annotated[bool, typer.Option("--now", help="At once, past every guard; needs a --reason.", show_default=False)] = False,
+    timeout: Annotated[float, typer.Option("--timeout", min=0, metavar="SECONDS", help="How long the version may take to load.")] = 120.0,
+) -> None:
+    """Ask for a version in production, by the policy: it is loaded and its rollout is started. Ask again to hear how far it is."""
+    body: Json = {"version": version, "source": source, "reason": reason, "policy": policy, "now": now}
+    name, until = f"{family}@{version}", time.monotonic() + timeout
+    with session.client() as client, session.output.progress(f"{name} is asked for") as say:
+        while (answer := client.send("POST", ("families", family, "promotion-requests"), body=body))["state"] == "loading":
+            if time.monotonic() >= until:
+                raise NotLoaded(name, f"is not ready after {timeout:g} s", "ask again; it goes on loading")
+            say(str(answer["sentence"]))
+            time.sleep(POLL_SECONDS)
+    session.output.data(answer, lambda: f"{answer['sentence']} ({answer['state']})")
