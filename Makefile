@@ -38,6 +38,7 @@ bench-statistics: $(VENV)/.dev
 registries: $(VENV)/.dev
 	POINTSMAN_REGISTRIES=files,s3,oci,mlflow $(BIN)/python -m pytest tests/contracts/test_registries.py \
 		tests/integration/test_s3_registry.py tests/integration/test_oci_registry.py tests/integration/test_mlflow_registry.py
+	POINTSMAN_REGISTRIES=mlflow $(BIN)/python -m pytest tests/e2e/test_alias_promotion.py
 
 # Candidates that turn bad on a real installation: some minutes, on a quiet machine.
 bench-rollout: $(VENV)/.dev

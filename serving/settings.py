@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
 
-from registry_client.address import Access, FilesAddress, RegistryPlan, TrustPlan, parse_registry
+from registry_client.address import Access, FilesAddress, MlflowAddress, RegistryPlan, TrustPlan, parse_registry
 from serving import failpoints
 from serving.core.authority import Operators
 from serving.core.notices import Form
@@ -147,6 +147,8 @@ class RegistryAccess(Section):
     password_file: Path | None = None
     endpoint: str = ""
     region: str = ""
+    follow_alias: str = ""
+    follow_every: Annotated[float, Field(ge=1, le=3600)] = 5.0
 
 
 class Signatures(Section):
@@ -263,11 +265,21 @@ class Settings(BaseSettings):
         """The file with the secret of the links, where a cluster is named."""
         return self.cluster.named("secret", self.cluster.secret)
 
+    @model_validator(mode="after")
+    def _aliases_are_there_to_be_followed(self) -> Self:
+        followed = self.registry_access.follow_alias
+        if followed and not isinstance(self.registry_plan.address, MlflowAddress):
+            msg = "registry_access.follow_alias needs a registry that has aliases: mlflow+https://..."
+            raise ValueError(msg)
+        return self
+
     @property
     def registry_plan(self) -> RegistryPlan:
         """Where published versions live, and as whom they are asked for."""
+        access = self.registry_access
         address = FilesAddress(self.data / "registry") if self.registry is None else parse_registry(self.registry)
-        return RegistryPlan(address, Access(**dict(self.registry_access)), TrustPlan(self.signatures.keys, self.signatures.required))
+        who = Access(access.username, access.password_file, access.endpoint, access.region)
+        return RegistryPlan(address, who, TrustPlan(self.signatures.keys, self.signatures.required))
 
     @property
     def environments(self) -> Path:

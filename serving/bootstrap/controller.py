@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from serving.api.probing import PublicListener
+from serving.bootstrap.aliases import Parts, alias_loop
 from serving.bootstrap.arming import arm_failpoints
 from serving.bootstrap.background import Background
 from serving.bootstrap.between import Between, host_name, housed, settled, url
@@ -19,6 +20,7 @@ from serving.control.cold import ColdLoads
 from serving.control.controller import Controller, Policies, RolloutParts, Surroundings
 from serving.control.drill_news import DrillNews
 from serving.control.drill_schedule import DrillSchedule, ScheduleParts
+from serving.control.following_aliases import Following
 from serving.control.leading import Lead, Leading
 from serving.control.operations import Operations
 from serving.control.policies.holding import HeldPolicies
@@ -31,6 +33,7 @@ from serving.control.rollouts.verifying import RollbackCheck
 from serving.control.seen import SeenStore
 from serving.control.telling import Telling
 from serving.control.verification import Verification
+from serving.core.authority import Operators
 from serving.core.errors import StoreUnavailable
 from serving.core.routing import Target
 from serving.dataplane.fleet import ServeFleet
@@ -72,6 +75,9 @@ class ControllerPlan:
     public_port: int
     webhooks: tuple[str, ...]
     """The names of those who are told of rollouts."""
+    operators: Operators
+    following: Following | None
+    """The alias that is followed, where the registry has some."""
     policy_folder: Path | None
     """Where the installation's own policies are."""
 
@@ -142,9 +148,10 @@ class ControllerService:
         news = DrillNews(telling, operations, held, clock)
         parts = ScheduleParts(Records(self._seen), observations, TrafficFile(plan.layout.traffic), held, clock)
         schedule = DrillSchedule(parts, Drills(Means(operations, verification, clock, news)))
+        asking = Parts(operations, PolicyHome(plan.policy_folder), self._seen, store, self._rollouts, registry, plan.operators, clock)
         await observations.start()
         try:
-            await Controller(around, plan.policies, {"drills": schedule.step}).run()
+            await Controller(around, plan.policies, {"drills": schedule.step, **alias_loop(plan.layout, plan.following, asking)}).run()
         finally:
             await observations.stop()
 

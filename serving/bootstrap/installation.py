@@ -17,6 +17,7 @@ from serving.bootstrap.gateway import GatewayPlan, open_gateway
 from serving.bootstrap.layout import CannotServe, Layout
 from serving.bootstrap.telling import WebhookPlan, webhooks_of
 from serving.control.controller import Policies
+from serving.control.following_aliases import Following
 from serving.control.reconciler import LoadPolicy
 from serving.core.authority import Operators
 from serving.core.policy import GuardPolicy
@@ -168,6 +169,11 @@ def admin_plan(settings: Settings, layout: Layout, between: Between | None = Non
     )
 
 
+def _following(settings: Settings) -> Following | None:
+    access = settings.registry_access
+    return Following(access.follow_alias, access.follow_every) if access.follow_alias else None
+
+
 def controller_plan(settings: Settings, layout: Layout, between: Between | None = None) -> ControllerPlan:
     """What the controller is told."""
     guards = GuardPolicy(errors_in_a_row=settings.guards.errors_in_a_row, lease_seconds=settings.guards.lease)
@@ -186,4 +192,6 @@ def controller_plan(settings: Settings, layout: Layout, between: Between | None 
         public_host=settings.host,
         public_port=settings.port,
         webhooks=tuple(settings.webhooks),
+        operators=Operators(settings.operators),
+        following=_following(settings),
     )

@@ -180,6 +180,11 @@ class Layout:
         return self.data / "log" / "audit-heads.jsonl"
 
     @property
+    def aliases(self) -> Path:
+        """What was seen of the registry's aliases."""
+        return self.state.parent / "aliases.json"
+
+    @property
     def audit_key(self) -> Path:
         """The secret that signs the heads of the audit."""
         return self.data / "secrets" / "audit.key"

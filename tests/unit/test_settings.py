@@ -135,3 +135,11 @@ def test_an_environment_that_could_spoil_a_label_is_refused(name: str) -> None:
 
 def test_an_environment_has_the_name_that_it_is_given() -> None:
     assert (load_settings().environment, load_settings(environment="staging").environment) == ("default", "staging")
+
+
+def test_an_alias_is_followed_only_where_a_registry_has_some() -> None:
+    followed = {"follow_alias": "production"}
+
+    assert load_settings(registry="mlflow+http://127.0.0.1:5000", registry_access=followed).registry_access.follow_every == 5
+    with pytest.raises(InvalidSettings, match="needs a registry that has aliases"):
+        load_settings(registry="s3://models", registry_access=followed)
