@@ -181,10 +181,18 @@ def way_back(record: FamilyRecord, to: ModelVersion | None = None) -> WayBack:
     unstained = (version for version in record.previous if version not in record.quarantined)
     target = next(unstained, None) if to is None else to
     if target is None or target == production:
-        raise NothingToRollBack(record.family)
+        candidate = (_candidate(record),)
+        return WayBack(production, condemned=candidate, dropped=candidate)
     if target not in record.previous:
         raise NotARollbackTarget(record.family, target, record.previous)
     return WayBack(target, condemned=(production,), dropped=dropped)
+
+
+def _candidate(record: FamilyRecord) -> ModelVersion:
+    """The candidate of a rollout that gets copies only: what is left to take back where production stays. Raises `NothingToRollBack`."""
+    if record.rollout is None or not record.rollout.is_afoot:
+        raise NothingToRollBack(record.family)
+    return ModelVersion.parse(record.rollout.rollout.version)
 
 
 def _applied(record: FamilyRecord, change: Change, facts: ChangeFacts) -> FamilyRecord:  # noqa: PLR0911 - one kind of change each

@@ -194,7 +194,7 @@ class NothingToRollBack(ChangeRefused):
 
     def __init__(self, family: str) -> None:
         self.family = family
-        super().__init__(f"family {family!r} has no canary to drop and no earlier production to go back to")
+        super().__init__(f"family {family!r} has no candidate to take back and no earlier production to go back to")
 
 
 class NotARollbackTarget(ChangeRefused):

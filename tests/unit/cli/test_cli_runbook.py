@@ -105,4 +105,4 @@ def test_readiness_is_an_exit_code(terminal: Terminal) -> None:
 
     assert (proven.exit_code, gone.exit_code) == (0, 1)
     assert "every digest verified" in " ".join(proven.stdout.split())
-    assert "not proven: family 'digits' has no canary to drop" in gone.stderr
+    assert "not proven: family 'digits' has no candidate to take back" in gone.stderr

@@ -470,7 +470,7 @@ async def test_the_plan_says_why_there_is_no_way_back_and_changes_nothing(site: 
     elsewhere = await site.operations.plan_rollback("digits", to=V3)
 
     assert (plan.possible, plan.to, plan.leaves) == (False, None, None)
-    assert "no canary to drop and no earlier production" in plan.sentence
+    assert "no candidate to take back and no earlier production" in plan.sentence
     assert "is no rollback target" in elsewhere.sentence
     assert (await site.store.snapshot()).epoch == 1
 

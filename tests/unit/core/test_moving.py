@@ -131,6 +131,19 @@ def test_harm_takes_the_candidate_out_and_quarantines_it_wherever_it_is() -> Non
         assert back.quarantined == {V2: "it answers 7"}
 
 
+@pytest.mark.parametrize(("previous", "to"), [((), None), ((V3,), V1)])
+def test_where_production_stays_a_rollback_takes_back_the_candidate_that_only_gets_copies(
+    previous: tuple[ModelVersion, ...], to: ModelVersion | None
+) -> None:
+    record = replace(begun(), previous=previous)
+
+    back = apply(record, RollBack(to), FACTS)
+
+    assert (stands(record), stands(back)) == (State.SHADOWING, State.ROLLING_BACK)
+    assert (back.production, back.previous, back.shadows) == (V1, previous, ())
+    assert V2 in back.quarantined
+
+
 def test_a_rollback_by_hand_goes_through_the_rollout_and_leaves_a_receipt() -> None:
     facts = replace(FACTS, roles=("oncall",))
 
