@@ -35,7 +35,8 @@ from registry_client.manifest import Artifact, Change, Manifest, Predecessor, pa
 from registry_client.notes import MEDIA_TYPE as NOTE
 from registry_client.notes import Note, parse_notes, refuse_unfit
 from registry_client.references import AnyVersion, Exact, InRange, Reference, Tagged
-from registry_client.signing import Signature, SigningKey
+from registry_client.signatures import Signature
+from registry_client.signing import SigningKey
 from registry_client.trust import NotSigned, Trust
 from registry_client.versions import ModelVersion
 

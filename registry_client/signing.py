@@ -27,6 +27,7 @@ from cryptography.hazmat.primitives.serialization import (
 from registry_client.dsse import Envelope, Mark, UnreadableEnvelope, pre_authentication_encoding
 from registry_client.errors import RegistryError
 from registry_client.manifest import Manifest
+from registry_client.signatures import Signature
 
 PAYLOAD_TYPE = "application/vnd.pointsman.version.v1+json"
 _MOST_BYTES = 16 * 1024
@@ -136,20 +137,6 @@ class SigningKey:
         payload = rfc8785.dumps(msgspec.to_builtins(statement))
         signature = self._key.sign(pre_authentication_encoding(PAYLOAD_TYPE, payload))
         return Envelope.of(PAYLOAD_TYPE, payload, [Mark(sig=b64encode(signature).decode(), keyid=self.ident)]).document()
-
-
-@dataclass(frozen=True, slots=True)
-class Signature:
-    """What is to be said of one envelope beside a version. `key` is the trusted key that made it; without one, `why` says why not.
-
-    What an envelope that nobody trusted made says of itself (`at`, `by`) is only what it says.
-    """
-
-    key: str
-    at: str = ""
-    by: str = ""
-    keyid: str = ""
-    why: str = ""
 
 
 def judge(documents: Iterable[bytes], manifest: Manifest, keys: Sequence[PublicKey]) -> Sequence[Signature]:

@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from registry_client.address import EVERY_FAMILY, TrustPlan
 from registry_client.errors import RegistryError
 from registry_client.manifest import Manifest
-from registry_client.signing import PublicKey, Signature, judge
+from registry_client.signatures import Signature
+from registry_client.signing import PublicKey, judge
 
 
 class NotSigned(RegistryError):

@@ -9,7 +9,7 @@ from typing import Protocol
 from registry_client.golden import GoldenExample
 from registry_client.manifest import Manifest
 from registry_client.notes import Note
-from registry_client.signing import Signature
+from registry_client.signatures import Signature
 from serving.core.routing import Target
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from registry_client.errors import ImmutabilityViolation
 from registry_client.manifest import Dataset, Provenance
-from registry_client.signing import Signature
+from registry_client.signatures import Signature
 from serving.api.problems import status_of
 from serving.ports import Vouched
 from tests.fakes.admin import AdminWorld

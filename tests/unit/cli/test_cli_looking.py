@@ -2,7 +2,7 @@ import pytest
 from starlette.types import Receive, Scope, Send
 
 from registry_client.manifest import Provenance
-from registry_client.signing import Signature
+from registry_client.signatures import Signature
 from serving.ports import GatewayAck, Vouched
 from tests.fakes.admin import AdminWorld
 from tests.fakes.admin_server import served

@@ -1,0 +1,17 @@
+"""What is known of the signatures beside a version, for whoever shows it: no key is needed for that, nor the library that has them."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """What is to be said of one envelope beside a version. `key` is the trusted key that made it; without one, `why` says why not.
+
+    What an envelope that nobody trusted made says of itself (`at`, `by`) is only what it says.
+    """
+
+    key: str
+    at: str = ""
+    by: str = ""
+    keyid: str = ""
+    why: str = ""
