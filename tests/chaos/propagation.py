@@ -26,7 +26,7 @@ PATIENCE_S = 20.0
 PROMPT_MS, POLLED_MS = 250, 1_250
 """What is promised of the p99: when notifications arrive, and when all of them are lost."""
 _ANSWER = re.compile(
-    rb"^HTTP/1\.1 200 .*^x-route-epoch: (\d+)\r$.*^x-request-id: [^:]+:[^:]+:[^:]+:\d+:([0-9a-f]{12})", re.MULTILINE | re.DOTALL
+    rb"^HTTP/1\.1 200 .*^x-route-epoch: (\d+)\r$.*^x-request-id: (?:[^:]+:){4}\d+:[0-9a-f]+:([0-9a-f]{12})", re.MULTILINE | re.DOTALL
 )
 _LENGTH = re.compile(rb"^content-length: (\d+)\r$", re.MULTILINE)
 END_OF_HEAD = b"\r\n\r\n"

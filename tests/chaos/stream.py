@@ -21,7 +21,7 @@ _HEAD = re.compile(
     rb"(?=.*^content-length: (?P<length>\d+)\r$)"
     rb"(?=.*^x-model-version: (?P<version>[^\r]+)\r$)"
     rb"(?=.*^x-route-epoch: (?P<epoch>\d+)\r$)"
-    rb"(?=.*^x-request-id: (?P<id_version>[^:]+:[^:]+):[^:]+:(?P<id_epoch>\d+):)",
+    rb"(?=.*^x-request-id: (?P<id_version>[^:]+:[^:]+):[0-9a-f]{8}:[^:]+:(?P<id_epoch>\d+):)",
     re.MULTILINE | re.DOTALL,
 )
 _BODY = re.compile(rb'"model_version":"(?P<version>[^"]+)".*"data":\[(?P<number>\d+)\.0,(?P<stamps>[^\]]+)\]')
@@ -47,6 +47,8 @@ class Tally:
 
     claims: Counter[Claim] = field(default_factory=Counter[Claim])
     failures: list[str] = field(default_factory=list[str])
+    ended: int = 0
+    """Callers that ask no more, since they were answered something else than an inference."""
     went_back: int = 0
     """Answers on one connection, so of one gateway, whose epoch was older than that of the answer before."""
 
@@ -113,6 +115,7 @@ class Caller(asyncio.Protocol):
 
     def _fail(self, answer: bytes) -> None:
         self._tally.failures.append(repr(answer))
+        self._tally.ended += 1
         self.close()
 
     def _ask(self) -> None:

@@ -28,6 +28,11 @@ class Answer:
         return self.headers["x-model-version"]
 
     @property
+    def gateway(self) -> str:
+        """The gateway that answered: the nonce of its request ids begins with a prefix of the process's own."""
+        return self.headers["x-request-id"].split(":")[6][:12]
+
+    @property
     def label(self) -> object:
         """The label of a plain prediction."""
         return self.document["label"]

@@ -48,7 +48,7 @@ def test_killing_a_gateway_harms_only_its_own_connections(installation: Installa
     gateways = installation.gateway_pids()
     victim = min(gateways)
     callers = [Caller(installation.port) for _ in range(CONNECTIONS)]
-    gateway_of = {caller: caller.predict(FAMILY, request).headers["x-request-id"].split(":")[4][:12] for caller in callers}
+    gateway_of = {caller: caller.predict(FAMILY, request).gateway for caller in callers}
     assert len(set(gateway_of.values())) == 2
 
     killed_at = time.monotonic()

@@ -52,7 +52,8 @@ def test_every_answer_says_which_version_gave_it_and_why(caller: Caller, bundles
     }
     ids = [answer.headers["x-request-id"] for answer in answers.values()]
     assert len(set(ids)) == len(ids)
-    assert ids[0].startswith("digits:1.0.0:production:")
+    assert ids[0].split(":")[:2] == ["digits", "1.0.0"]
+    assert ids[0].split(":")[3:5] == ["production", answers[None].headers["x-route-epoch"]]
 
 
 def test_the_protocol_answers_with_the_resolved_version_and_the_callers_id(caller: Caller) -> None:
