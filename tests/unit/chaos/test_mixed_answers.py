@@ -46,7 +46,7 @@ def test_no_two_stamps_are_equal() -> None:
 def answer(number: int, *, epoch: int = 3, status: str = "200 OK") -> bytes:
     body = b'{"model_name":"stamped","model_version":"1.0.0","outputs":[{"name":"y","data":[%d.0,11.0,12.0,13.0]}]}' % number
     head = f"HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\nx-model-version: 1.0.0\r\n"
-    origin = f"x-route-epoch: {epoch}\r\nx-request-id: stamped:1.0.0:production:{epoch}:abc:def\r\n\r\n"
+    origin = f"x-route-epoch: {epoch}\r\nx-request-id: stamped:1.0.0:0123abcd:production:{epoch}:6aa1b2c3:abc:def\r\n\r\n"
     return (head + origin).encode() + body
 
 

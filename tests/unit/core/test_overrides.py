@@ -84,7 +84,7 @@ def test_where_nothing_else_is_left_that_is_said_and_the_record_stays() -> None:
 
     assert enforced.records["digits"] == stained
     assert enforced.in_force == {}
-    assert "nothing" in enforced.impossible["override-1"] or "no canary" in enforced.impossible["override-1"]
+    assert "no candidate to take back" in enforced.impossible["override-1"]
 
 
 def test_of_several_the_older_ones_come_first() -> None:
