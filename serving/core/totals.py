@@ -71,7 +71,7 @@ class PairTotals:
     def __post_init__(self) -> None:
         """Refuse counters that do not add up."""
         ended = self.compared + self.shed + self.oversize + self.timed_out + self.failed
-        parts = (self.disagreed, self.slower, self.faster, self.shed, self.oversize, self.timed_out, self.failed)
+        parts = (self.offered, self.disagreed, self.slower, self.faster, self.shed, self.oversize, self.timed_out, self.failed)
         if min(parts) < 0 or ended > self.offered or max(self.disagreed, self.slower + self.faster) > self.compared:
             msg = f"pairs do not add up: {self}"
             raise ValueError(msg)
@@ -199,8 +199,14 @@ def _combined(one: Totals, other: Totals, sign: int) -> Totals:
     return Totals(
         _arms(one.canary, other.canary, sign),
         _arms(one.production, other.production, sign),
-        PairTotals(*(getattr(one.pairs, name) + sign * getattr(other.pairs, name) for name in PairTotals.__slots__)),
+        _pairs({name: getattr(one.pairs, name) + sign * getattr(other.pairs, name) for name in PairTotals.__slots__}),
     )
+
+
+def _pairs(parts: Mapping[str, int]) -> PairTotals:
+    """Of a difference: copies that were under way before it, and ended in it, count as offered in it."""
+    ended = sum(parts[name] for name in ("compared", "shed", "oversize", "timed_out", "failed"))
+    return PairTotals(**{**parts, "offered": max(parts["offered"], ended) if parts["offered"] >= 0 else -1})
 
 
 def _arms(one: ArmTotals, other: ArmTotals, sign: int) -> ArmTotals:

@@ -139,3 +139,24 @@ def test_totals_add_and_subtract_part_by_part() -> None:
 
     assert two.since(one).canary == ArmTotals(4, 0, classes=(2, 2), rewards=Sums(1, 1.0, 1.0))
     assert one + two.since(one) == replace(two, pairs=one.pairs)
+
+
+def test_copies_that_were_under_way_when_a_gateway_was_first_heard_do_not_silence_it() -> None:
+    first = Report("g1", 1.0, 1, Totals(pairs=PairTotals(offered=154, compared=153)))
+    second = Report("g1", 1.0, 2, Totals(pairs=PairTotals(offered=564, compared=564, disagreed=3)))
+
+    book, _ = Book().after([first], at=AT)
+    _, tick = book.after([second], at=AT)
+
+    assert tick.refused == ()
+    assert (tick.totals.pairs.compared, tick.totals.pairs.disagreed) == (411, 3)
+
+
+def test_pairs_that_went_back_are_refused() -> None:
+    first = Report("g1", 1.0, 1, Totals(pairs=PairTotals(offered=9, compared=2)))
+    second = Report("g1", 1.0, 2, Totals(pairs=PairTotals(offered=8, compared=5)))
+
+    book, _ = Book().after([first], at=AT)
+    _, tick = book.after([second], at=AT)
+
+    assert [source for source, _ in tick.refused] == ["g1"]
