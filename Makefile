@@ -36,8 +36,8 @@ bench-statistics: $(VENV)/.dev
 
 # Every kind of registry with its real server, MLflow's included, whose environment is built first; none may be lacking.
 registries: $(VENV)/.dev
-	POINTSMAN_REGISTRIES=files,s3,oci,mlflow $(BIN)/python -m pytest tests/contracts/test_registries.py \
-		tests/integration/test_s3_registry.py tests/integration/test_oci_registry.py tests/integration/test_mlflow_registry.py
+	POINTSMAN_REGISTRIES=files,s3,oci,mlflow $(BIN)/python -m pytest tests/contracts/registries \
+		tests/integration/test_s3_registry.py tests/integration/test_oci_registry.py tests/integration/mlflow
 	POINTSMAN_REGISTRIES=mlflow $(BIN)/python -m pytest tests/e2e/test_alias_promotion.py
 
 # Candidates that turn bad on a real installation: some minutes, on a quiet machine.
