@@ -11,6 +11,7 @@ from serving.api.rollout_schemas import (
     PlanOut,
     ReceiptOut,
     ReceiptsOut,
+    RefusedReportOut,
     RolloutOut,
     StageOut,
     VerdictOut,
@@ -53,6 +54,7 @@ def rollout_document(view: RolloutView) -> RolloutOut:
         looked=None if progress is None else progress.at,
         looks=0 if progress is None else progress.looks,
         trouble="" if progress is None else progress.trouble,
+        refused=[] if progress is None else [RefusedReportOut.model_validate(one) for one in progress.refused],
         lacks=list(view.lacks),
         sentence=view.sentence,
     )

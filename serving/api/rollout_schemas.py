@@ -93,6 +93,14 @@ class ReceiptOut(Document):
     is_escalated: bool
 
 
+class RefusedReportOut(Document):
+    """A gateway's report that does not count."""
+
+    source: str = Field(description="The gateway.", examples=["node-1-4711"])
+    fault: str = Field(description="late, went_back, other_shape or nonsense.", examples=["went_back"])
+    why: str = Field(examples=["its counters went back, or contradict each other, between reports 61 and 62"])
+
+
 class StageOut(Document):
     """One stage of the policy."""
 
@@ -130,6 +138,7 @@ class RolloutOut(Document):
     looked: datetime | None = Field(description="When the controller last looked.")
     looks: int = Field(examples=[61])
     trouble: str = Field(description="What keeps it from going on though nothing else does.", examples=[""])
+    refused: list[RefusedReportOut] = Field(description="Gateways whose newest report does not count: they cannot be heard.")
     lacks: list[str] = Field(description="What its stage still needs.", examples=[["688 of 1,000 units"]])
     sentence: str = Field(examples=["digits@1.1.0 is in stage canary5 with 5 % of the callers; it waits for: 312 of 1,000 units"])
 

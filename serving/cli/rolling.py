@@ -95,9 +95,8 @@ def explain(session: Session, family: FamilyName) -> None:
     """Say in one sentence how the rollout stands, and in one more for each guard what it sees, with its numbers."""
     with session.client() as client:
         stands = client.get("families", family, "rollout")
-    session.output.data(
-        {"sentence": stands["sentence"], "lacks": stands["lacks"], "verdicts": stands["verdicts"]}, lambda: render_explained(stands)
-    )
+    explained = {name: stands[name] for name in ("sentence", "lacks", "refused", "verdicts")}
+    session.output.data(explained, lambda: render_explained(stands))
 
 
 def hold(session: Session, family: FamilyName, reason: ReasonOption = "") -> None:

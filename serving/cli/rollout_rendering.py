@@ -20,6 +20,7 @@ def render_rollout(stands: Json) -> RenderableType:
                 ("seen", f"{stands['units']:,} trials and {stands['pairs']:,} pairs in this stage, {stands['looks']:,} looks"),
                 ("looked", moment(stands["looked"])),
                 ("trouble", stands["trouble"]),
+                *_refused(stands),
             ]
         ),
         *([_verdicts(stands)] if stands["verdicts"] else []),
@@ -32,7 +33,8 @@ def render_explained(stands: Json) -> RenderableType:
     for verdict in stands["verdicts"]:
         says = Text(f"{verdict['guard']}: {verdict['finding']}: {verdict['sentence']}")
         guards += ["", says, facts([*sorted(verdict["numbers"].items())])]
-    return stack(Text(stands["sentence"]), *guards)
+    refused = _refused(stands)
+    return stack(Text(stands["sentence"]), *(["", facts(refused)] if refused else []), *guards)
 
 
 def render_receipt(found: Json) -> RenderableType:
@@ -80,6 +82,10 @@ def render_plan(planned: Json) -> RenderableType:
             ]
         ),
     )
+
+
+def _refused(stands: Json) -> list[tuple[str, object]]:
+    return [(f"refused from {one['source']}", one["why"]) for one in stands["refused"]]
 
 
 def _verdicts(stands: Json) -> RenderableType:

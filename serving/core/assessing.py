@@ -12,7 +12,7 @@ from functools import partial
 from serving.core.gauges import Chances, Gauge, Reading, gauge
 from serving.core.policy import Counting, Guard, Policy, Stage
 from serving.core.rules import LatencyRule, Metric, RewardRule
-from serving.core.totals import Tick, Totals
+from serving.core.totals import RefusedReport, Tick, Totals
 from serving.core.traffic import WHOLE
 from serving.core.verdicts import Finding
 
@@ -71,6 +71,8 @@ class Evidence:
     production: int = 0
     rows: Mapping[str, int] = field(default_factory=dict[str, int])
     silent: tuple[str, ...] = ()
+    refused: tuple[RefusedReport, ...] = ()
+    """Reports of the last look that did not count."""
 
     @classmethod
     def none(cls, policy: Policy, digest: str, *, at: datetime) -> "Evidence":
@@ -96,6 +98,7 @@ class Evidence:
             production=production,
             rows={**here.rows, **tick.rows},
             silent=tick.silent,
+            refused=tick.refused,
         )
 
     def _in(self, policy: Policy, stage: Stage, at: datetime) -> "Evidence":
@@ -182,13 +185,19 @@ def _verdict(policy: Policy, guard: Guard, evidence: Evidence, at: datetime) -> 
     if reading.is_harm:
         return says(Finding.HARM, is_heard, f"the candidate {reading.compared}")
     if evidence.silent or not is_heard:
-        who = f"{', '.join(evidence.silent)} cannot be heard" if evidence.silent else f"nothing heard since {dial.heard:%H:%M:%S}"
+        who = _unheard(evidence) if evidence.silent else f"nothing heard since {dial.heard:%H:%M:%S}"
         return says(Finding.UNDECIDED, has_data=False, sentence=f"{who}: nothing passes unseen")
     if dial.is_safe(reading):
         before = "" if reading.is_safe else " (safe in an earlier window)"
         return says(Finding.SAFE, has_data=True, sentence=f"the candidate {reading.compared}{before}")
     said = f"the candidate {reading.compared}: too little to tell" if reading.trials else "nothing seen of the candidate yet"
     return says(Finding.UNDECIDED, has_data=True, sentence=said)
+
+
+def _unheard(evidence: Evidence) -> str:
+    refused = {one.source: one.why for one in evidence.refused}
+    who = (f"{source} (its reports are refused: {refused[source]})" if source in refused else source for source in evidence.silent)
+    return f"{', '.join(who)} cannot be heard"
 
 
 def _trip(policy: Policy, evidence: Evidence) -> str:

@@ -14,7 +14,7 @@ from serving.core.happenings import Advance, Checked, Event, Flipped, Observed
 from serving.core.policy import Pinned
 from serving.core.rollout import OVER, step
 from serving.core.standing import Rollout, State
-from serving.core.totals import Book, Listening, Totals
+from serving.core.totals import Book, Fault, Listening, RefusedReport, Tick, Totals
 
 _BEFORE_OR_AFTER = frozenset({State.DRAFT, State.ROLLING_BACK, *OVER})
 """Where there is nothing to judge."""
@@ -33,6 +33,10 @@ class Course:
     """Changes of the rollout so far, as its record counts them."""
     totals: Totals = Totals()  # noqa: RUF009 - frozen
     """All that was counted."""
+    looks: int = 0
+    """How often the guards were asked."""
+    looked: datetime | None = None
+    """When they last were."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +61,7 @@ def looked(course: Course, look: Look) -> Turn:
     policy, rollout = course.pinned.policy, course.rollout
     listening = Listening(frozenset(look.expected), policy.deadline.silence)
     book, tick = course.book.after(look.reports, at=look.at, listening=listening)
+    tick = _with_unreadable(tick, look)
     totals = course.totals + tick.totals
     if rollout.state in _BEFORE_OR_AFTER:
         return Turn(replace(course, book=book, totals=totals), (), line(look, rollout, steps=course.steps))
@@ -65,8 +70,14 @@ def looked(course: Course, look: Look) -> Turn:
     assessment = assess(policy, stage, evidence, at=look.at)
     after, effects = step(course.pinned, rollout, Observed(look.at, assessment))
     steps = course.steps if after == rollout else course.steps + 1
-    course = Course(course.pinned, after, book, evidence, assessment, steps, totals)
+    course = Course(course.pinned, after, book, evidence, assessment, steps, totals, course.looks + 1, look.at)
     return Turn(course, effects, line(look, after, assessment, steps=steps))
+
+
+def _with_unreadable(tick: Tick, look: Look) -> Tick:
+    """With the reports that never got as far as the book."""
+    unreadable = tuple(RefusedReport(source, Fault.NONSENSE, why) for source, why in look.unreadable)
+    return replace(tick, refused=(*tick.refused, *unreadable)) if unreadable else tick
 
 
 def happened(course: Course, event: Event) -> Turn:

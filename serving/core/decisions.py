@@ -4,7 +4,7 @@ A line holds what was seen and what was concluded. Numbers are rounded to nine d
 another machine changes no byte. Replaying a log gives the same bytes, or it was not written by this policy and this program.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from math import isfinite
@@ -54,11 +54,12 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """The reports of one look, and the sources that should have been heard of."""
+    """The reports of one look, and the sources that should have been heard of. `unreadable`: whose newest report is none, and why."""
 
     at: datetime
     reports: tuple[Report, ...]
     expected: tuple[str, ...] = ()
+    unreadable: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +128,45 @@ def stands_in(text: bytes) -> Rollout | None:
         raise UnreadableLine(str(error)) from error
 
 
+@dataclass(frozen=True, slots=True)
+class LastLook:
+    """The last time that guards were asked: when, what they said, and how often they had been asked by then."""
+
+    at: datetime
+    assessment: Assessment
+    looks: int
+
+
+class _Glance(msgspec.Struct):
+    """What tells whether guards were asked, without reading all of a line."""
+
+    kind: str
+    verdicts: msgspec.Raw = msgspec.Raw()
+
+
+class _When(msgspec.Struct):
+    at: datetime
+
+
+class _Judged(msgspec.Struct):
+    seen: _When
+    verdicts: Assessment
+
+
+def last_look(lines: Sequence[bytes]) -> LastLook | None:
+    """The last look of a log, read and not decided again; None where there was none. Raises `UnreadableLine`."""
+    try:
+        glances = ((text, msgspec.json.decode(text, type=_Glance)) for text in lines)
+        looks = [text for text, glance in glances if glance.kind == "look" and bytes(glance.verdicts)]
+        if not looks:
+            return None
+        # Not strict: a number that JSON has no word for, such as infinity, was written as text.
+        judged = msgspec.json.decode(looks[-1], type=_Judged, strict=False)
+    except msgspec.MsgspecError as error:
+        raise UnreadableLine(str(error)) from error
+    return LastLook(judged.seen.at, judged.verdicts, len(looks))
+
+
 def plain_event(event: Event) -> Mapping[str, object]:
     """An event as plain JSON values, with its kind; exact, unlike a line."""
     return {"kind": event.kind.value, **cast("dict[str, object]", msgspec.to_builtins(event))}
@@ -165,8 +205,9 @@ def _kind(entry: Entry) -> str:
 
 def _seen(entry: Entry) -> object:
     plain = _plain(entry)
-    # What the guards said stands beside it already.
-    return {name: value for name, value in cast("dict[str, object]", plain).items() if name != "assessment"}
+    # What the guards said stands beside it already; that all could be read goes without saying.
+    left_out = {"assessment"} if not isinstance(entry, Look) or entry.unreadable else {"unreadable"}
+    return {name: value for name, value in cast("dict[str, object]", plain).items() if name not in left_out}
 
 
 def _plain(value: object) -> object:

@@ -7,6 +7,7 @@ itself or goes back is refused whole. Nothing that a source did before it was fi
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from enum import StrEnum
 
 from serving.core.statistics import Classes, Outcomes, Sums
 
@@ -107,15 +108,42 @@ class Report:
     row: int = 0
 
 
+class Fault(StrEnum):
+    """Why a report does not count; a metric label."""
+
+    LATE = "late"
+    WENT_BACK = "went_back"
+    OTHER_SHAPE = "other_shape"
+    NONSENSE = "nonsense"
+    """It could not even be read: it has NaN, or contradicts itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedReport:
+    """A source's report that does not count: nothing of it does, and while it goes on the source cannot be heard."""
+
+    source: str
+    fault: Fault
+    why: str
+
+
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """What happened since the last look. `rows`: the current row of failures by source; `refused`: sources whose report did not count."""
+    """What happened since the last look. `rows`: the current row of failures by source; `refused`: reports that did not count."""
 
     totals: Totals = Totals()
     rows: Mapping[str, int] = field(default_factory=dict[str, int])
-    refused: tuple[tuple[str, str], ...] = ()
+    refused: tuple[RefusedReport, ...] = ()
     silent: tuple[str, ...] = ()
     """Sources that should be heard and have not been for too long: the tick sees only a part."""
+
+
+class _Refusal(ValueError):
+    """A report that does not fit what its source said before."""
+
+    def __init__(self, fault: Fault, why: str) -> None:
+        self.fault = fault
+        super().__init__(why)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,17 +175,20 @@ class Book:
     opened: datetime | None = None
 
     def after(self, reports: Iterable[Report], *, at: datetime, listening: Listening | None = None) -> tuple["Book", Tick]:
-        """The book with these reports, and what is new in them."""
+        """The book with these reports, and what is new in them. One that was entered already says nothing new, and is no sign of life."""
         accounts, totals, rows = dict(self.accounts), Totals(), dict[str, int]()
-        refused: list[tuple[str, str]] = []
+        refused: list[RefusedReport] = []
         for report in reports:
             account = accounts.get(report.source)
+            if account is not None and account.report == report:
+                continue
             try:
                 entered, new = self._entered(account, report, at)
                 totals += new
                 accounts[report.source] = entered
             except ValueError as error:
-                refused.append((report.source, str(error)))
+                fault = error.fault if isinstance(error, _Refusal) else Fault.NONSENSE
+                refused.append(RefusedReport(report.source, fault, str(error)))
             else:
                 rows[report.source] = report.row - entered.row_before
         book = replace(self, accounts=accounts, opened=self.opened or at)
@@ -175,11 +206,8 @@ class Book:
             # Its counters may reach back to before the rollout: they are where counting begins.
             return _Account(report, at, self.warm_up, report.row), Totals()
         before, warm_up = account.report, account.warm_up
-        if report.life < before.life or (report.life == before.life and report.sequence <= before.sequence):
-            msg = f"late or repeated: report {report.sequence} after {before.sequence}"
-            raise ValueError(msg)
-        is_reborn = report.life > before.life
-        new = report.totals if is_reborn else report.totals.since(before.totals)
+        is_reborn = _is_reborn(before, report)
+        new = report.totals if is_reborn else _new(before, report)
         warm_up = self.warm_up if is_reborn else warm_up
         left = max(warm_up - new.canary.trials, 0)
         if warm_up:
@@ -192,7 +220,27 @@ class Book:
         for arm in (totals.canary, totals.production):
             if len(arm.slow) not in {0, self.slow} or len(arm.classes) not in {0, self.classes}:
                 msg = f"{len(arm.slow)} edges and {len(arm.classes)} classes where {self.slow} and {self.classes} were pinned"
-                raise ValueError(msg)
+                raise _Refusal(Fault.OTHER_SHAPE, msg)
+
+
+def _is_reborn(before: Report, report: Report) -> bool:
+    """Whether its source has started anew."""
+    if report.life < before.life:
+        # Now and then a straggler; for good where the clock was set back before the source started again.
+        msg = f"it is of a start {before.life - report.life:,.0f} s earlier than the latest that was heard of"
+        raise _Refusal(Fault.LATE, msg)
+    if report.life == before.life and report.sequence <= before.sequence:
+        msg = f"late or repeated: report {report.sequence} after {before.sequence}"
+        raise _Refusal(Fault.LATE, msg)
+    return report.life > before.life
+
+
+def _new(before: Report, report: Report) -> Totals:
+    try:
+        return report.totals.since(before.totals)
+    except ValueError as error:
+        msg = f"its counters went back, or contradict each other, between reports {before.sequence} and {report.sequence}"
+        raise _Refusal(Fault.WENT_BACK, msg) from error
 
 
 def _combined(one: Totals, other: Totals, sign: int) -> Totals:

@@ -9,7 +9,7 @@ import msgspec
 
 from serving.core.routing import Arm, Target
 from serving.core.sketches import Baseline
-from serving.core.totals import Report
+from serving.core.totals import Fault, Report
 from serving.ports.versions import LoadStatus
 
 
@@ -46,6 +46,8 @@ class GatewayReport:
     """What it has counted of the rollouts that it has in its routes, by their ids."""
     baselines: Mapping[str, Baseline] = field(default_factory=dict[str, Baseline])
     """What production is like, of the rollouts that have something to pin by it."""
+    unreadable: Mapping[str, str] = field(default_factory=dict[str, str])
+    """The rollouts of which its newest report could not be read, and why: what stands of them above is older."""
 
 
 class Observations(Protocol):
@@ -75,6 +77,7 @@ class ControlRecorder(Protocol):
 
     def loaded(self, states: Sequence[LoadStatus]) -> None: ...
     def rolled_back(self, family: str, signal: str) -> None: ...
+    def report_refused(self, family: str, fault: Fault) -> None: ...
     def leads(self, controller: str, *, leads: bool) -> None: ...
 
 

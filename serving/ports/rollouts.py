@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Protocol
 
 from serving.core.assessing import Assessment
-from serving.core.totals import Totals
+from serving.core.totals import RefusedReport, Totals
 
 
 class DecisionLog(Protocol):
@@ -38,11 +38,13 @@ class Progress:
     """All that was counted for it, warm-up left out."""
     looks: int = 0
     trouble: str = ""
-    """What keeps it from going on though nothing else does: a candidate that is not ready, reports that are refused."""
+    """What keeps it from going on though nothing else does: a candidate that is not ready, a log that cannot be followed."""
     per_second: float = 0.0
     """Answers a second of the whole family, over about the last minute."""
     failing: float = 0.0
     """The part of them that failed by a version's fault."""
+    refused: tuple[RefusedReport, ...] = ()
+    """Gateways' reports that the last look did not count."""
 
 
 class RolloutBoard(Protocol):

@@ -17,6 +17,7 @@ from prometheus_client.registry import Collector
 from serving.core.audit import Mark
 from serving.core.heads import head_number
 from serving.core.routing import Arm, RouteTable, Target
+from serving.core.totals import Fault
 from serving.core.traffic import WHOLE
 from serving.ports import Failure, LoadState, LoadStatus
 
@@ -132,6 +133,7 @@ class PrometheusRecorder:
         self._refused = counter("refused_total", "Requests that no version was found for, by reason.", "why")
         self._feedback = counter("feedback_total", "Ratings of answers by callers, by what became of them.", "family", "outcome")
         self._rollbacks = counter("rollbacks_total", "Automatic rollbacks by what set them off.", "family", "signal")
+        self._reports_refused = counter("rollout_reports_refused_total", "Gateways' reports that did not count.", "family", "fault")
         self._in_flight = gauge("in_flight_requests", "Requests waiting for an answer.", "livesum", *arm)
         self._weights = gauge("route_weight_ratio", "Share of traffic that a version is meant to get.", "livemostrecent", *arm)
         self._epochs = gauge("route_epoch", "The epoch of the routes that a gateway serves.", "livemostrecent", "gateway")
@@ -141,9 +143,7 @@ class PrometheusRecorder:
         self._link_refusals = counter("links_refused_total", "Handshakes between nodes that failed, by the end that refused.", "end")
         self._info = gauge("gateway_info", "1 for every gateway that is up.", "livemostrecent", "gateway", "release", "environment")
         self._reachable = gauge("store_reachable", "1 while a gateway's state store answers.", "livemostrecent", "gateway")
-        self._went_back = gauge(
-            "store_went_back", "1 while the state store is older or another than was seen.", "livemostrecent", "gateway"
-        )
+        self._went_back = gauge("store_went_back", "1 while the store is older or another than was seen.", "livemostrecent", "gateway")
         self._overrides = gauge("override_in_force", "1 while a gateway carries out an override.", "livemostrecent", "gateway", "family")
         self._overridden: set[str] = set()
         self._audit_epoch = gauge("audit_epoch", "The epoch of the newest audit entry that was signed.", "livemostrecent")
@@ -255,6 +255,10 @@ class PrometheusRecorder:
     def rolled_back(self, family: str, signal: str) -> None:
         """Count an automatic rollback."""
         self._rollbacks.labels(family, signal).inc()
+
+    def report_refused(self, family: str, fault: Fault) -> None:
+        """Count a gateway's report of a rollout that the rollout did not count."""
+        self._reports_refused.labels(family, fault).inc()
 
     def violated(self, family: str, version: str) -> None:
         """Count a version that was refused because it is no longer what it was when first seen."""

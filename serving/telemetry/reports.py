@@ -47,8 +47,12 @@ class _Datagram(msgspec.Struct, array_like=True, frozen=True):
     gateway: str
     started: float
     counts: list[_Counts]
-    rollouts: dict[str, Report] = {}
+    rollouts: dict[str, msgspec.Raw] = {}
     baselines: dict[str, Baseline] = {}
+
+
+_WHY_MOST = 160
+"""Characters of what is said of a report that cannot be read."""
 
 
 class _Sent(msgspec.Struct, array_like=True, frozen=True):
@@ -123,7 +127,7 @@ def _arm_counts(wire: _Counts) -> ArmCounts:
     return ArmCounts(target, wire.arm, wire.requests, wire.failures, wire.failures_in_a_row)
 
 
-Said = TypeVar("Said", Report, Baseline)
+Said = TypeVar("Said", Report, Baseline, str)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +143,7 @@ class DatagramObservations:
         self._inbox = inbox
         self._clock = clock
         self._decoder = msgspec.msgpack.Decoder(_Datagram)
+        self._reads = msgspec.msgpack.Decoder(Report)
         self._heard: dict[str, _Heard] = {}
         self._wakes: list[Callable[[], None]] = []
         self._is_listening = False
@@ -185,18 +190,29 @@ class DatagramObservations:
             self.malformed += 1
             return
         known = self._heard.get(said.gateway)
-        report = GatewayReport(said.gateway, said.started, tuple(counts.values()), said.rollouts, said.baselines)
+        rollouts, unreadable = self._read(said.rollouts)
+        report = GatewayReport(said.gateway, said.started, tuple(counts.values()), rollouts, said.baselines, unreadable)
         if known is not None and known.report.started == said.started:
             report = _merged(known.report, report)
         self._heard[said.gateway] = _Heard(report, self._clock.monotonic())
+
+    def _read(self, said: Mapping[str, msgspec.Raw]) -> tuple[Mapping[str, Report], Mapping[str, str]]:
+        """The reports of rollouts, and why some are none. Who sent those is known, so that somebody can be told."""
+        read, unreadable = dict[str, Report](), dict[str, str]()
+        for rollout, raw in said.items():
+            try:
+                read[rollout] = self._reads.decode(raw)
+            except (msgspec.DecodeError, UnicodeDecodeError) as error:
+                unreadable[rollout] = str(error)[:_WHY_MOST]
+        return read, unreadable
 
 
 def _merged(known: GatewayReport, new: GatewayReport) -> GatewayReport:
     """With the other parts of a long report, or of the one before: counters only grow, so the newest of each stands."""
     counts = {(one.target.digest, one.arm): one for one in (*known.counts, *new.counts)}
-    return GatewayReport(
-        new.gateway, new.started, tuple(counts.values()), _latest(known.rollouts, new.rollouts), _latest(known.baselines, new.baselines)
-    )
+    rollouts, baselines = _latest(known.rollouts, new.rollouts), _latest(known.baselines, new.baselines)
+    unread = {rollout: why for rollout, why in known.unreadable.items() if rollout not in new.rollouts}
+    return GatewayReport(new.gateway, new.started, tuple(counts.values()), rollouts, baselines, _latest(unread, new.unreadable))
 
 
 def _latest(known: Mapping[str, Said], new: Mapping[str, Said]) -> Mapping[str, Said]:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from serving.core.routing import Target
+from serving.core.totals import Fault
 from serving.ports import LoadState, LoadStatus
 
 
@@ -46,6 +47,7 @@ class MemoryControlRecorder:
 
     states: Sequence[LoadStatus] = ()
     rollbacks: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
+    refused: list[tuple[str, Fault]] = field(default_factory=list[tuple[str, Fault]])
     leading: dict[str, bool] = field(default_factory=dict[str, bool])
 
     def loaded(self, states: Sequence[LoadStatus]) -> None:
@@ -53,6 +55,9 @@ class MemoryControlRecorder:
 
     def rolled_back(self, family: str, signal: str) -> None:
         self.rollbacks.append((family, signal))
+
+    def report_refused(self, family: str, fault: Fault) -> None:
+        self.refused.append((family, fault))
 
     def leads(self, controller: str, *, leads: bool) -> None:
         self.leading[controller] = leads

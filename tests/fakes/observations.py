@@ -29,7 +29,9 @@ class FakeObservations:
         if known is not None and known[1].started == report.started:
             earlier = known[1]
             rollouts, baselines = {**earlier.rollouts, **report.rollouts}, {**earlier.baselines, **report.baselines}
-            report = replace(report, rollouts=dict([*rollouts.items()][-ROLLOUTS_MOST:]), baselines=baselines)
+            unread = {rollout: why for rollout, why in earlier.unreadable.items() if rollout not in report.rollouts}
+            unread |= report.unreadable
+            report = replace(report, rollouts=dict([*rollouts.items()][-ROLLOUTS_MOST:]), baselines=baselines, unreadable=unread)
         self.heard[report.gateway] = (self.clock.monotonic(), report)
         for wake in self.wakes:
             wake()

@@ -25,7 +25,7 @@ from serving.core.policy import Pinned
 from serving.core.policy import Tell as Wishes
 from serving.core.rollout import EventRefused
 from serving.core.standing import Rollout, State
-from serving.core.totals import Report
+from serving.core.totals import Fault, Report
 from serving.core.underway import Terms, Underway
 from serving.failpoints import Failpoint, reach
 from serving.ports import Clock, ControlRecorder, DecisionLog, Progress
@@ -108,6 +108,8 @@ class Heard:
     reports: tuple[Report, ...] = ()
     expected: tuple[str, ...] = ()
     measure: Measured | None = None
+    unreadable: tuple[tuple[str, str], ...] = ()
+    """Of which gateways the newest report could not be read, and why."""
 
 
 class Follower:
@@ -116,8 +118,9 @@ class Follower:
     def __init__(self, underway: Underway, tools: Tools) -> None:
         self.id = underway.id
         self.trouble = ""
-        self.looks = 0
         self.looked: datetime | None = None
+        """By this process: when it last looked, or checked."""
+        self._refused: tuple[tuple[str, Fault], ...] = ()
         self._pinned = _pinned(underway)
         self._tools = tools
         self._course: Course | None = None
@@ -132,9 +135,12 @@ class Follower:
     def progress(self) -> Progress | None:
         """What was seen last; None before the first look."""
         course = self._course
-        if course is None or self.looked is None:
+        if course is None or course.looked is None:
             return None
-        return Progress(self.id, self.looked, course.assessment, course.totals, self.looks, self.trouble)
+        refused = course.evidence.refused
+        return Progress(
+            self.id, self.looked or course.looked, course.assessment, course.totals, course.looks, self.trouble, refused=refused
+        )
 
     async def step(self, record: FamilyRecord, heard: Heard) -> None:
         """Take one step, if one is due. Raises `StoreUnavailable`, `NotLeader` or `UnreadableLog`."""
@@ -219,9 +225,10 @@ class Follower:
 
     async def _look(self, record: FamilyRecord, course: Course, heard: Heard) -> None:
         now = self._tools.clock.now()
-        turn = looked(course, Look(now, heard.reports, heard.expected))
-        self.looked, self.looks = now, self.looks + 1
+        turn = looked(course, Look(now, heard.reports, heard.expected, heard.unreadable))
+        self.looked = now
         await self._write(turn, Failpoint.COURSE_LOOKED)
+        self._note_refused(turn.course)
         if turn.course.rollout == course.rollout:
             return
         underway = record.rollout
@@ -240,6 +247,17 @@ class Follower:
         await self._tell(turn.effects, turn.course)
         if any(isinstance(effect, FlipBack) for effect in turn.effects):
             await self._flipped(changed.record, turn.course, Flipped(self._tools.clock.now(), changed.commit.epoch))
+
+    def _note_refused(self, course: Course) -> None:
+        """Count the reports that did not count; a line for each gateway with which something changed."""
+        refused = course.evidence.refused
+        for one in refused:
+            self._tools.recorder.report_refused(course.rollout.family, one.fault)
+            if (one.source, one.fault) not in self._refused:
+                log.warning("rollout_report_refused", rollout=self.id, gateway=one.source, fault=one.fault.value, why=one.why)
+        for source in {source for source, _ in self._refused} - {one.source for one in refused}:
+            log.info("rollout_report_counts_again", rollout=self.id, gateway=source)
+        self._refused = tuple((one.source, one.fault) for one in refused)
 
     def _note(self, turn: Turn, changed: Changed) -> None:
         rollout = turn.course.rollout

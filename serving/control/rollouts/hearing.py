@@ -27,6 +27,11 @@ def reports_of(latest: Mapping[str, GatewayReport], rollout: str) -> tuple[Repor
     return tuple(report.rollouts[rollout] for _, report in sorted(latest.items()) if rollout in report.rollouts)
 
 
+def unreadable_of(latest: Mapping[str, GatewayReport], rollout: str) -> tuple[tuple[str, str], ...]:
+    """The gateways whose newest report of a rollout could not be read, and why."""
+    return tuple((gateway, report.unreadable[rollout]) for gateway, report in sorted(latest.items()) if rollout in report.unreadable)
+
+
 def measures_of(latest: Mapping[str, GatewayReport], underway: Underway, at: datetime) -> Measured | None:
     """What is to be pinned now by what production was seen to do; None while there is nothing, or too little was seen."""
     baselines = [report.baselines[underway.id] for report in latest.values() if underway.id in report.baselines]

@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -11,7 +11,7 @@ from serving.control.policies.home import PolicyHome, Wanted
 from serving.control.policies.parsing import parse_policy
 from serving.control.rollouts.desk import NoRollout
 from serving.core.assessing import Assessment
-from serving.core.decisions import Opened, UnreadableLine, entry_of, stands_in
+from serving.core.decisions import LastLook, Opened, UnreadableLine, entry_of, last_look, stands_in
 from serving.core.errors import PointsmanError, UnknownFamilyRecord
 from serving.core.judging import missing
 from serving.core.lifecycle import FamilyRecord
@@ -99,6 +99,7 @@ class RolloutViews:
         self._log = log
         self._policies = policies
         self._clock = clock
+        self._ended: Mapping[str, Progress | None] = {}
 
     async def status(self, family: str) -> RolloutView:
         """How the family's rollout stands. Raises `NoRollout`."""
@@ -107,7 +108,9 @@ class RolloutViews:
         if underway is None:
             raise NoRollout(family)
         progress = (await self._board.progress()).get(family)
-        progress = progress if progress is not None and progress.rollout == underway.id else None
+        if progress is None or progress.rollout != underway.id:
+            # The controller has laid it aside, or has yet to look: what was said last is in the log.
+            progress = await self._logged(underway)
         pinned, at = parse_policy(underway.policy.encode()), self._clock.now()
         assessment = Assessment() if progress is None else progress.assessment
         is_waiting = underway.is_afoot and underway.rollout.state is not State.ROLLING_BACK
@@ -159,6 +162,17 @@ class RolloutViews:
         regression = conduct_of(pinned.policy, errors=feared.errors, slower=feared.slower, odd=feared.odd, disagreeing=feared.disagreeing)
         traffic = Traffic(per_second, production)
         return await asyncio.to_thread(plan, pinned.policy, traffic, regression, rollouts_a_year=ROLLOUTS_A_YEAR)
+
+    async def _logged(self, underway: Underway) -> Progress | None:
+        if underway.id not in self._ended:
+            lines = await self._log.read(underway.id)
+            seen = await asyncio.to_thread(_last_look, lines)
+            progress = None if seen is None else Progress(underway.id, seen.at, seen.assessment, looks=seen.looks)
+            if not underway.is_over or underway.asked:
+                return progress
+            # Nothing is added to the log of what is over. One is kept: what is asked of is the family's newest.
+            self._ended = {underway.id: progress}
+        return self._ended[underway.id]
 
     async def _newest(self, family: str) -> str:
         record = await self._record(family)
@@ -229,6 +243,13 @@ def _opened(lines: Sequence[bytes]) -> Opened:
         msg = "the log does not begin with its opening line"
         raise UnreadableLine(msg)
     return entry
+
+
+def _last_look(lines: Sequence[bytes]) -> LastLook | None:
+    try:
+        return last_look(lines)
+    except UnreadableLine:
+        return None
 
 
 def _past(name: str, lines: Sequence[bytes]) -> PastRollout | None:

@@ -7,7 +7,7 @@ import structlog
 
 from serving.control.records import Records
 from serving.control.rollouts.following import Follower, Heard, Tools
-from serving.control.rollouts.hearing import Pace, Paces, measures_of, reports_of
+from serving.control.rollouts.hearing import Pace, Paces, measures_of, reports_of, unreadable_of
 from serving.core.errors import NotLeader, PointsmanError, StoreUnavailable
 from serving.core.lifecycle import FamilyRecord
 from serving.core.standing import State
@@ -85,7 +85,7 @@ class Rollouts:
     def _heard(self, underway: Underway) -> Heard:
         latest = self._observations.latest()
         measure = measures_of(latest, underway, self._tools.clock.now())
-        return Heard(reports_of(latest, underway.id), self._expected, measure)
+        return Heard(reports_of(latest, underway.id), self._expected, measure, unreadable_of(latest, underway.id))
 
     async def _listen(self) -> None:
         now = self._tools.clock.monotonic()

@@ -10,6 +10,8 @@ from serving.control.policies.parsing import parse_policy
 from serving.core.course import happened, opened
 from serving.core.happenings import Actor, Hold, Start
 from serving.core.standing import Rollout
+from serving.core.totals import Fault, RefusedReport
+from serving.ports import Progress
 from tests.fakes.admin import AdminWorld
 from tests.fakes.rollout_plant import POLICY
 from tests.fakes.terminal import Terminal, says_why
@@ -56,6 +58,19 @@ def test_status_shows_stages_and_what_is_lacking(started: Terminal) -> None:
 
     assert "digits@1.1.0 is in stage canary with 5 % of the callers; it waits for: 0 of 100" in result.stdout
     assert "[canary 5 %] half 50 % full 100 %" in result.stdout
+
+
+def test_status_and_explain_name_the_gateway_whose_reports_are_refused(world: AdminWorld, started: Terminal) -> None:
+    refused = RefusedReport("node-1-4711", Fault.WENT_BACK, "its counters went back")
+    asyncio.run(world.rollouts.post_progress({"digits": Progress(started.json("status", "digits")["id"], AT, refused=(refused,))}))
+
+    status, explained = started.run("status", "digits").stdout, started.run("explain", "digits").stdout
+
+    assert "refused from node-1-4711  its counters went back" in status
+    assert "refused from node-1-4711  its counters went back" in explained
+    assert started.json("explain", "digits")["refused"] == [
+        {"source": "node-1-4711", "fault": "went_back", "why": "its counters went back"}
+    ]
 
 
 def test_what_was_rolled_back_is_not_even_loaded_again_unless_somebody_says_so(started: Terminal, policy: Path) -> None:

@@ -43,6 +43,8 @@ def test_a_runbook_says_who_may_what_sets_it_off_and_how_it_stands(terminal: Ter
     for guard in ("errors", "p99", "collapse"):
         assert f"- `{guard}`: " in text.split("## What a person decides on")[0]
     assert "- `p50`: " in text.split("## What a person decides on")[1]
+    assert "reports are refused" in text
+    assert "`pointsman explain digits` names it" in text
 
 
 def test_a_runbook_is_made_anew_when_things_have_changed(terminal: Terminal) -> None:

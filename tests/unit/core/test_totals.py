@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from serving.core.statistics import Sums
-from serving.core.totals import ArmTotals, Book, Listening, PairTotals, Report, Tick, Totals
+from serving.core.totals import ArmTotals, Book, Fault, Listening, PairTotals, Report, Tick, Totals
 
 AT = datetime(2030, 1, 1, tzinfo=UTC)
 
@@ -37,23 +37,34 @@ def test_a_lost_report_costs_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("late", "why"),
+    ("late", "fault", "why"),
     [
-        (report(40, sequence=2), "late or repeated"),
-        (report(90, sequence=1), "late or repeated"),
-        (report(90, sequence=3, life=0.5), "late or repeated"),
-        (report(10, sequence=3), "contradict"),
-        (Report("g1", 1.0, 3, Totals(ArmTotals(60, slow=(1, 2)))), "were pinned"),
-        (Report("g1", 1.0, 3, Totals(ArmTotals(60, classes=(1, 2)))), "were pinned"),
+        (report(41, sequence=2), Fault.LATE, "late or repeated"),
+        (report(90, sequence=1), Fault.LATE, "late or repeated"),
+        (report(90, sequence=3, life=-59.0), Fault.LATE, "a start 60 s earlier"),
+        (report(10, sequence=3), Fault.WENT_BACK, "went back, or contradict each other, between reports 2 and 3"),
+        (Report("g1", 1.0, 3, Totals(ArmTotals(60, slow=(1, 2)))), Fault.OTHER_SHAPE, "were pinned"),
+        (Report("g1", 1.0, 3, Totals(ArmTotals(60, classes=(1, 2)))), Fault.OTHER_SHAPE, "were pinned"),
     ],
 )
-def test_what_is_late_repeated_or_goes_back_is_refused_and_changes_nothing(late: Report, why: str) -> None:
+def test_what_is_late_or_goes_back_is_refused_with_its_fault_and_changes_nothing(late: Report, fault: Fault, why: str) -> None:
     book, _ = entered(report(0), report(40, sequence=2))
 
     after, tick = book.after([late], at=AT)
 
-    assert why in tick.refused[0][1]
+    [refused] = tick.refused
+    assert (refused.source, refused.fault) == ("g1", fault)
+    assert why in refused.why
     assert tick.totals == Totals()
+    assert after.accounts == book.accounts
+
+
+def test_a_report_that_is_looked_at_twice_is_no_fault_and_counts_once() -> None:
+    book, _ = entered(report(0), report(40, sequence=2))
+
+    after, tick = book.after([report(40, sequence=2)], at=AT)
+
+    assert (tick.refused, tick.totals) == ((), Totals())
     assert after.accounts == book.accounts
 
 
@@ -159,4 +170,4 @@ def test_pairs_that_went_back_are_refused() -> None:
     book, _ = Book().after([first], at=AT)
     _, tick = book.after([second], at=AT)
 
-    assert [source for source, _ in tick.refused] == ["g1"]
+    assert [(one.source, one.fault) for one in tick.refused] == [("g1", Fault.WENT_BACK)]

@@ -11,6 +11,7 @@ from prometheus_client import values
 
 from registry_client.versions import ModelVersion
 from serving.core.routing import Arm, CanaryRoute, FamilyRoute, RouteTable, ShadowRoute, Target
+from serving.core.totals import Fault
 from serving.core.traffic import End, Slice
 from serving.ports import Failure, LoadState, LoadStatus
 from serving.telemetry.prometheus import PrometheusRecorder, prepare_directory, scrape, start_multiprocess
@@ -182,6 +183,12 @@ def test_automatic_rollbacks_are_counted_by_their_signal(directory: Path, record
     recorder.rolled_back("digits", "error-rate")
 
     assert sample(directory, "pointsman_rollbacks_total", family="digits", signal="error-rate") == 1
+
+
+def test_reports_that_did_not_count_are_counted_by_their_fault(directory: Path, recorder: PrometheusRecorder) -> None:
+    recorder.report_refused("digits", Fault.WENT_BACK)
+
+    assert sample(directory, "pointsman_rollout_reports_refused_total", family="digits", fault="went_back") == 1
 
 
 def test_how_the_store_stands_and_what_is_overridden_is_shown_as_it_is_now(recorder: PrometheusRecorder, directory: Path) -> None:

@@ -226,9 +226,6 @@ async def test_reports_flow_again_after_the_receiver_was_away(tmp_path: Path) ->
         msgspec.msgpack.encode(["g1", 1.0, [["digits", "1.0.0", "d", "canary", -1, {}, 0]]]),
         msgspec.msgpack.encode(["g1", 1.0, [["digits", "1.0.0", "d", "no arm", 1, {}, 0]]]),
         msgspec.msgpack.encode(["g1", 1.0, [["digits", "1.0.0", "d", "canary", 1, {"no kind": 1}, 0]]]),
-        msgspec.msgpack.encode(
-            ["g1", 1.0, [], {"r1": {"source": "g1", "life": 1.0, "sequence": 1, "totals": {"canary": {"failures": 2}}}}]
-        ),
         msgspec.msgpack.encode(["g1", 1.0, [], {}, {"r1": {"latencies": {"counts": {3: -1}}}}]),
     ],
 )
@@ -244,6 +241,41 @@ async def test_what_is_no_report_is_counted_and_changes_nothing(listening: Datag
 
     assert listening.malformed == 1
     assert set(listening.latest()) == {"g2"}
+
+
+@pytest.mark.parametrize(
+    ("canary", "why"),
+    [
+        ({"failures": 2}, "counters contradict each other"),
+        ({"trials": 1, "rewards": {"count": 1, "total": float("nan"), "squares": 0.0}}, "sum nan"),
+        ({"trials": "many"}, "Expected `int`"),
+    ],
+    ids=["contradicting", "not a number", "no counter"],
+)
+async def test_a_report_of_a_rollout_that_is_none_is_told_of_until_the_next_one_is(
+    listening: DatagramObservations, tmp_path: Path, canary: dict[str, object], why: str
+) -> None:
+    def said(sequence: int, canary: dict[str, object]) -> bytes:
+        report = {"source": "g1", "life": 1.5, "sequence": sequence, "totals": {"canary": canary}}
+        return msgspec.msgpack.encode(["g1", 1.5, [], {"r1": report}])
+
+    arrived = asyncio.Event()
+    listening.subscribe(arrived.set)
+    heard: list[GatewayReport] = []
+    counted: list[dict[str, object]] = [{"trials": 5}, canary, {"trials": 9}]
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as gateway:
+        for sequence, counters in enumerate(counted, 1):
+            gateway.sendto(said(sequence, counters), str(tmp_path / "reports.sock"))
+            async with asyncio.timeout(5):
+                await arrived.wait()
+            arrived.clear()
+            heard.append(listening.latest()["g1"])
+
+    good, bad, later = heard
+    assert why in bad.unreadable["r1"]
+    assert bad.rollouts == good.rollouts
+    assert (good.unreadable, later.unreadable, later.rollouts["r1"].sequence) == ({}, {}, 3)
+    assert listening.malformed == 0
 
 
 async def test_only_the_owner_may_send_and_a_stale_socket_is_taken_over(tmp_path: Path) -> None:

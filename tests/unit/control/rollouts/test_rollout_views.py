@@ -1,0 +1,96 @@
+"""How a rollout stands, for whoever asks: also when the controller has laid it aside."""
+
+from collections.abc import Iterator
+
+import pytest
+import structlog
+from structlog.testing import capture_logs
+
+from serving.control.policies.home import PolicyHome
+from serving.control.rollouts.looking import RolloutViews
+from serving.core.standing import State
+from serving.core.verdicts import Finding
+from tests.fakes.rollout_plant import FAMILY, V2, Plant
+
+
+@pytest.fixture(autouse=True)
+def _quiet() -> Iterator[None]:
+    with capture_logs():
+        yield
+    structlog.reset_defaults()
+
+
+def views(plant: Plant) -> RolloutViews:
+    return RolloutViews(plant.store, plant.rollouts, plant.rollouts, PolicyHome(None), plant.clock)
+
+
+async def rolled_back(plant: Plant) -> None:
+    await plant.begin()
+    plant.errors[V2] = 0.2
+    await plant.start()
+    await plant.until_state(State.ROLLED_BACK, seconds=60)
+    for _ in range(12):
+        await plant.second()
+
+
+async def test_what_the_guards_said_last_is_there_when_the_rollout_is_over() -> None:
+    plant = Plant()
+    await rolled_back(plant)
+    looks = sum(b'"kind":"look"' in line for line in await plant.log())
+
+    view = await views(plant).status(FAMILY)
+
+    assert plant.written.board[FAMILY].rollout == ""
+    assert view.progress is not None
+    receipt = view.underway.rollout.receipt
+    assert receipt is not None
+    assert view.progress.looks == looks > 0
+    assert view.progress.at == receipt.detected
+    [verdict] = view.progress.assessment.verdicts
+    assert verdict.guard == "errors"
+    assert verdict.finding is Finding.HARM or view.progress.assessment.trip
+    assert verdict.numbers["bad"] > 0
+    assert view.progress.assessment.units > 0
+
+
+async def test_it_is_what_the_board_said_while_it_was_followed() -> None:
+    plant = Plant()
+    await plant.begin()
+    await plant.start()
+    for _ in range(4):
+        await plant.second()
+    before = plant.written.board[FAMILY]
+
+    plant.written.board = {}
+    view = await views(plant).status(FAMILY)
+
+    assert view.progress is not None
+    assert view.progress.looks == before.looks
+    assert view.progress.assessment.units == before.assessment.units
+    assert [one.sentence for one in view.progress.assessment.verdicts] == [one.sentence for one in before.assessment.verdicts]
+
+
+async def test_looks_are_counted_over_all_controllers() -> None:
+    plant = Plant()
+    await plant.begin()
+    await plant.start()
+    for _ in range(3):
+        await plant.second()
+    before = plant.written.board[FAMILY].looks
+
+    plant.restart()
+    await plant.second()
+
+    assert plant.written.board[FAMILY].looks == before + 1
+
+
+async def test_a_log_that_cannot_be_read_is_no_reason_not_to_say_how_it_stands() -> None:
+    plant = Plant()
+    await rolled_back(plant)
+    rollout = (await plant.underway()).id
+    plant.written.logs[rollout][-1] = b"{"
+
+    view = await views(plant).status(FAMILY)
+
+    assert view.progress is None
+    assert view.underway.rollout.state is State.ROLLED_BACK
