@@ -1,5 +1,6 @@
 """The commands of rollouts: start one, say a word to it, and see how it goes."""
 
+import re
 import time
 from pathlib import Path
 from typing import Annotated
@@ -16,6 +17,9 @@ from serving.cli.rollout_rendering import render_explained, render_past, render_
 
 SETTLE_SECONDS = 5.0
 WATCH_SECONDS = 1.0
+_TRACK = re.compile(r"[a-z][a-z0-9_-]{0,62}")
+"""What can be a track's name; anything else is a file."""
+
 ENDED = frozenset({"live", "rolled_back", "superseded"})
 
 ReasonOption = Annotated[str, typer.Option("--reason", "-m", help="Why; written to the history.", show_default=False)]
@@ -226,13 +230,13 @@ def _save(file: Path, lines: list[bytes], policy: str) -> None:
 
 
 def _policy(given: str) -> Json:
-    if not given.endswith((".yaml", ".yml", ".json")):
+    if not given or _TRACK.fullmatch(given):
         return {"policy": given}
     try:
         return {"document": Path(given).read_text(encoding="utf-8")}
     except OSError as error:
         sentence = f"{given} cannot be read: {error.strerror}"
-        raise NotFound(sentence, "name a track (fast, standard, careful) or a policy's file") from error
+        raise NotFound(sentence, "name a track (fast, standard, careful), or a policy's file: pointsman policy lint FILE") from error
 
 
 def _say(session: Session, family: str, word: str, body: Json) -> None:

@@ -149,6 +149,8 @@ class Supersede:
     at: datetime
     by: Actor
     to: str
+    is_done: bool = False
+    """Whether the family has moved on already, past the rollout: nobody is asked any more, it is only heard of."""
     kind: ClassVar[Kind] = Kind.SUPERSEDE
 
 

@@ -17,5 +17,5 @@ def superseded_by(underway: Underway, decided: Decided, revision: int, *, to: st
     """The rollout that lost what it was compared with, or what it had won."""
     if Kind.SUPERSEDE not in TABLE[underway.rollout.state]:
         return underway
-    event = Supersede(decided.at, Actor(decided.actor), to)
+    event = Supersede(decided.at, Actor(decided.actor), to, is_done=True)
     return underway.stepped(given_way(underway.rollout), revision=revision + 1, event=event)

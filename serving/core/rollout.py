@@ -206,7 +206,11 @@ def _roll_back(policy: Policy, rollout: Rollout, event: RollBack) -> Step:
 
 
 def _supersede(policy: Policy, rollout: Rollout, event: Supersede) -> Step:
-    del policy
+    if not event.is_done:
+        _refuse_unentitled((*policy.authority.advance, *policy.authority.rollback), event.by, event, rollout)
+    if rollout.state is State.LIVE and not event.is_done:
+        hint = f"take it back: pointsman rollback {rollout.family}; another rollout takes its place by itself"
+        raise EventRefused(event.kind, rollout.state, "it is in production, and only a rollback takes it out", hint)
     after = given_way(rollout)
     if rollout.state in {State.DRAFT, State.LIVE}:
         return after, ()

@@ -45,8 +45,9 @@ class PolicyHome:
         if not wanted.name:
             return choose(tracks, candidate, production, self._own(family))
         if wanted.name not in tracks:
-            known = ", ".join(sorted(tracks))
-            raise InvalidPolicy(NOWHERE, f"there is no policy {wanted.name[:80]!r}", f"there are {known}; or send a document")
+            name, known = wanted.name[:80], ", ".join(sorted(tracks))
+            hint = f"there are {known}; or send a document, from a terminal as a file: ./{name}"
+            raise InvalidPolicy(NOWHERE, f"there is no policy {name!r}", hint)
         return tracks[wanted.name]
 
     def _own(self, family: str) -> Pinned | None:

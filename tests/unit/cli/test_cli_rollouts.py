@@ -157,6 +157,23 @@ def test_a_policy_that_is_not_there_is_not_found(terminal: Terminal) -> None:
     assert says_why(result.stderr)
 
 
+@pytest.mark.parametrize("name", ["policy", "Quick.yaml.new"])
+def test_a_policys_file_may_have_any_name(started: Terminal, policy: Path, name: str) -> None:
+    file = policy.rename(policy.with_name(name))
+
+    result = started.run("plan", "digits", "1.1.0", "--policy", str(file), "--per-second", "200")
+
+    assert result.exit_code == 0, result.stderr
+
+
+def test_a_track_that_is_not_there_is_told_from_a_file(started: Terminal) -> None:
+    result = started.run("plan", "digits", "1.1.0", "--policy", "hasty", "--per-second", "200")
+
+    assert "there is no policy 'hasty'" in result.stderr
+    assert "careful, fast, standard" in result.stderr
+    assert "./hasty" in result.stderr
+
+
 def test_a_plan_tells_when_guards_know(started: Terminal, policy: Path) -> None:
     result = started.run("plan", "digits", "1.1.0", "--policy", str(policy), "--per-second", "200")
 
