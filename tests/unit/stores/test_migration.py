@@ -15,7 +15,7 @@ from serving.ports import Snapshot
 from serving.stores.encoding import record_to_document
 from serving.stores.sqlite import SqliteStore
 from tests.fakes.clock import FakeClock
-from tests.unit.stores.test_sqlite_store import transition
+from tests.unit.stores.sqlite.changes import transition
 
 V1 = ModelVersion.parse("1.0.0")
 CLOCK = FakeClock()
