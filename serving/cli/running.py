@@ -20,6 +20,17 @@ RegistryOption = Annotated[
         show_default="DATA/registry",
     ),
 ]
+StoreOption = Annotated[
+    str | None,
+    typer.Option("--store", metavar="STORE", help="Where the state is: sqlite, or the URL of a Redis.", show_default="sqlite"),
+]
+RayOption = Annotated[
+    str | None,
+    typer.Option("--ray-address", metavar="HOST:PORT", help="A Ray cluster to serve on.", show_default="none: this node alone"),
+]
+ConfigOption = Annotated[
+    Path | None, typer.Option("--config", metavar="FILE", help="Settings in YAML; options win over it.", show_default=False)
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -32,22 +43,14 @@ def serve(  # noqa: PLR0913, PLR0917 - one option each
     session: Session,
     data: DataOption = None,
     registry: RegistryOption = None,
-    store: Annotated[
-        str | None,
-        typer.Option("--store", metavar="STORE", help="Where the state is: sqlite, or the URL of a Redis.", show_default="sqlite"),
-    ] = None,
+    store: StoreOption = None,
     host: Annotated[str | None, typer.Option("--host", help="Where predictions are answered.", show_default="127.0.0.1")] = None,
     port: Annotated[int | None, typer.Option("--port", min=1, max=65535, help="Its port.", show_default="8080")] = None,
     admin_host: Annotated[str | None, typer.Option("--admin-host", help="Where the admin API answers.", show_default="127.0.0.1")] = None,
     admin_port: Annotated[int | None, typer.Option("--admin-port", min=1, max=65535, help="Its port.", show_default="8081")] = None,
     gateways: Annotated[int | None, typer.Option("--gateways", "-n", min=1, max=64, help="Gateway processes.", show_default="2")] = None,
-    ray_address: Annotated[
-        str | None,
-        typer.Option("--ray-address", metavar="HOST:PORT", help="A Ray cluster to serve on.", show_default="none: this node alone"),
-    ] = None,
-    config: Annotated[
-        Path | None, typer.Option("--config", metavar="FILE", help="Settings in YAML; options win over it.", show_default=False)
-    ] = None,
+    ray_address: RayOption = None,
+    config: ConfigOption = None,
 ) -> None:
     """Serve what is published, until Ctrl-C; started again, everything is as it was. --json logs in JSON."""
     given = {

@@ -114,20 +114,27 @@ def _requests(durations: Metric) -> Metric:
     return requests
 
 
+class _Declarations:
+    """The metrics of one recorder, in a registry of their own: two recorders in one process do not get in each other's way."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry(auto_describe=False)
+
+    def counter(self, name: str, about: str, *labels: str) -> Counter:
+        return Counter(f"pointsman_{name}", about, labels, registry=self.registry)
+
+    def gauge(self, name: str, about: str, mode: _Mode, *labels: str) -> Gauge:
+        return Gauge(f"pointsman_{name}", about, labels, registry=self.registry, multiprocess_mode=mode)
+
+
 class PrometheusRecorder:
     """Where gateways and controller leave their counts. One per process, made after `start_multiprocess`; `process` names it."""
 
     def __init__(self, process: str) -> None:
-        registry = CollectorRegistry(auto_describe=False)
+        declared = _Declarations()
+        counter, gauge = declared.counter, declared.gauge
         arm, version = ("family", "version", "arm"), ("family", "version")
-
-        def counter(name: str, about: str, *labels: str) -> Counter:
-            return Counter(f"pointsman_{name}", about, labels, registry=registry)
-
-        def gauge(name: str, about: str, mode: _Mode, *labels: str) -> Gauge:
-            return Gauge(f"pointsman_{name}", about, labels, registry=registry, multiprocess_mode=mode)
-
-        self._durations = Histogram(_DURATION, "Seconds from request to answer.", arm, registry=registry, buckets=DURATION_BUCKETS)
+        self._durations = Histogram(_DURATION, "Seconds from request to answer.", arm, registry=declared.registry, buckets=DURATION_BUCKETS)
         self._errors = counter("errors_total", "Requests without a good answer, by whose fault.", *arm, "kind")
         self._shadows = counter("shadow_pairs_total", "Mirrored requests by what became of them.", *version, "outcome")
         self._refused = counter("refused_total", "Requests that no version was found for, by reason.", "why")
