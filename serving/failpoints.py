@@ -66,6 +66,8 @@ class Failpoint(StrEnum):
     """The log says that a rollback is written; the record does not yet."""
     COURSE_CHECKED = "course.checked"
     """The log says how far a rollback is; the record does not yet."""
+    COURSE_KEPT = "course.kept"
+    """A checkpoint of the log is kept; nothing has been written since."""
 
     COMMIT_BEGUN = "commit.begun"
     """A store's transaction is about to begin."""

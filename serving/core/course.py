@@ -108,9 +108,12 @@ def measured(course: Course, entry: Measured) -> Turn:
     return Turn(after, (), line(entry, course.rollout, steps=after.steps))
 
 
-def retraced(pinned: Pinned, lines: Iterable[bytes]) -> Iterator[tuple[Entry, Turn]]:
-    """What each line of a log says happened, and what becomes of it now. Raises `UnreadableLine` or `EventRefused`."""
-    course: Course | None = None
+def retraced(pinned: Pinned, lines: Iterable[bytes], *, since: Course | None = None) -> Iterator[tuple[Entry, Turn]]:
+    """What each line of a log says happened, and what becomes of it now. `since`: the course before the first of them.
+
+    Raises `UnreadableLine` or `EventRefused`.
+    """
+    course = since
     for text in lines:
         entry = entry_of(text)
         turn = _again(pinned, course, entry)
@@ -123,10 +126,10 @@ def replay(pinned: Pinned, lines: Iterable[bytes]) -> Iterator[bytes]:
     return (turn.line for _, turn in retraced(pinned, lines))
 
 
-def resumed(pinned: Pinned, lines: Iterable[bytes]) -> Turn | None:
-    """The last turn of a log, with the course at its end; None where nothing was logged. Raises as `replay` does."""
+def resumed(pinned: Pinned, lines: Iterable[bytes], *, since: Course | None = None) -> Turn | None:
+    """The last turn of a log, with the course at its end; None where nothing was logged. Raises as `retraced` does."""
     last: Turn | None = None
-    for _, turn in retraced(pinned, lines):
+    for _, turn in retraced(pinned, lines, since=since):
         last = turn
     return last
 

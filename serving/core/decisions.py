@@ -102,6 +102,11 @@ def line(entry: Entry, rollout: Rollout | None = None, assessment: Assessment | 
     return rfc8785.dumps(cast("dict[str, Any]", document))
 
 
+def as_written(look: Look) -> Look:
+    """A look as its line has it: whoever decides by this has seen exactly what a replay sees."""
+    return msgspec.convert(_plain(look), Look)
+
+
 def entry_of(text: bytes) -> Entry:
     """What happened, out of a line. Raises `UnreadableLine`."""
     try:

@@ -29,7 +29,7 @@ from serving.ports.requests import (
     Said,
     Sorting,
 )
-from serving.ports.rollouts import DecisionLog, Progress, RolloutBoard
+from serving.ports.rollouts import Checkpoint, DecisionLog, Progress, RolloutBoard, Tail
 from serving.ports.state import (
     Acks,
     Commit,
@@ -66,6 +66,7 @@ __all__ = [
     "AuditEntry",
     "Call",
     "CallKind",
+    "Checkpoint",
     "ClaimRoom",
     "Claims",
     "Clock",
@@ -122,6 +123,7 @@ __all__ = [
     "Snapshots",
     "Sorting",
     "StateStore",
+    "Tail",
     "Transition",
     "Vouched",
 ]

@@ -9,6 +9,31 @@ from serving.core.assessing import Assessment
 from serving.core.totals import RefusedReport, Totals
 
 
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """What a rollout had come to by a line of its log, so that nobody need decide the lines before again."""
+
+    lines: int
+    """How many lines it holds for, from the first on."""
+    last: str
+    """SHA-256 of the last of them: of another log it is no checkpoint."""
+    state: bytes
+
+    def __post_init__(self) -> None:
+        """Refuse a checkpoint of nothing."""
+        if self.lines < 1:
+            msg = f"a checkpoint of {self.lines} lines"
+            raise ValueError(msg)
+
+
+@dataclass(frozen=True, slots=True)
+class Tail:
+    """The newest checkpoint, and the lines from the last one on that it holds for. Without a checkpoint: all lines."""
+
+    checkpoint: Checkpoint | None
+    lines: Sequence[bytes]
+
+
 class DecisionLog(Protocol):
     """The logs of all rollouts, each by its rollout's id. Every method raises `StoreUnavailable`."""
 
@@ -18,6 +43,17 @@ class DecisionLog(Protocol):
 
     async def read(self, rollout: str) -> Sequence[bytes]:
         """Its lines, oldest first; none for a rollout that nobody wrote of. Half a line, cut off by a crash, is none."""
+        ...
+
+    async def keep(self, rollout: str, token: int, checkpoint: Checkpoint) -> None:
+        """Keep a checkpoint of all that the log holds now, in place of the one before. Raises `NotLeader` as `append` does.
+
+        It may be lost; it is never half there.
+        """
+        ...
+
+    async def tail(self, rollout: str) -> Tail:
+        """What a new leader begins with. Whether the checkpoint is of this log is for whoever reads it to see."""
         ...
 
     async def rollouts(self) -> Sequence[str]:

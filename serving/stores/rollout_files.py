@@ -1,8 +1,9 @@
 """The decision logs and the board of rollouts on the disk of a single node: a file for each rollout, only ever added to.
 
-DATA/rollouts/ID.jsonl     the decision log of a rollout, one line of JSON each
-DATA/rollouts/ID.token     the fencing token that wrote to it last
-DATA/rollouts/board.json   what the controller last saw of the rollouts
+DATA/rollouts/ID.jsonl       the decision log of a rollout, one line of JSON each
+DATA/rollouts/ID.token       the fencing token that wrote to it last
+DATA/rollouts/ID.checkpoint  what the rollout had come to by one of its lines
+DATA/rollouts/board.json     what the controller last saw of the rollouts
 """
 
 import asyncio
@@ -13,10 +14,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from serving.core.errors import NotLeader, StoreUnavailable
-from serving.ports import Progress
+from serving.ports import Checkpoint, Progress, Tail
+from serving.stores.checkpoint_encoding import checkpoint_from_document, checkpoint_to_document
 from serving.stores.progress import progress_from_document, progress_to_document
 
-_LOG, _TOKEN = ".jsonl", ".token"
+_LOG, _TOKEN, _CHECKPOINT = ".jsonl", ".token", ".checkpoint"
 _BLOCK = 1 << 16
 
 
@@ -37,6 +39,14 @@ class RolloutFiles:
         """Its whole lines."""
         return await asyncio.to_thread(self._read, rollout)
 
+    async def keep(self, rollout: str, token: int, checkpoint: Checkpoint) -> None:
+        """Keep a checkpoint. Raises `NotLeader` or `StoreUnavailable`."""
+        await asyncio.to_thread(self._keep, rollout, token, checkpoint)
+
+    async def tail(self, rollout: str) -> Tail:
+        """The checkpoint, and its last line and those behind it."""
+        return await asyncio.to_thread(self._tail, rollout)
+
     async def rollouts(self) -> Sequence[str]:
         """Those that have a log."""
         return await asyncio.to_thread(self._names)
@@ -50,6 +60,18 @@ class RolloutFiles:
         return await asyncio.to_thread(self._posted)
 
     def _append(self, rollout: str, token: int, line: bytes) -> None:
+        with self._held(rollout, token) as descriptor:
+            os.write(descriptor, line + b"\n")
+            os.fdatasync(descriptor)
+
+    def _keep(self, rollout: str, token: int, checkpoint: Checkpoint) -> None:
+        with self._held(rollout, token) as descriptor:
+            document = checkpoint_to_document(checkpoint, end=os.fstat(descriptor).st_size)
+            _replace(self._path(rollout, _CHECKPOINT), document)
+
+    @contextmanager
+    def _held(self, rollout: str, token: int) -> Iterator[int]:
+        """The log, whole to its last line, while nobody else writes to it."""
         with _sentences(self._folder):
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             descriptor = os.open(self._path(rollout, _LOG), os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
@@ -58,8 +80,7 @@ class RolloutFiles:
                 fcntl.flock(descriptor, fcntl.LOCK_EX)
                 self._fence(rollout, token)
                 _cut_torn_line(descriptor)
-                os.write(descriptor, line + b"\n")
-                os.fdatasync(descriptor)
+                yield descriptor
             finally:
                 os.close(descriptor)
 
@@ -77,11 +98,22 @@ class RolloutFiles:
     def _read(self, rollout: str) -> Sequence[bytes]:
         with _sentences(self._folder):
             try:
-                content = self._path(rollout, _LOG).read_bytes()
+                return _lines(self._path(rollout, _LOG).read_bytes())
             except FileNotFoundError:
                 return ()
-        # Behind the last line break is nothing, or half a line.
-        return content.split(b"\n")[:-1]
+
+    def _tail(self, rollout: str) -> Tail:
+        with _sentences(self._folder):
+            try:
+                document = checkpoint_from_document(self._path(rollout, _CHECKPOINT).read_bytes())
+                if document is None:
+                    return Tail(None, self._read(rollout))
+                with self._path(rollout, _LOG).open("rb") as file:
+                    # Of a log that is shorter than it was nothing is read here: then the checkpoint fits none of its lines.
+                    file.seek(_end_of_line_in(file.fileno(), document.end - 1))
+                    return Tail(document.checkpoint(), _lines(file.read()))
+            except FileNotFoundError:
+                return Tail(None, self._read(rollout))
 
     def _names(self) -> Sequence[str]:
         with _sentences(self._folder):
@@ -114,18 +146,29 @@ def _replace(path: Path, content: bytes) -> None:
     aside.replace(path)
 
 
+def _lines(content: bytes) -> Sequence[bytes]:
+    # Behind the last line break is nothing, or half a line.
+    return content.split(b"\n")[:-1]
+
+
 def _cut_torn_line(descriptor: int) -> None:
     """Take away what a crash left of a line: whoever wrote it decided nothing by it."""
-    end = os.fstat(descriptor).st_size
+    size = os.fstat(descriptor).st_size
+    end = _end_of_line_in(descriptor, size)
+    if end != size:
+        os.ftruncate(descriptor, end)
+
+
+def _end_of_line_in(descriptor: int, before: int) -> int:
+    """The place behind the last line break before a place; 0 where there is none."""
+    end = max(before, 0)
     while end:
         start = max(end - _BLOCK, 0)
         newline = os.pread(descriptor, end - start, start).rfind(b"\n")
         if newline >= 0:
-            end = start + newline + 1
-            break
+            return start + newline + 1
         end = start
-    if end != os.fstat(descriptor).st_size:
-        os.ftruncate(descriptor, end)
+    return 0
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from serving.core.errors import NotLeader
 from serving.core.statistics import Sums
 from serving.core.totals import ArmTotals, PairTotals, Totals
 from serving.core.verdicts import Finding
-from serving.ports import Progress
+from serving.ports import Checkpoint, Progress, Tail
 from serving.stores.redis.rollouts import RedisRollouts
 from serving.stores.rollout_files import RolloutFiles
 from tests.fakes.rollouts import FakeRollouts, RolloutState
@@ -75,6 +75,74 @@ async def test_an_older_leader_writes_nothing_more_once_a_newer_one_has(opened: 
 
     await new.append("digits-1.1.0-3", 5, b'{"n":4}')
     assert list(await opened().read("digits-1.1.0-3")) == [b'{"n":1}', b'{"n":2}', b'{"n":4}']
+
+
+async def lines_in(log: AnyRollouts, count: int, token: int = 1) -> list[bytes]:
+    lines = [b'{"n":%d,"x":"%s"}' % (number, b"x" * (number * 37)) for number in range(count)]
+    for line in lines:
+        await log.append("digits-1.1.0-3", token, line)
+    return lines
+
+
+async def test_without_a_checkpoint_the_tail_is_the_whole_log(opened: Open) -> None:
+    assert await opened().tail("digits-1.1.0-3") == Tail(None, ())
+    lines = await lines_in(opened(), 3)
+
+    tail = await opened().tail("digits-1.1.0-3")
+
+    assert (tail.checkpoint, list(tail.lines)) == (None, lines)
+
+
+async def test_the_tail_is_the_last_line_of_the_newest_checkpoint_and_what_came_after_it(opened: Open) -> None:
+    log = opened()
+    before = await lines_in(log, 5)
+    await log.keep("digits-1.1.0-3", 1, Checkpoint(3, "a" * 64, b"older"))
+    await log.keep("digits-1.1.0-3", 1, Checkpoint(5, "b" * 64, b"\x00state\xff"))
+    alone = await opened().tail("digits-1.1.0-3")
+    after = await lines_in(log, 4)
+
+    tail = await opened().tail("digits-1.1.0-3")
+
+    assert (alone.checkpoint, list(alone.lines)) == (tail.checkpoint, before[-1:])
+    assert (tail.checkpoint, list(tail.lines)) == (Checkpoint(5, "b" * 64, b"\x00state\xff"), [before[-1], *after])
+    assert list(await opened().read("digits-1.1.0-3")) == before + after
+    assert list(await opened().rollouts()) == ["digits-1.1.0-3"]
+
+
+async def test_an_older_leader_keeps_no_checkpoint_once_a_newer_one_has_written(opened: Open) -> None:
+    old, new = opened(), opened()
+    await lines_in(old, 2, token=4)
+    await lines_in(new, 1, token=5)
+    await new.keep("digits-1.1.0-3", 5, Checkpoint(3, "b" * 64, b"newer"))
+
+    with pytest.raises(NotLeader):
+        await old.keep("digits-1.1.0-3", 4, Checkpoint(2, "a" * 64, b"older"))
+
+    assert (await opened().tail("digits-1.1.0-3")).checkpoint == Checkpoint(3, "b" * 64, b"newer")
+
+
+@pytest.mark.parametrize("content", [b"", b"\x80", b"nonsense" * 9], ids=["empty", "no fields", "nonsense"])
+async def test_a_checkpoint_that_a_crash_left_half_written_is_none(tmp_path: Path, content: bytes) -> None:
+    log = RolloutFiles(tmp_path)
+    lines = await lines_in(log, 4)
+    await log.keep("digits-1.1.0-3", 1, Checkpoint(4, "b" * 64, b"state"))
+    kept = tmp_path / "digits-1.1.0-3.checkpoint"
+    half = kept.read_bytes()[:-1]
+
+    for left in (content, half):
+        kept.write_bytes(left)
+        tail = await log.tail("digits-1.1.0-3")
+        assert (tail.checkpoint, list(tail.lines)) == (None, lines)
+
+
+async def test_of_a_file_that_is_shorter_than_its_checkpoint_there_is_no_line_that_it_holds_for(tmp_path: Path) -> None:
+    log = RolloutFiles(tmp_path)
+    lines = await lines_in(log, 6)
+    await log.keep("digits-1.1.0-3", 1, Checkpoint(6, "b" * 64, b"state"))
+    path = tmp_path / "digits-1.1.0-3.jsonl"
+    path.write_bytes(b"".join(line + b"\n" for line in lines[:3]))
+
+    assert lines[5] not in (await log.tail("digits-1.1.0-3")).lines
 
 
 async def test_the_board_shows_what_was_put_up_last_and_nothing_else(opened: Open) -> None:

@@ -103,6 +103,7 @@ class Plant:
         self.errors = {V1: 0.001, V2: 0.001, V3: 0.001}
         self.dice = np.random.default_rng(seed)
         self.token = 0
+        self.checkpoint_every = 3
         self.operators = Operators()
         self._ids = count()
         self.restart()
@@ -121,7 +122,7 @@ class Plant:
         public = FakePublicSide(store, self.registry)
         verification = Verification(store, store, self.registry, public, self.clock)
         check = RollbackCheck(verification, store, self.observations, self.clock)
-        tools = Tools(mine, self.rollouts, self.told, check, self.recorder, self.clock, lambda: token)
+        tools = Tools(mine, self.rollouts, self.told, check, self.recorder, self.clock, lambda: token, self.checkpoint_every)
         self.loop = Rollouts(self.records, self.observations, store, self.rollouts, tools)
         self.operations = Operations(store, store, store, self.registry, self.clock)
         grounds = Grounds(PolicyHome(), store, self.rollouts, self.registry, self.operators)

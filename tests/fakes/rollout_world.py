@@ -9,7 +9,7 @@ import numpy as np
 from serving.control.policies.parsing import parse_policy
 from serving.core.assessing import edges
 from serving.core.course import Course, Turn, happened, looked, opened
-from serving.core.decisions import Look
+from serving.core.decisions import Look, as_written
 from serving.core.effects import Effect
 from serving.core.happenings import Actor, Event, Start
 from serving.core.policy import Pinned, Stage
@@ -87,7 +87,7 @@ class World:
         self.course = self._taken(happened(self.course, event))
 
     def look(self, reports: tuple[Report, ...]) -> None:
-        self.course = self._taken(looked(self.course, Look(self.at, reports, self.gateways)))
+        self.course = self._taken(looked(self.course, as_written(Look(self.at, reports, self.gateways))))
 
     def advance(self, span: timedelta = timedelta(minutes=1)) -> None:
         self.pass_time(span)

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from serving.core.errors import NotLeader, StoreUnavailable
-from serving.ports import Progress
+from serving.ports import Checkpoint, Progress, Tail
 
 
 @dataclass
@@ -13,6 +13,7 @@ class RolloutState:
 
     logs: dict[str, list[bytes]] = field(default_factory=dict[str, list[bytes]])
     tokens: dict[str, int] = field(default_factory=dict[str, int])
+    checkpoints: dict[str, Checkpoint] = field(default_factory=dict[str, Checkpoint])
     board: Mapping[str, Progress] = field(default_factory=dict[str, Progress])
     down: str = ""
     """Why every call fails; empty while they work."""
@@ -34,6 +35,17 @@ class FakeRollouts:
     async def read(self, rollout: str) -> Sequence[bytes]:
         self._refuse_when_down()
         return tuple(self.state.logs.get(rollout, ()))
+
+    async def keep(self, rollout: str, token: int, checkpoint: Checkpoint) -> None:
+        self._refuse_when_down()
+        if token < self.state.tokens.get(rollout, 0):
+            raise NotLeader(token)
+        self.state.checkpoints[rollout] = checkpoint
+
+    async def tail(self, rollout: str) -> Tail:
+        self._refuse_when_down()
+        checkpoint, lines = self.state.checkpoints.get(rollout), tuple(self.state.logs.get(rollout, ()))
+        return Tail(checkpoint, lines if checkpoint is None else lines[checkpoint.lines - 1 :])
 
     async def rollouts(self) -> Sequence[str]:
         self._refuse_when_down()

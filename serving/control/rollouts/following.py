@@ -4,7 +4,6 @@ A line of the decision log is written before the change that it leads to. What t
 because another was first or the candidate is not ready, the log says how the rollout stands and the next look goes on from there.
 """
 
-import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -14,10 +13,11 @@ import structlog
 
 from serving.control.operations import Author, Changed
 from serving.control.policies.parsing import InvalidPolicy, parse_policy
-from serving.core.course import Course, Turn, happened, looked, measured, opened, resumed, stood
-from serving.core.decisions import Look, Measured, Stood, UnreadableLine
+from serving.control.rollouts.journal import CHECKPOINT_LINES, Journal, UnreadableLog
+from serving.core.course import Course, Turn, happened, looked, measured, opened, stood
+from serving.core.decisions import Look, Measured, Stood, as_written
 from serving.core.effects import Effect, FlipBack, Page, Tell
-from serving.core.errors import ChangeRefused, PointsmanError, StaleRevision
+from serving.core.errors import ChangeRefused, StaleRevision
 from serving.core.happenings import AUTO, Checked, Flipped
 from serving.core.lifecycle import FamilyRecord
 from serving.core.moving import Move
@@ -37,7 +37,7 @@ PACES = ((timedelta(minutes=10), QUICK), (timedelta(hours=2), timedelta(seconds=
 """How old a stage may be for which time between two looks."""
 
 SLOW = timedelta(seconds=15)
-"""The same later on: a look leaves a line of the log of three kilobytes, which a new leader takes a millisecond to decide again."""
+"""The same later on: a look leaves a line of the log of three kilobytes, for good."""
 
 ALARMED = timedelta(seconds=0.2)
 """Between two looks while the candidate fails, so that many failures at once are no storm of lines."""
@@ -46,16 +46,6 @@ _IDENTITY = ("family", "version", "digest", "policy_digest", "author")
 """What a rollout is from before anything happens to it."""
 
 log = structlog.get_logger()
-
-
-class UnreadableLog(PointsmanError):
-    """A rollout whose decision log does not lead to it any more: nobody can say what was seen of it."""
-
-    hint = "its candidate gets no more traffic once its lease has lapsed; roll it back, keep the log, and start it again"
-
-    def __init__(self, rollout: str, why: str) -> None:
-        self.rollout = rollout
-        super().__init__(f"the decision log of rollout {rollout} cannot be followed: {why}")
 
 
 class Moves(Protocol):
@@ -99,6 +89,7 @@ class Tools:
     recorder: ControlRecorder
     clock: Clock
     term: Callable[[], int]
+    checkpoint_every: int = CHECKPOINT_LINES
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +114,7 @@ class Follower:
         self._refused: tuple[tuple[str, Fault], ...] = ()
         self._pinned = _pinned(underway)
         self._tools = tools
+        self._journal = Journal(underway.id, tools.log, tools.term, every=tools.checkpoint_every)
         self._course: Course | None = None
 
     @property
@@ -168,6 +160,8 @@ class Follower:
                 await self._look(record, course, heard)
         elif underway.is_over and underway.asked:
             await self._commit(record, course, (), f"{course.rollout.version} is in its log")
+        if self._course is not None:
+            await self._journal.keep(self._course)
 
     # --- what others did
 
@@ -190,8 +184,7 @@ class Follower:
         return course
 
     async def _resume(self, underway: Underway) -> Course:
-        lines = await self._tools.log.read(self.id)
-        turn = await asyncio.to_thread(_replayed, self.id, self._pinned, lines)
+        turn = await self._journal.resume(self._pinned)
         if turn is None:
             fresh = Rollout(**{name: getattr(underway.rollout, name) for name in _IDENTITY})
             return await self._write(opened(self._pinned, fresh, at=underway.opened), Failpoint.COURSE_OPENED)
@@ -225,7 +218,7 @@ class Follower:
 
     async def _look(self, record: FamilyRecord, course: Course, heard: Heard) -> None:
         now = self._tools.clock.now()
-        turn = looked(course, Look(now, heard.reports, heard.expected, heard.unreadable))
+        turn = looked(course, as_written(Look(now, heard.reports, heard.expected, heard.unreadable)))
         self.looked = now
         await self._write(turn, Failpoint.COURSE_LOOKED)
         self._note_refused(turn.course)
@@ -303,7 +296,7 @@ class Follower:
     # --- writing
 
     async def _write(self, turn: Turn, point: Failpoint | None = None) -> Course:
-        await self._tools.log.append(self.id, self._tools.term(), turn.line)
+        await self._journal.write(turn)
         self._course = turn.course
         if point is not None:
             reach(point)
@@ -340,13 +333,6 @@ def _pinned(underway: Underway) -> Pinned:
         return parse_policy(underway.policy.encode())
     except InvalidPolicy as error:
         raise UnreadableLog(underway.id, f"its policy is not understood: {error}") from error
-
-
-def _replayed(rollout: str, pinned: Pinned, lines: Sequence[bytes]) -> Turn | None:
-    try:
-        return resumed(pinned, lines)
-    except (UnreadableLine, EventRefused) as error:
-        raise UnreadableLog(rollout, str(error)) from error
 
 
 def _phrase(pinned: Pinned, rollout: Rollout) -> str:

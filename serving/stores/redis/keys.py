@@ -12,6 +12,7 @@
 {prefix}:board       hash    `document`: what runs; `rollouts`: what was last seen of rollouts
 {prefix}:log:ID      list    the decision log of a rollout
 {prefix}:logs        hash    the fencing token that last wrote to each
+{prefix}:checkpoints hash    what each rollout had come to by one of its log's lines
 """
 
 
@@ -30,6 +31,7 @@ class Keys:
         self.gateways = self._key("gateways")
         self.board = self._key("board")
         self.logs = self._key("logs")
+        self.checkpoints = self._key("checkpoints")
         self.reseeds = self.entries_of("")
         self.pattern = self._key("*")
         """All of them, as an ACL says it."""

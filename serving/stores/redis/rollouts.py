@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Self
 
 from serving.core.errors import NotLeader
-from serving.ports import Progress
+from serving.ports import Checkpoint, Progress, Tail
+from serving.stores.checkpoint_encoding import checkpoint_from_document, checkpoint_to_document
 from serving.stores.progress import progress_from_document, progress_to_document
 from serving.stores.redis import scripts
 from serving.stores.redis.connection import Wire
@@ -37,6 +38,21 @@ class RedisRollouts:
     async def read(self, rollout: str) -> Sequence[bytes]:
         """Its lines."""
         return tuple(await self._wire.call("LRANGE", self._keys.log_of(rollout), 0, -1))
+
+    async def keep(self, rollout: str, token: int, checkpoint: Checkpoint) -> None:
+        """Keep a checkpoint. Raises `NotLeader`."""
+        keys = [self._keys.checkpoints, self._keys.logs]
+        if not await self._wire.script(scripts.KEEP, keys, rollout, token, checkpoint_to_document(checkpoint)):
+            raise NotLeader(token)
+
+    async def tail(self, rollout: str) -> Tail:
+        """The checkpoint, and its last line and those behind it."""
+        found = await self._wire.call("HGET", self._keys.checkpoints, rollout)
+        document = None if found is None else checkpoint_from_document(found)
+        if document is None:
+            return Tail(None, await self.read(rollout))
+        lines = await self._wire.call("LRANGE", self._keys.log_of(rollout), document.lines - 1, -1)
+        return Tail(document.checkpoint(), tuple(lines))
 
     async def rollouts(self) -> Sequence[str]:
         """Those that have a log."""

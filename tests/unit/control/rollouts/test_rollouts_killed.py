@@ -13,7 +13,7 @@ from serving.failpoints import Failpoint, Injected
 from serving.ports import AuditEntry
 from tests.fakes.rollout_plant import POLICY, V1, V2, Plant, replays
 
-WRITTEN = (Failpoint.COURSE_LOOKED, Failpoint.MOVE_DECIDED, Failpoint.MOVE_COMMITTED)
+WRITTEN = (Failpoint.COURSE_LOOKED, Failpoint.COURSE_KEPT, Failpoint.MOVE_DECIDED, Failpoint.MOVE_COMMITTED)
 ONCE = (Failpoint.COURSE_OPENED, Failpoint.COURSE_HEARD)
 FORWARD = [(point, 1) for point in ONCE] + [(point, turn) for point in (*WRITTEN, Failpoint.COURSE_MOVED) for turn in (1, 2, 3)]
 BACK = [(point, 1) for point in (*ONCE, Failpoint.COURSE_MOVED, Failpoint.COURSE_FLIPPED)] + [
