@@ -44,6 +44,7 @@ def rollout_document(view: RolloutView) -> RolloutOut:
         held=None if rollout.held is None else HeldOut.model_validate(rollout.held),
         approvals=list(rollout.approvals),
         overridden=list(rollout.overridden),
+        lease_seconds=underway.terms.lease.total_seconds(),
         warm_until=rollout.warm_until,
         receipt=None if rollout.receipt is None else _receipt(rollout.receipt),
         edges=list(underway.edges),

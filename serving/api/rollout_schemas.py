@@ -128,6 +128,7 @@ class RolloutOut(Document):
     held: HeldOut | None
     approvals: list[str]
     overridden: list[str]
+    lease_seconds: float = Field(description="How long it keeps its callers without the controller's word.", examples=[15])
     warm_until: datetime | None
     receipt: ReceiptOut | None
     edges: list[float] = Field(description="Seconds; empty until production was seen enough.")

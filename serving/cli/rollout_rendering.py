@@ -19,6 +19,7 @@ def render_rollout(stands: Json) -> RenderableType:
                 ("stages", " ".join(_stage(stands, index) for index in range(len(stands["stages"])))),
                 ("seen", f"{stands['units']:,} trials and {stands['pairs']:,} pairs in this stage, {stands['looks']:,} looks"),
                 ("looked", moment(stands["looked"])),
+                ("lease", f"{stands['lease_seconds']:g} s without the controller, then its callers go to production"),
                 ("trouble", stands["trouble"]),
                 *_refused(stands),
             ]

@@ -4,12 +4,17 @@ from collections.abc import Collection
 
 from serving.control.leading import Standing
 from serving.control.records import Records
+from serving.core.lifecycle import FamilyRecord
 from serving.core.policy import GuardPolicy
 from serving.failpoints import Failpoint, reach
 from serving.ports import Clock, Observations, StateStore
 
-_RENEWALS = 3
+RENEWALS = 3
 """Tries inside one lease, so that a lost one costs nothing."""
+
+TAKEOVER_S = 6.0
+"""What a change of leader may take until gateways see a renewal: the leader's lease of 3 s, a second until another has it, and a second
+each for its first look at the rollouts and the gateways' next look at the store."""
 
 
 class Leases:
@@ -23,19 +28,23 @@ class Leases:
         self._observations = observations
         self._clock = clock
         self._lead = lead
-        self._every = policy.lease_seconds / _RENEWALS
+        self._by_hand = policy.lease_seconds
         self._renewed: dict[str, float] = {}
 
     async def step(self, harmful: Collection[str]) -> None:
         """Renew what is due, except for harmful canaries and while no gateway reports. Raises `StoreUnavailable`."""
-        wanted = {record.family for record in self._records.snapshot.families.values() if record.canaries}
+        wanted = {record.family: self._every(record) for record in self._records.snapshot.families.values() if record.canaries}
         self._renewed = {family: at for family, at in self._renewed.items() if family in wanted}
         if not self._observations.latest():
             return
         now = self._clock.monotonic()
-        for family in sorted(wanted.difference(harmful)):
-            if self._lead.is_held and now - self._renewed.get(family, float("-inf")) >= self._every:
+        for family in sorted(wanted.keys() - set(harmful)):
+            if self._lead.is_held and now - self._renewed.get(family, float("-inf")) >= wanted[family]:
                 reach(Failpoint.LEASE_RENEWING)
                 await self._store.beat(family)
                 reach(Failpoint.LEASE_RENEWED)
                 self._renewed[family] = now
+
+    def _every(self, record: FamilyRecord) -> float:
+        lease = self._by_hand if record.lease is None else record.lease.total_seconds()
+        return lease / RENEWALS

@@ -13,7 +13,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from registry_client.references import Tag
 from registry_client.versions import ModelVersion, VersionRange
@@ -121,6 +121,11 @@ class FamilyRecord:
         shadows = (shadow.version for shadow in self.shadows)
         wanted = (self.production, *self.canary_versions, *shadows, *tagged, *self.previous, *sorted(self.deprecated))
         return tuple(dict.fromkeys(version for version in wanted if version is not None))
+
+    @property
+    def lease(self) -> timedelta | None:
+        """How long the canaries' weight outlives its last renewal, by the rollout that is afoot; None where there is none."""
+        return self.rollout.terms.lease if self.rollout is not None and self.rollout.is_afoot else None
 
     @property
     def canary_versions(self) -> tuple[ModelVersion, ...]:

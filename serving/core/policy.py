@@ -14,6 +14,13 @@ from serving.core.bucketers import Bucketer
 from serving.core.rules import SEEN_IN_SHADOW_ONLY, UNSEEN_IN_SHADOW, Rule
 from serving.core.traffic import WHOLE, refuse_weight
 
+DEFAULT_LEASE = timedelta(seconds=15)
+SHORTEST_LEASE = timedelta(seconds=5)
+"""A renewal at each third of it, a look of the controller and one of a gateway (a second each) must fit in, with room to spare."""
+
+LONGEST_LEASE = timedelta(minutes=10)
+"""Whoever is not looked at for longer shall not have callers."""
+
 
 @dataclass(frozen=True, slots=True)
 class GuardPolicy:
@@ -256,7 +263,7 @@ class Policy:
     risk: Risk = Risk()
     tripwire: Tripwire = Tripwire()
     deadline: Deadline = Deadline()
-    lease: timedelta = timedelta(seconds=15)
+    lease: timedelta = DEFAULT_LEASE
     warm_up: int = 0
     """Answers of a candidate on each gateway that no statistic counts."""
     rollback: WayBackPolicy = WayBackPolicy()
@@ -306,6 +313,8 @@ def contradictions(policy: Policy) -> Iterator[str]:
     yield from _stage_faults(policy)
     yield from _need_faults(policy)
     yield from _guard_faults(policy)
+    if not SHORTEST_LEASE <= policy.lease <= LONGEST_LEASE:
+        yield f"lease: {policy.lease.total_seconds():g}s is not from {SHORTEST_LEASE.seconds}s to {LONGEST_LEASE.seconds}s"
 
 
 def _stage_faults(policy: Policy) -> Iterator[str]:

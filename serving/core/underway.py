@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from serving.core.assessing import edges
 from serving.core.happenings import Event
-from serving.core.policy import MirrorLimits, Policy, Unit
+from serving.core.policy import DEFAULT_LEASE, MirrorLimits, Policy, Unit
 from serving.core.rollout import AFOOT, OVER
 from serving.core.rules import Bins, CollapseRule, DisagreementRule, OutputRule, RewardRule
 from serving.core.standing import Rollout, State
@@ -41,6 +41,8 @@ class Terms:
     redact: tuple[str, ...] = ()
     is_rewarded: bool = False
     """Whether a guard looks at feedback."""
+    lease: timedelta = DEFAULT_LEASE
+    """How long the candidate keeps its callers without the controller's word."""
 
     @classmethod
     def of(cls, policy: Policy, stage: int) -> "Terms":
@@ -64,6 +66,7 @@ class Terms:
             keep_pairs=policy.keep_pairs,
             redact=policy.redact,
             is_rewarded=any(isinstance(rule, RewardRule) for rule in rules),
+            lease=policy.lease,
         )
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from serving.core.lifecycle import FamilyRecord
 from serving.ports import Snapshot
 
 log = structlog.get_logger()
@@ -21,7 +22,7 @@ class Renewal:
 
 
 class CanaryLeases:
-    """What this gateway has seen of every lease. `seconds`: how long a weight outlives its last renewal."""
+    """What this gateway has seen of every lease. `seconds`: how long a weight outlives its last renewal, where no rollout says it."""
 
     def __init__(self, monotonic: Callable[[], float], seconds: float) -> None:
         self._monotonic = monotonic
@@ -43,12 +44,15 @@ class CanaryLeases:
         """Find the canaries whose lease has run out, or was never seen; say whether they are others than before."""
         now = self._monotonic()
         lapsed = frozenset(
-            family for family, record in snapshot.families.items() if record.canaries and now - self._seen(family) > self._seconds
+            family for family, record in snapshot.families.items() if record.canaries and now - self._seen(family) > self._length(record)
         )
         changed, self.lapsed = lapsed != self.lapsed, lapsed
         if changed:
             log.warning("canary_leases", lapsed=sorted(lapsed))
         return changed
+
+    def _length(self, record: FamilyRecord) -> float:
+        return self._seconds if record.lease is None else record.lease.total_seconds()
 
     def _seen(self, family: str) -> float:
         renewal = self._renewals.get(family)

@@ -6,6 +6,7 @@ from itertools import pairwise
 from math import log
 
 from registry_client.versions import Bump
+from serving.control.leases import RENEWALS, TAKEOVER_S
 from serving.control.policies.quantities import Duration
 from serving.core.policy import Counting, Guard, Missing, Pinned, Policy, Stage
 from serving.core.rules import AssignmentRule, CollapseRule, DisagreementRule, ErrorRule, LatencyRule, OutputRule, RewardRule, Rule
@@ -159,6 +160,12 @@ def _warnings(policy: Policy, guards: dict[str, GuardReading]) -> Iterator[str]:
             yield f"stages: from {before.name} to {after.name} the candidate gets {times:.0f} times the callers at once"
     if {bump for bump, _ in policy.tracks} >= {Bump.PATCH, Bump.MINOR, Bump.MAJOR}:
         yield "tracks: every bump goes by another policy, so the stages and guards here are used for none"
+    left = policy.lease.total_seconds() * (1 - 1 / RENEWALS)
+    if left < TAKEOVER_S:
+        yield (
+            f"lease: {Duration(policy.lease)} is renewed every third of it, and the {left:.1f} s that are left are fewer than the "
+            f"{TAKEOVER_S:g} s that a change of leader may take: the candidate would lose its callers meanwhile"
+        )
     if "auto" not in policy.authority.rollback:
         yield "authority.rollback: without `auto` no guard and no tripwire can roll back"
     if not policy.tell.on:

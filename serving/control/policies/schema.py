@@ -319,7 +319,7 @@ class PolicyNode(Node, frozen=True, kw_only=True):
     guards: Annotated[tuple[AnyGuard, ...], Meta(min_length=1, max_length=20, description="Who watches.")]
     tripwire: Annotated[TripwireNode, Meta(description="What needs no statistics.")] = TripwireNode()
     deadline: Annotated[DeadlineNode, Meta(description="When waiting ends.")] = DeadlineNode()
-    lease: Annotated[Duration, Meta(description="The weight lapses to production unless it is renewed in time.")] = span("15s")
+    lease: Annotated[Duration, Meta(description="The weight lapses to production unless renewed in time: `5s` to `10m`.")] = span("15s")
     warm_up: Annotated[Count, Meta(description="The candidate's first answers on each gateway, which no statistic counts.")] = 0
     rollback: Annotated[RollbackNode, Meta(description="How a rollback goes.")] = RollbackNode()
     authority: Annotated[AuthorityNode, Meta(description="Who may do what.")] = AuthorityNode()

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
 
@@ -9,7 +10,9 @@ from registry_client.versions import ModelVersion
 from serving.core.audit import NOTHING_SEEN
 from serving.core.lifecycle import Canary, FamilyRecord
 from serving.core.routing import RouteTable
+from serving.core.standing import Rollout, State
 from serving.core.traffic import End, Slice
+from serving.core.underway import Terms, Underway
 from serving.gateway.routes import RouteKeeper, RouteTimes
 from serving.ports import Transition
 from tests.fakes.clock import FakeClock
@@ -125,6 +128,26 @@ async def test_a_canary_whose_lease_is_not_renewed_lapses_to_production_and_come
     await world.store.beat("digits")
     await world.keeper.tick()
     assert world.weight() == 2_000
+
+
+def by_a_rollout(lease: timedelta) -> FamilyRecord:
+    """The same split, by a rollout whose policy has a lease of its own."""
+    rollout = Rollout("digits", str(V2), "b" * 64, "p" * 64, "ada", state=State.RAMPING, stage=1)
+    return replace(SPLIT, rollout=Underway("digits-1.1.0-1", rollout, "{}", datetime(2030, 1, 1, tzinfo=UTC), Terms(lease=lease)))
+
+
+@pytest.mark.parametrize(("lease", "holds", "lapsed"), [(6, 5.9, 6.1), (40, 39.9, 40.1)])
+async def test_a_rollouts_weight_lapses_by_the_lease_of_its_own_policy(world: World, lease: int, holds: float, lapsed: float) -> None:
+    await world.commit(by_a_rollout(timedelta(seconds=lease)), 1)
+    await world.keeper.tick()
+
+    world.clock.advance(holds)
+    await world.keeper.tick()
+    held = world.weight()
+    world.clock.advance(lapsed - holds)
+    await world.keeper.tick()
+
+    assert (held, world.weight()) == (2_000, 0)
 
 
 async def test_with_the_store_down_the_last_table_stays_and_only_the_canary_lapses(world: World) -> None:

@@ -169,7 +169,7 @@ def with_rollout() -> FamilyRecord:
     )
     verdict = GuardVerdict("errors", Finding.SAFE, has_data=True, sentence="0 of 10", numbers={"log_e_safe": 1 / 3})
     assessment = Assessment((verdict,), 10, 0)
-    terms = Terms.of(pinned.policy, 2)
+    terms = replace(Terms.of(pinned.policy, 2), lease=timedelta(seconds=42))
     underway = Underway("digits-10.0.0-12", rollout, pinned.document.decode(), BEGIN, terms, classes=("cat", "dog"))
     for event in (
         Hold(BEGIN, OWNER, "lunch"),

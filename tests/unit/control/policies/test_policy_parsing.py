@@ -82,6 +82,8 @@ def test_the_risks_are_split_by_share_and_add_up() -> None:
         ("bounds: [0, 1]", "bounds: [1, 0]", "guards[6].bounds", "is no range", "docs/policies.md"),
         ("id: p50", "id: p99", "guards", "'p99' is used twice", "docs/policies.md"),
         ("name: canary5", "name: canary1", "stages", "'canary1' is used twice", "docs/policies.md"),
+        ("lease: 15s", "lease: 4s", "lease", "4s is not from 5s to 600s", "docs/policies.md"),
+        ("lease: 15s", "lease: 11m", "lease", "660s is not from 5s to 600s", "docs/policies.md"),
         ("lease: 15s", "lease: .nan", "lease", "nan is no number", "finite"),
         ("policy: 1", "policy: 2", "policy", "2", "write one of 1"),
         ("0 in 10s", "none", "rollback.verify.stray", "not written like '0 in 10s'", "So many answers"),
