@@ -27,6 +27,8 @@ class PairsOut(Document):
     """Pairs that were kept, the newest first."""
 
     rollout: str = Field(examples=["digits-1.1.0-12"])
+    keep_pairs: int = Field(description="How many each gateway keeps, by the policy; 0: none.", examples=[20])
+    redact: list[str] = Field(description="JSON pointers to what was replaced before a pair was kept.", examples=[["/user/mail"]])
     pairs: list[PairOut]
 
 
@@ -55,4 +57,4 @@ class PairRoutes:
             )
             for pair in sampled.pairs
         ]
-        return PairsOut(rollout=sampled.rollout, pairs=shown)
+        return PairsOut(rollout=sampled.rollout, keep_pairs=sampled.keep, redact=list(sampled.redact), pairs=shown)

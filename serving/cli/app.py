@@ -121,6 +121,7 @@ MODULES = (
     "runbooks",
     "proving",
     "rolling",
+    "pairs",
     "charting",
     "promoting",
     "changing",

@@ -24,10 +24,14 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Sampled:
-    """The pairs of a rollout, the newest first."""
+    """The pairs of a rollout, the newest first; what its policy says of them."""
 
     rollout: str
     pairs: Sequence[Pair]
+    keep: int
+    """How many each gateway keeps."""
+    redact: Sequence[str]
+    """JSON pointers to what was replaced before a pair was kept."""
 
 
 _PAIRS = msgspec.json.Decoder(list[Pair])
@@ -49,4 +53,5 @@ class PairSamples:
             raise NoRollout(family)
         kept = await asyncio.to_thread(self._shelf.read, record.rollout.id)
         pairs = [pair for of_gateway in kept for pair in _PAIRS.decode(of_gateway)]
-        return Sampled(record.rollout.id, sorted(pairs, key=lambda pair: -pair.at))
+        terms = record.rollout.terms
+        return Sampled(record.rollout.id, sorted(pairs, key=lambda pair: -pair.at), terms.keep_pairs, terms.redact)
