@@ -149,6 +149,14 @@ class RegistryAccess(Section):
     region: str = ""
     follow_alias: str = ""
     follow_every: Annotated[float, Field(ge=1, le=3600)] = 5.0
+    webhook_secret_file: Path | None = None
+
+    @model_validator(mode="after")
+    def _hints_lead_to_a_look(self) -> Self:
+        if self.webhook_secret_file is not None and not self.follow_alias:
+            msg = "webhook_secret_file needs follow_alias: a webhook has aliases looked at, and none is followed"
+            raise ValueError(msg)
+        return self
 
 
 class Signatures(Section):

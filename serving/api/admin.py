@@ -10,6 +10,7 @@ from serving.api.consuming import ConsumerRoutes
 from serving.api.describing import DescribeRoutes
 from serving.api.drilling import DrillRoutes
 from serving.api.guards import AdminGuard
+from serving.api.hinting import HintRoutes
 from serving.api.keeping import KeepRoutes
 from serving.api.noting import NoteRoutes
 from serving.api.openapi import DESCRIPTION, TAGS
@@ -55,6 +56,7 @@ def create_app(services: AdminServices, surface: AdminSurface) -> FastAPI:
     app.include_router(NoteRoutes(services.notes).router(), prefix="/v1")
     app.include_router(KeepRoutes(services.keeping, services.clock).router(), prefix="/v1")
     app.include_router(NoticeRoutes(services.correspondence).router(), prefix="/v1")
+    app.include_router(HintRoutes(services.hints).router(), prefix="/v1")
     app.include_router(AuditRoutes(services.auditing).router(), prefix="/v1")
     app.include_router(HealthRoutes(services).router())
     problems.install(app)

@@ -25,11 +25,13 @@ TAGS: Final = [
 
 _SENTENCES: Final = {
     400: ("The request says something impossible; the field is named.", "weight: a percentage must be between 0 and 100"),
+    401: ("The signature is not that of the shared secret, or it was not sent now.", "the webhook is not believed: it was not sent now"),
     403: ("Who asks may not, or the change came from another origin.", "ben may not rollback: that takes the role oncall or owner"),
     404: ("There is no such family or version.", "no family 'digit' is known here"),
     409: ("The family's state forbids it.", "digits@1.1.0 is not ready to take traffic: it is loading"),
     412: ("The family moved on since it was read.", "family 'digits' is at revision 8, the change expected 7"),
     428: ("There is no If-Match.", "a change needs an If-Match header with the family's revision"),
+    429: ("There are more than can be told apart from repeated ones.", "too many hints are coming in"),
     503: ("The state store does not answer; nothing was changed.", "the state store cannot be written"),
 }
 _HINT: Final = "what to do about it, in one clause"

@@ -8,8 +8,10 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
+from registry_client.backends.mlflow.webhooks import UnbelievedWebhook
 from registry_client.errors import InvalidReference, InvalidVersion, RegistryError, RegistryUnavailable, UnknownFamily, UnknownVersion
 from serving.api.times import MalformedTime, SunsetRefused
+from serving.control.hinting import NoHintsTaken, RepeatedHint, TooManyHints
 from serving.control.policies.parsing import InvalidPolicy
 from serving.control.rollouts.desk import NoRollout
 from serving.control.rollouts.looking import NoReceipt, NoTraffic, UnknownRollout
@@ -55,6 +57,7 @@ STATUS: Mapping[type[Exception], int] = {
     InvalidVersion: 400,
     InvalidReference: 400,
     InvalidPolicy: 400,
+    UnbelievedWebhook: 401,
     UnknownFamily: 404,
     UnknownVersion: 404,
     UnknownFamilyRecord: 404,
@@ -64,15 +67,18 @@ STATUS: Mapping[type[Exception], int] = {
     UnknownRollout: 404,
     NoReceipt: 404,
     FamilyNotServed: 404,
+    NoHintsTaken: 404,
     Refusal: 404,
     NotEntitled: 403,
     ChangeRefused: 409,
     EventRefused: 409,
     NoTraffic: 409,
     SunsetRefused: 400,
+    RepeatedHint: 409,
     RegistryError: 409,
     StaleRevision: 412,
     MissingPrecondition: 428,
+    TooManyHints: 429,
     PointsmanError: 500,
     HeadLogBroken: 503,
     RegistryUnavailable: 503,

@@ -7,6 +7,7 @@ from serving.api.reading import Callers
 from serving.control.auditing import Auditing
 from serving.control.drill_book import DrillBook
 from serving.control.entitlement import Entitlement
+from serving.control.hinting import HintsTaken
 from serving.control.keeping import Keeping
 from serving.control.operations import Operations
 from serving.control.practising import Drills
@@ -48,6 +49,7 @@ class AdminServices:
     samples: PairSamples
     runbooks: Runbooks
     promotions: PromotionRequests
+    hints: HintsTaken
     clock: Clock
     callers: Callers
 

@@ -17,7 +17,7 @@ from serving.bootstrap.between import housed, resolved, settled, url
 from serving.bootstrap.listening import Listening, bound_socket
 from serving.bootstrap.registry import PublishedVersions
 from serving.bootstrap.telling import DELIVERY_S, delivery_of
-from serving.stores.opening import open_rollouts, open_store
+from serving.stores.opening import open_hints, open_rollouts, open_store
 from serving.telemetry.clock import SystemClock
 from serving.telemetry.logs import configure_logs
 from serving.telemetry.prometheus import PrometheusRecorder, scrape, start_multiprocess
@@ -42,8 +42,8 @@ class AdminService:
         plan = self._plan
         self._prepare()
         clock, recorder = SystemClock(), PrometheusRecorder("admin")
-        self._store, self._rollouts = await open_store(plan.store, clock), open_rollouts(plan.store)
-        base = Base(self._store, self._rollouts, PublishedVersions(plan.layout, recorder), recorder, clock)
+        self._store, self._rollouts, self._hints = await open_store(plan.store, clock), open_rollouts(plan.store), open_hints(plan.store)
+        base = Base(self._store, self._rollouts, self._hints, PublishedVersions(plan.layout, recorder), recorder, clock)
         services, public = services_of(plan, base), url(plan.public_host, plan.public_port)
         await self._open(services, AdminSurface(public, plan.release, environment=plan.environment))
         self._background.start("audit", services.auditing.run)
@@ -92,6 +92,7 @@ class AdminService:
         if self._metrics is not None:
             await self._metrics.stop()
         await self._rollouts.close()
+        await self._hints.close()
         await self._store.close()
 
 

@@ -10,11 +10,12 @@ from serving.api.services import AdminServices
 from serving.bootstrap.between import Between, url
 from serving.bootstrap.layout import Layout
 from serving.bootstrap.registry import PublishedVersions
-from serving.bootstrap.telling import WebhookPlan
+from serving.bootstrap.telling import WebhookPlan, hint_secret_of
 from serving.control.auditing import Auditing, Publishing
 from serving.control.drill_book import DrillBook
 from serving.control.drill_news import DrillNews
 from serving.control.entitlement import Entitlement
+from serving.control.hinting import HintsTaken
 from serving.control.keeping import Keeping
 from serving.control.operations import Operations
 from serving.control.policies.holding import HeldPolicies
@@ -34,7 +35,7 @@ from serving.control.views import Views
 from serving.core.authority import Operators
 from serving.ports import Clock
 from serving.stores.head_log import HeadFile
-from serving.stores.opening import Rollouts, Store, StorePlan
+from serving.stores.opening import OpenHints, Rollouts, Store, StorePlan
 from serving.stores.outbox import OutboxFiles
 from serving.stores.pair_files import PairFiles
 from serving.stores.signing import Ed25519Signer
@@ -65,6 +66,8 @@ class AdminPlan:
     webhooks: Mapping[str, WebhookPlan]
     policies: Path | None
     """A folder with policies of this installation."""
+    hint_secret: Path | None
+    """What the registry's webhooks are known by; None where none are taken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +76,7 @@ class Base:
 
     store: Store
     rollouts: Rollouts
+    hints: OpenHints
     registry: PublishedVersions
     recorder: PrometheusRecorder
     clock: Clock
@@ -112,6 +116,7 @@ def services_of(plan: AdminPlan, base: Base) -> AdminServices:
         samples=PairSamples(seen, PairFiles(layout.pairs)),
         runbooks=runbooks,
         promotions=PromotionRequests(operations, desk, store, registry),
+        hints=HintsTaken(hint_secret_of(plan.hint_secret), base.hints, base.recorder, clock),
         clock=clock,
         callers=partial(callers_of, layout.metrics),
     )

@@ -1,7 +1,7 @@
 """Following the aliases of the registry, where it has some and the settings name one."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from registry_client.address import MlflowAddress
@@ -9,6 +9,7 @@ from registry_client.backends.mlflow.aliases import Aliases
 from registry_client.backends.mlflow.backend import MlflowBackend
 from serving.bootstrap.layout import Layout
 from serving.bootstrap.registry import PublishedVersions
+from serving.control.controller import TICK_S, Chore
 from serving.control.drill_book import DrillBook
 from serving.control.entitlement import Entitlement
 from serving.control.following_aliases import AliasFollower, Following
@@ -77,11 +78,15 @@ class Parts:
         return Admitted(requests, Entitlement(self.operators, PolicyAuthorities(self.seen, self.policies)))
 
 
-def alias_loop(layout: Layout, following: Following | None, parts: Parts) -> Mapping[str, Callable[[], Awaitable[None]]]:
+LISTEN_S = 0.1
+"""Between two looks at whether there was a hint."""
+
+
+def alias_loop(layout: Layout, following: Following | None, parts: Parts) -> Mapping[str, Chore]:
     """What a leader does besides, to follow the aliases of this installation's registry; nothing where it has none, or none is named."""
     plan = layout.registry
     if following is None or not isinstance(plan.address, MlflowAddress):
         return {}
     aliases = MlflowAliases(MlflowBackend(plan.address, plan.access))
     follower = AliasFollower(aliases, AliasFile(layout.aliases), parts.asks(layout), parts.clock, following)
-    return {"aliases": follower.step}
+    return {"aliases": Chore(follower.step, TICK_S if following.hints is None else LISTEN_S)}

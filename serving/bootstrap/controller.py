@@ -17,7 +17,7 @@ from serving.bootstrap.registry import PublishedVersions
 from serving.bootstrap.version import VersionPlan, open_version
 from serving.bootstrap.ways import inbox_of
 from serving.control.cold import ColdLoads
-from serving.control.controller import Controller, Policies, RolloutParts, Surroundings
+from serving.control.controller import Chore, Controller, Policies, RolloutParts, Surroundings
 from serving.control.drill_news import DrillNews
 from serving.control.drill_schedule import DrillSchedule, ScheduleParts
 from serving.control.following_aliases import Following
@@ -39,7 +39,7 @@ from serving.core.routing import Target
 from serving.dataplane.fleet import ServeFleet
 from serving.dataplane.placement import Placement
 from serving.dataplane.replicas import Service
-from serving.stores.opening import StorePlan, open_rollouts, open_store
+from serving.stores.opening import StorePlan, open_hints, open_rollouts, open_store
 from serving.stores.outbox import OutboxFiles
 from serving.stores.progress_notes import ProgressNotes
 from serving.stores.snapshot_file import SnapshotFile
@@ -78,6 +78,8 @@ class ControllerPlan:
     operators: Operators
     following: Following | None
     """The alias that is followed, where the registry has some."""
+    takes_hints: bool
+    """Whether somebody may say that it has moved."""
     policy_folder: Path | None
     """Where the installation's own policies are."""
 
@@ -98,7 +100,7 @@ class ControllerService:
         arm_failpoints(plan.failpoints, plan.layout)
         start_multiprocess(plan.layout.metrics)
         self._store = await open_store(plan.store, clock)
-        self._rollouts = open_rollouts(plan.store)
+        self._rollouts, self._hints = open_rollouts(plan.store), open_hints(plan.store)
         self._clock, self._recorder = clock, PrometheusRecorder("controller")
         self._inbox, told = inbox_of(plan.layout, plan.between)
         self._seen = SeenStore(self._store, SnapshotFile(plan.layout.snapshot))
@@ -115,7 +117,12 @@ class ControllerService:
         """Let another lead; what runs goes on running."""
         await self._background.stop()
         await self._rollouts.close()
+        await self._hints.close()
         await self._store.close()
+
+    def _following(self) -> Following | None:
+        following = self._plan.following
+        return following and replace(following, hints=self._hints if self._plan.takes_hints else None)
 
     async def _act(self) -> None:
         """One term: take over what runs, hear the gateways, and act until it ends."""
@@ -151,7 +158,8 @@ class ControllerService:
         asking = Parts(operations, PolicyHome(plan.policy_folder), self._seen, store, self._rollouts, registry, plan.operators, clock)
         await observations.start()
         try:
-            await Controller(around, plan.policies, {"drills": schedule.step, **alias_loop(plan.layout, plan.following, asking)}).run()
+            also = {"drills": Chore(schedule.step), **alias_loop(plan.layout, self._following(), asking)}
+            await Controller(around, plan.policies, also).run()
         finally:
             await observations.stop()
 

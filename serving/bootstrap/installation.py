@@ -15,7 +15,7 @@ from serving.bootstrap.between import Between, url
 from serving.bootstrap.controller import ControllerPlan, open_controller
 from serving.bootstrap.gateway import GatewayPlan, open_gateway
 from serving.bootstrap.layout import CannotServe, Layout
-from serving.bootstrap.telling import WebhookPlan, webhooks_of
+from serving.bootstrap.telling import WebhookPlan, hint_secret_of, webhooks_of
 from serving.control.controller import Policies
 from serving.control.following_aliases import Following
 from serving.control.reconciler import LoadPolicy
@@ -105,8 +105,10 @@ def admin_url(settings: Settings) -> str:
 
 
 def refuse_unusable_webhooks(settings: Settings, layout: Layout) -> None:
-    """Raise `UnusableWebhook` when one could not sign its notices: better now than when there is something to tell."""
-    webhooks_of(admin_plan(settings, layout).webhooks)
+    """Raise `UnusableWebhook` or `UnusableHintSecret` when one could not be signed or known: better now than when it is to be told."""
+    plan = admin_plan(settings, layout)
+    webhooks_of(plan.webhooks)
+    hint_secret_of(plan.hint_secret)
 
 
 def refuse_unusable_keys(layout: Layout) -> None:
@@ -147,6 +149,7 @@ def gateway_plan(settings: Settings, layout: Layout, between: Between | None = N
 
 def admin_plan(settings: Settings, layout: Layout, between: Between | None = None) -> AdminPlan:
     """What admin replicas are told."""
+    hint_secret = settings.registry_access.webhook_secret_file
     return AdminPlan(
         layout=layout,
         between=between,
@@ -166,6 +169,7 @@ def admin_plan(settings: Settings, layout: Layout, between: Between | None = Non
             for name, one in settings.webhooks.items()
         },
         policies=None if settings.policies is None else settings.policies.absolute(),
+        hint_secret=None if hint_secret is None else hint_secret.absolute(),
     )
 
 
@@ -194,4 +198,5 @@ def controller_plan(settings: Settings, layout: Layout, between: Between | None 
         webhooks=tuple(settings.webhooks),
         operators=Operators(settings.operators),
         following=_following(settings),
+        takes_hints=settings.registry_access.webhook_secret_file is not None,
     )

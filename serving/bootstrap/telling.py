@@ -16,6 +16,8 @@ DELIVERY_S = 0.25
 """Between two looks into the outbox."""
 
 _MOST_BYTES = 4096
+_LEAST_BYTES = 16
+"""Of a secret that nobody guesses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,15 @@ class UnusableWebhook(CannotServe):
         super().__init__(f"webhooks.{name}: {file} cannot be used: {why}")
 
 
+class UnusableHintSecret(CannotServe):
+    """A secret of the registry's webhooks that cannot be read."""
+
+    hint = "write the secret that MLflow's webhook was created with into the file, owned by the user that serves, mode 0600"
+
+    def __init__(self, file: Path, why: str) -> None:
+        super().__init__(f"registry_access.webhook_secret_file: {file} cannot be used: {why}")
+
+
 def webhooks_of(plans: Mapping[str, WebhookPlan]) -> Mapping[str, Webhook]:
     """The webhooks with what signs for them. Raises `UnusableWebhook`."""
     return {name: Webhook(plan.url, plan.form, _secret(name, plan.secret_file)) for name, plan in plans.items()}
@@ -48,6 +59,19 @@ def _secret(name: str, file: Path | None) -> bytes:
         return secret_in(read_private(file, _MOST_BYTES))
     except (UnsafeFile, UnusableWebhookSecret, OSError) as error:
         raise UnusableWebhook(name, file, str(error)) from error
+
+
+def hint_secret_of(file: Path | None) -> bytes | None:
+    """What the registry's webhooks are known by; None where none are taken. Raises `UnusableHintSecret`."""
+    if file is None:
+        return None
+    try:
+        secret = read_private(file, _MOST_BYTES).strip()
+    except (UnsafeFile, OSError) as error:
+        raise UnusableHintSecret(file, str(error)) from error
+    if len(secret) < _LEAST_BYTES:
+        raise UnusableHintSecret(file, f"it has {len(secret)} bytes, at least {_LEAST_BYTES} are needed")
+    return secret
 
 
 def delivery_of(layout: Layout, plans: Mapping[str, WebhookPlan], recorder: NoticeRecorder, clock: Clock) -> Delivery:

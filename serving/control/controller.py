@@ -26,6 +26,10 @@ from serving.ports import Acks, Clock, ControlRecorder, DecisionLog, Fleet, Flee
 log = structlog.get_logger()
 
 
+TICK_S = 1.0
+"""Between two looks, where nothing asks for more."""
+
+
 class ControllerOperations(RollsBack, Moves, Protocol):
     """The changes that a controller makes."""
 
@@ -66,7 +70,15 @@ class Policies:
 
     guards: GuardPolicy = field(default_factory=GuardPolicy)
     loads: LoadPolicy = field(default_factory=LoadPolicy)
-    tick: float = 1.0
+    tick: float = TICK_S
+
+
+@dataclass(frozen=True, slots=True)
+class Chore:
+    """More for a leader to do, again and again; `pause`: seconds between two steps."""
+
+    step: Callable[[], Awaitable[None]]
+    pause: float = TICK_S
 
 
 class Controller:
@@ -75,7 +87,7 @@ class Controller:
     Each loop steps once a tick and at once when woken; what wakes it while it steps counts as one.
     """
 
-    def __init__(self, around: Surroundings, policies: Policies, also: Mapping[str, Callable[[], Awaitable[None]]] | None = None) -> None:
+    def __init__(self, around: Surroundings, policies: Policies, also: Mapping[str, Chore] | None = None) -> None:
         """`also`: more for a leader to do, each in a loop of its own, by name."""
         records = Records(around.store)
         yard = Yard(around.fleet, around.board, around.recorder, around.lead)
@@ -96,10 +108,10 @@ class Controller:
         """Run the loops; on cancellation leave what runs as it is."""
         try:
             async with asyncio.TaskGroup() as loops:
-                loops.create_task(self._repeat("reconcile", self.loads.step, self._changes))
-                loops.create_task(self._repeat("watch", self.watch, self._reports))
-                for name, step in self._also.items():
-                    loops.create_task(self._repeat(name, step, asyncio.Event()))
+                loops.create_task(self._repeat("reconcile", self.loads.step, self._changes, self._tick))
+                loops.create_task(self._repeat("watch", self.watch, self._reports, self._tick))
+                for name, chore in self._also.items():
+                    loops.create_task(self._repeat(name, chore.step, asyncio.Event(), chore.pause))
         finally:
             await self.loads.close()
 
@@ -113,7 +125,7 @@ class Controller:
         if self._lead.is_held:
             await step()
 
-    async def _repeat(self, loop: str, step: Callable[[], Awaitable[None]], wake: asyncio.Event) -> None:
+    async def _repeat(self, loop: str, step: Callable[[], Awaitable[None]], wake: asyncio.Event, pause: float) -> None:
         trouble = ""
         while True:
             wake.clear()
@@ -133,7 +145,7 @@ class Controller:
                 trouble = ""
             with suppress(TimeoutError):
                 # Not wait_for: in Python 3.11 it loses a cancellation that comes as the event does, and the term would never end.
-                async with asyncio.timeout(self._tick):
+                async with asyncio.timeout(pause):
                     await wake.wait()
 
 

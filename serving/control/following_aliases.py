@@ -5,6 +5,7 @@ gone is an alarm and changes nothing. A leader's work; what was seen is kept, so
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -15,8 +16,9 @@ from registry_client.errors import RegistryError, RegistryUnavailable
 from registry_client.versions import ModelVersion
 from serving.control.operations import Author
 from serving.control.promotions import Answered, PromotionRequest, Stand
-from serving.core.errors import ChangeRefused, UnknownFamilyRecord
-from serving.ports import Clock
+from serving.core.errors import ChangeRefused, StoreUnavailable, UnknownFamilyRecord
+from serving.core.rollout import EventRefused
+from serving.ports import Clock, Hints
 
 log = structlog.get_logger()
 
@@ -27,6 +29,10 @@ REFUSED = "refused"
 ENDED = "ended"
 FINAL = frozenset({Stand.STARTED, Stand.UNDERWAY, Stand.PROMOTED})
 """After these a refusal is the outcome: the rollout was begun, and is over."""
+
+
+HINTED_S = 1.0
+"""Between two looks, however many hints there are."""
 
 
 class AliasRegistry(Protocol):
@@ -63,10 +69,11 @@ class Asks(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Following:
-    """What is followed: an alias by its exact name, looked at every so many seconds."""
+    """What is followed: an alias by its exact name, looked at every so many seconds, and sooner where hints are left."""
 
     alias: str
     every: float
+    hints: Hints | None = None
 
 
 @dataclass(slots=True)
@@ -84,16 +91,20 @@ class AliasFollower:
     def __init__(self, registry: AliasRegistry, notes: AliasNotes, asks: Asks, clock: Clock, following: Following) -> None:
         self._registry, self._notes, self._asks, self._clock = registry, notes, asks, clock
         self._following = following
+        self._heard: str | None = None
+        """The stamp of the hints that were heard; None before the first look, which needs none."""
         self._known: Aliases | None = None
         self._open: dict[str, _Open] = {}
-        self._due = float("-inf")
+        self._is_hinted = False
+        self._looked = float("-inf")
         self._trouble = ""
 
     async def step(self) -> None:
         """Look, if it is time, and take every open request one step on. Raises `StoreUnavailable` and `NotLeader`; nothing is lost then."""
-        if self._clock.monotonic() < self._due:
+        await self._listen()
+        if self._clock.monotonic() < self._looked + (HINTED_S if self._is_hinted else self._following.every):
             return
-        self._due = self._clock.monotonic() + self._following.every
+        self._looked, self._is_hinted = self._clock.monotonic(), False
         try:
             await self._look()
             for request in list(self._open.values()):
@@ -105,6 +116,16 @@ class AliasFollower:
             self._trouble = str(error)
         else:
             self._trouble = ""
+
+    async def _listen(self) -> None:
+        """Look sooner when there was a hint, but no sooner than so long after the last look. One that cannot be heard is lost."""
+        hints = self._following.hints
+        if hints is None:
+            return
+        with suppress(StoreUnavailable):
+            stamp = await hints.stamp()
+            self._is_hinted |= self._heard not in (None, stamp)
+            self._heard = stamp
 
     async def _look(self) -> None:
         before = self._known if self._known is not None else await self._notes.load()
@@ -132,6 +153,11 @@ class AliasFollower:
             answered = await self._asks.ask(wanted, Author(ACTOR, "moved in the registry", ident))
         except RegistryUnavailable:
             raise
+        except EventRefused as refusal:
+            # For now: a rollback that is not proven yet, a cooldown. What was begun has its outcome to come.
+            if request.stand not in FINAL:
+                await self._tell(request, REFUSED, str(refusal))
+            return
         except (ChangeRefused, UnknownFamilyRecord, RegistryError) as refusal:
             await self._tell(request, REFUSED, str(refusal))
             if request.stand in FINAL or isinstance(refusal, RegistryError):

@@ -5,6 +5,7 @@ from serving.core.heads import SignedHead
 from serving.ports.clock import (
     Clock,
 )
+from serving.ports.hints import HintRecorder, Hints
 from serving.ports.node import ClaimRoom, Claims, Kept, NodeRecorder, Overrides, PairShelf, Placed, Snapshots
 from serving.ports.notices import NoticeRecorder, Notifier, Outbox, Posted, Poster
 from serving.ports.requests import (
@@ -85,6 +86,8 @@ __all__ = [
     "HeadLog",
     "HeadRecorder",
     "HeadSigner",
+    "HintRecorder",
+    "Hints",
     "IntegrityRecorder",
     "Invoker",
     "Kept",

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from serving.ports import Acks, Clock, DecisionLog, FleetBoard, Leadership, RolloutBoard, StateStore
+from serving.ports import Acks, Clock, DecisionLog, FleetBoard, Hints, Leadership, RolloutBoard, StateStore
 from serving.stores.findings import Finding
+from serving.stores.hint_files import HintFile
 from serving.stores.redis.plan import RedisPlan
 from serving.stores.rollout_files import RolloutFiles
 from serving.stores.sqlite import SqliteStore
@@ -59,6 +60,23 @@ def open_rollouts(plan: StorePlan) -> Rollouts:
     from serving.stores.redis.rollouts import RedisRollouts  # noqa: PLC0415 - as above
 
     return RedisRollouts.open(plan.redis)
+
+
+class OpenHints(Hints, Protocol):
+    """The hints of an installation."""
+
+    async def close(self) -> None:
+        """Let go of them."""
+        ...
+
+
+def open_hints(plan: StorePlan) -> OpenHints:
+    """Where hints are left: beside the embedded store, or in the same Redis. Opening it connects to nothing yet."""
+    if plan.redis is None:
+        return HintFile(plan.state.parent / "registry.hint")
+    from serving.stores.redis.hints import RedisHints  # noqa: PLC0415 - as above
+
+    return RedisHints.open(plan.redis)
 
 
 async def inspect_store(plan: StorePlan) -> Sequence[Finding]:

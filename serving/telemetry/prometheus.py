@@ -158,6 +158,7 @@ class PrometheusRecorder:
         self._notices = counter("notices_total", "Tries to tell a webhook of something, by what became of them.", "webhook", "outcome")
         self._violations = counter("immutability_violations_total", "Versions refused for not being what they were.", *version)
         self._deprecated = counter("deprecated_requests_total", "Requests to deprecated versions, by who asked.", *version, "consumer")
+        self._hints = counter("registry_hints_total", "Webhooks of the registry by what became of them.", "outcome")
         self._process = process
         self._duration_of: dict[tuple[str, Arm], Histogram] = {}
         self._pairs_of: dict[tuple[str, str], Counter] = {}
@@ -274,6 +275,10 @@ class PrometheusRecorder:
     def posted(self, webhook: str, outcome: str) -> None:
         """Count a try to tell a webhook of something."""
         self._notices.labels(webhook, outcome).inc()
+
+    def hinted(self, outcome: str) -> None:
+        """Count a webhook of the registry."""
+        self._hints.labels(outcome).inc()
 
     def leads(self, controller: str, *, leads: bool) -> None:
         """Show whether this controller leads."""

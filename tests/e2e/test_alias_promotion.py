@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from tests.fixtures.mlflow_server import MlflowServer
 from tests.fixtures.registry_homes import MlflowHome
 
 POLL_S = 1.0
+SELDOM_S = 60.0
+SECRET = "correct horse battery staple"
 
 
 @pytest.fixture
@@ -32,17 +35,36 @@ def home(mlflow_server: MlflowServer, bundles: Bundles, tmp_path: Path) -> Mlflo
     return home
 
 
-@pytest.fixture
-def site(home: MlflowHome, tmp_path: Path) -> Iterator[Installation]:
+@contextmanager
+def following(home: MlflowHome, folder: Path, **access: str) -> Iterator[Installation]:
     """An installation that follows the alias `production` there."""
-    access = {"registry_access__follow_alias": "production", "registry_access__follow_every": str(POLL_S)}
-    installation = Installation.at(tmp_path / "site", registry=str(home.plan.address), **access)
+    settings = {f"registry_access__{name}": text for name, text in {"follow_alias": "production", **access}.items()}
+    installation = Installation.at(folder / "site", registry=str(home.plan.address), **settings)
     try:
         installation.start()
         yield installation
         assert installation.stop() == 0, installation.log
     finally:
         installation.clean_up()
+
+
+@pytest.fixture
+def site(home: MlflowHome, tmp_path: Path) -> Iterator[Installation]:
+    """One that looks every second."""
+    with following(home, tmp_path, follow_every=str(POLL_S)) as installation:
+        yield installation
+
+
+@pytest.fixture
+def told(home: MlflowHome, tmp_path: Path) -> Iterator[Installation]:
+    """One that looks once a minute, and is told by MLflow."""
+    secret = tmp_path / "webhook.secret"
+    secret.write_text(f"{SECRET}\n", "ascii")
+    secret.chmod(0o600)
+    with following(home, tmp_path, follow_every=str(SELDOM_S), webhook_secret_file=str(secret)) as installation:
+        events = [{"entity": "MODEL_VERSION_ALIAS", "action": "CREATED"}]
+        home.server.do("POST", "webhooks", name="pointsman", url=f"{installation.admin_url}/v1/registry/hint", events=events, secret=SECRET)
+        yield installation
 
 
 def outcome(server: MlflowServer, version: str) -> Any:
@@ -88,3 +110,31 @@ def test_a_moved_alias_becomes_a_rollout_and_the_outcome_is_written_back(
     )
     assert ended.is_success, ended.text
     wait_for(lambda: outcome(server, "1.1.0") == "ended", "the outcome is told in MLflow", seconds=10)
+
+
+def hints(site: Installation, outcome: str) -> str:
+    """How many webhooks came to that, as the metrics say it."""
+    scraped = httpx.get(f"{site.admin_url}/metrics", timeout=30, trust_env=False).text
+    start = f'pointsman_registry_hints_total{{outcome="{outcome}"}} '
+    return next((line.removeprefix(start) for line in scraped.splitlines() if line.startswith(start)), "0.0")
+
+
+def test_a_webhook_that_mlflow_sends_has_the_alias_looked_at_long_before_the_next_poll(
+    told: Installation, home: MlflowHome, record_property: Record
+) -> None:
+    # given
+    told.do("promote", "digits", "1.0.0")
+    told.do("tag", "digits", "1.1.0", "candidate")
+    told.wait_ready("digits", "1.1.0")
+
+    # when
+    home.server.move_alias("digits", "production", "2")
+    moved = time.monotonic()
+    wait_for(lambda: '"1.1.0"' in rollout(told), "its rollout is begun", seconds=SELDOM_S / 2)
+    took = time.monotonic() - moved
+
+    # then
+    record_property("webhook_to_rollout_s", round(took, 2))
+    assert hints(told, "believed") == "1.0"
+    unsigned = httpx.post(f"{told.admin_url}/v1/registry/hint", json={}, timeout=30, trust_env=False)
+    assert (unsigned.status_code, hints(told, "unbelieved")) == (401, "1.0")

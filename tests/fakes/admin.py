@@ -12,6 +12,7 @@ from serving.control.auditing import Auditing, Publishing
 from serving.control.drill_book import DrillBook
 from serving.control.drill_news import DrillNews
 from serving.control.entitlement import Entitlement
+from serving.control.hinting import HintsTaken
 from serving.control.keeping import Keeping
 from serving.control.operations import Operations
 from serving.control.policies.holding import HeldPolicies
@@ -34,6 +35,7 @@ from serving.ports import Clock, GatewayAck, LoadState, LoadStatus
 from serving.stores.signing import Ed25519Signer
 from tests.fakes.clock import FakeClock
 from tests.fakes.heads import FakeHeadLog, FakeHeadRecorder
+from tests.fakes.hints import FakeHintRecorder, MemoryHints
 from tests.fakes.node import MemorySnapshots
 from tests.fakes.notices import MemoryNotifier, MemoryOutbox
 from tests.fakes.pairs import MemoryShelf
@@ -74,6 +76,8 @@ class AdminWorld:
         self.notifier = MemoryNotifier()
         self.profiles = MemoryProfiles()
         self.shelf = MemoryShelf()
+        self.hint_secret: bytes | None = None
+        self.hints, self.hinted = MemoryHints(), FakeHintRecorder()
         self.marks = FakeHeadRecorder()
         self.auditing = Auditing(self.store, Publishing(Ed25519Signer(b"k" * 32), self.heads, self.marks), self.clock)
 
@@ -111,6 +115,7 @@ class AdminWorld:
             samples=PairSamples(seen, self.shelf),
             runbooks=runbooks,
             promotions=PromotionRequests(operations, desk, store, self.registry),
+            hints=HintsTaken(self.hint_secret, self.hints, self.hinted, self.clock),
             clock=self.clock,
             callers=lambda family: self.callers.get(family, {}),
         )

@@ -15,6 +15,7 @@ from serving.api.services import AdminServices, AdminSurface
 from serving.control.auditing import Auditing, Publishing
 from serving.control.drill_book import DrillBook
 from serving.control.entitlement import Entitlement
+from serving.control.hinting import HintsTaken
 from serving.control.keeping import Keeping
 from serving.control.operations import Operations
 from serving.control.policies.holding import HeldPolicies
@@ -39,6 +40,7 @@ from serving.stores.sqlite import SqliteStore
 from serving.telemetry.clock import SystemClock
 from tests.fakes.admin_server import served
 from tests.fakes.heads import FakeHeadLog, FakeHeadRecorder
+from tests.fakes.hints import FakeHintRecorder, MemoryHints
 from tests.fakes.node import MemorySnapshots
 from tests.fakes.notices import MemoryOutbox
 from tests.fakes.pairs import MemoryShelf
@@ -95,6 +97,7 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
         drill_book=drill_book,
         runbooks=Runbooks(operations, held, store, drill_book, clock),
         promotions=PromotionRequests(operations, desk, store, registry),
+        hints=HintsTaken(None, MemoryHints(), FakeHintRecorder(), clock),
     )
     yield Site(store, create_app(services, AdminSurface("http://127.0.0.1:9", "0.1.0")))
     await store.close()

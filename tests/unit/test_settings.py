@@ -143,3 +143,13 @@ def test_an_alias_is_followed_only_where_a_registry_has_some() -> None:
     assert load_settings(registry="mlflow+http://127.0.0.1:5000", registry_access=followed).registry_access.follow_every == 5
     with pytest.raises(InvalidSettings, match="needs a registry that has aliases"):
         load_settings(registry="s3://models", registry_access=followed)
+
+
+def test_webhooks_of_the_registry_are_taken_only_where_they_lead_to_something(tmp_path: Path) -> None:
+    hinted = {"follow_alias": "production", "webhook_secret_file": tmp_path / "secret"}
+
+    taken = load_settings(registry="mlflow+http://127.0.0.1:5000", registry_access=hinted).registry_access.webhook_secret_file
+    with pytest.raises(InvalidSettings, match="webhook_secret_file needs follow_alias"):
+        load_settings(registry="mlflow+http://127.0.0.1:5000", registry_access={"webhook_secret_file": tmp_path / "secret"})
+
+    assert taken == tmp_path / "secret"

@@ -4,9 +4,9 @@ The signature is that of MLflow 3.17, which follows standardwebhooks.com: HMAC-S
 """
 
 import base64
-import binascii
 import hashlib
 import hmac
+import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Final
@@ -19,7 +19,11 @@ TIMESTAMP: Final = "x-mlflow-timestamp"
 WINDOW: Final = timedelta(minutes=5)
 """How far the time of a webhook may be from ours, either way; older ones may be repeated by whoever has seen them."""
 
+REMEMBERED: Final = 2 * WINDOW
+"""How long a delivery can still be believed, counted from when it was first: its time may have been ahead of ours."""
+
 _VERSION = "v1,"
+_SECONDS = re.compile(r"[0-9]{1,12}")
 
 
 class UnbelievedWebhook(RegistryError):
@@ -34,13 +38,13 @@ class UnbelievedWebhook(RegistryError):
 def verify_webhook(headers: Mapping[str, str], body: bytes, secret: bytes, now: datetime) -> str:
     """The id of a delivery that is believed: look at the aliases now. `headers`: by their names in small letters.
 
-    Raises `UnbelievedWebhook`. Whoever takes hints forgets ids after `WINDOW`.
+    Raises `UnbelievedWebhook`. Whoever takes hints remembers their ids for `REMEMBERED`, so that none is believed twice.
     """
     ident, timestamp, signature = (headers.get(name, "") for name in (DELIVERY, TIMESTAMP, SIGNATURE))
     expected = hmac.new(secret, b".".join((ident.encode(), timestamp.encode(), body)), hashlib.sha256).digest()
     if not secret or not hmac.compare_digest(expected, _decoded(signature)):
         raise UnbelievedWebhook(reason="its signature is not that of the shared secret")
-    if not timestamp.isdecimal() or abs(now.timestamp() - int(timestamp)) > WINDOW.total_seconds():
+    if _SECONDS.fullmatch(timestamp) is None or abs(now.timestamp() - int(timestamp)) > WINDOW.total_seconds():
         raise UnbelievedWebhook(reason="it was not sent now")
     return ident
 
@@ -50,5 +54,5 @@ def _decoded(signature: str) -> bytes:
         return b""
     try:
         return base64.b64decode(signature.removeprefix(_VERSION), validate=True)
-    except binascii.Error:
+    except ValueError:  # what is not even ASCII is no `binascii.Error`
         return b""

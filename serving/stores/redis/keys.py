@@ -9,7 +9,8 @@
 {prefix}:beats       hash    the renewals of each family's canary lease
 {prefix}:leader      hash    holder, token, until (milliseconds)
 {prefix}:gateways    hash    when each gateway was heard of, and what it serves
-{prefix}:board       hash    `document`: what runs; `rollouts`: what was last seen of rollouts
+{prefix}:board       hash    `document`: what runs; `rollouts`: what was last seen of rollouts;
+                             `hints`: how often it was said that the registry has news
 {prefix}:log:ID      list    the decision log of a rollout
 {prefix}:logs        hash    the fencing token that last wrote to each
 {prefix}:checkpoints hash    what each rollout had come to by one of its log's lines

@@ -55,6 +55,7 @@ ROUTES = {
     "get /v1/info",
     "get /v1/keep",
     "get /v1/families/{family}/versions/{version}/notes",
+    "post /v1/registry/hint",
     "get /v1/store",
     "post /v1/store/reseed",
     "get /v1/webhooks",
@@ -72,7 +73,7 @@ def operations() -> Iterator[tuple[str, str, dict[str, Any]]]:
 
 
 OPERATIONS = [pytest.param(*operation, id=f"{operation[0]} {operation[1]}") for operation in operations()]
-UNCONDITIONAL = ("/rollback", "/settle", "/verify", "/reseed", "/test", "/plan", "/drills", "/promotion-requests")
+UNCONDITIONAL = ("/rollback", "/settle", "/verify", "/reseed", "/test", "/plan", "/drills", "/promotion-requests", "/hint")
 CHANGES = [
     pytest.param(path, operation, id=f"{method} {path}")
     for method, path, operation in operations()

@@ -6,11 +6,15 @@ import pytest
 
 from registry_client.backends.mlflow.aliases import Aliased, Aliases
 from registry_client.errors import RegistryUnavailable, UnknownVersion
-from serving.control.following_aliases import ACTOR, AliasFollower, Following
+from serving.control.following_aliases import ACTOR, HINTED_S, AliasFollower, Following
 from serving.control.operations import Author
 from serving.control.promotions import Answered, PromotionRequest, Stand
 from serving.core.errors import ChangeRefused, StoreUnavailable
+from serving.core.happenings import Kind
+from serving.core.rollout import EventRefused
+from serving.core.standing import State
 from tests.fakes.clock import FakeClock
+from tests.fakes.hints import MemoryHints
 
 KEY = ("digits", "production")
 EVERY = 5.0
@@ -72,12 +76,13 @@ class Site:
 
     def __init__(self, *answers: Stand | Exception) -> None:
         self.registry, self.notes, self.clock = FakeAliases(), FakeNotes(), FakeClock()
+        self.hints = MemoryHints()
         self.asks = FakeAsks(*answers or (Stand.LIVE,))
         self.follower = self.another()
 
     def another(self) -> AliasFollower:
         """The follower of who leads next."""
-        return AliasFollower(self.registry, self.notes, self.asks, self.clock, Following("production", EVERY))
+        return AliasFollower(self.registry, self.notes, self.asks, self.clock, Following("production", EVERY, self.hints))
 
     async def look(self, times: int = 1) -> None:
         for _ in range(times):
@@ -155,6 +160,22 @@ async def test_a_rollout_that_is_over_without_being_live_is_told_so_and_not_begu
     assert [outcome for _, outcome in site.registry.written] == ["started", "underway", "ended"]
 
 
+async def test_a_rollout_that_cannot_begin_yet_is_told_so_and_asked_for_again() -> None:
+    # given
+    not_yet = EventRefused(Kind.START, State.DRAFT, "the rollback of 1.1.0 is not verified yet")
+    site = await looked(not_yet, not_yet, Stand.STARTED, not_yet, Stand.LIVE)
+
+    # when
+    site.registry.move("2", "1.1.0")
+    site.registry.move("7", "3.1.0", ("iris", "production"))
+    await site.look(7)
+
+    # then
+    assert next(outcome for name, outcome in site.registry.written if name == "digits@1.1.0") == "refused"
+    assert {outcome for _, outcome in site.registry.written} == {"refused", "started", "live"}
+    assert {name for name, _, _ in site.asks.asked[:2]} == {"digits@1.1.0", "iris@3.1.0"}, "one that is refused is not in the other's way"
+
+
 async def test_what_is_refused_before_anything_was_begun_is_asked_again() -> None:
     site = await looked(ChangeRefused("another rollout is afoot"), ChangeRefused("another rollout is afoot"), Stand.LIVE)
 
@@ -218,6 +239,60 @@ async def test_it_looks_no_more_often_than_it_is_told(site: Site) -> None:
 
     for _ in range(10):
         await site.follower.step()
+
+    assert site.registry.looks == before + 1
+
+
+async def test_a_hint_has_it_look_at_once_and_no_second_time(site: Site) -> None:
+    # given
+    await site.follower.step()
+    site.clock.advance(HINTED_S)
+    site.registry.move("2", "1.1.0")
+
+    # when
+    await site.follower.step()
+    unhinted = list(site.asks.asked)
+    await site.hints.leave()
+    await site.follower.step()
+    before = site.registry.looks
+    site.clock.advance(HINTED_S)
+    await site.follower.step()
+
+    # then
+    assert unhinted == []
+    assert [name for name, _, _ in site.asks.asked] == ["digits@1.1.0"]
+    assert site.registry.looks == before
+
+
+async def test_however_many_hints_there_are_it_looks_no_more_than_once_a_second(site: Site) -> None:
+    await site.follower.step()
+    before = site.registry.looks
+
+    for _ in range(100):
+        await site.hints.leave()
+        await site.follower.step()
+        site.clock.advance(HINTED_S / 20)
+
+    assert site.registry.looks - before == pytest.approx(5, abs=1)
+
+
+async def test_hints_that_cannot_be_heard_leave_the_looks_as_they_were(site: Site) -> None:
+    site.hints.is_away = True
+    site.registry.move("2", "1.1.0")
+
+    await site.look()
+
+    assert [name for name, _, _ in site.asks.asked] == ["digits@1.1.0"]
+
+
+async def test_a_hint_from_before_the_first_look_is_none() -> None:
+    site = Site()
+    await site.hints.leave()
+    await site.look()
+    before = site.registry.looks
+
+    await site.follower.step()
+    await site.follower.step()
 
     assert site.registry.looks == before + 1
 

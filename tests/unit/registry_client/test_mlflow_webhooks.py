@@ -36,6 +36,7 @@ def test_one_that_was_signed_with_the_secret_and_sent_now_is_believed(drift: tim
         ({"x-mlflow-signature": ""}, BODY, SECRET, 0),
         ({"x-mlflow-signature": "v1,"}, BODY, SECRET, 0),
         ({"x-mlflow-signature": "v1,***"}, BODY, SECRET, 0),
+        ({"x-mlflow-signature": "v1,\u00e9"}, BODY, SECRET, 0),
         ({"x-mlflow-signature": "v2,g6nNoQMf+8nEbVzJMZiG8l01B2l8WtefdJGPKUYPRqM="}, BODY, SECRET, 0),
     ],
 )
