@@ -17,6 +17,7 @@ from serving.bootstrap.between import housed, resolved, settled, url
 from serving.bootstrap.listening import Listening, bound_socket
 from serving.bootstrap.registry import PublishedVersions
 from serving.bootstrap.telling import DELIVERY_S, delivery_of
+from serving.bootstrap.violating import VIOLATIONS_S, violation_watch
 from serving.stores.opening import open_hints, open_rollouts, open_store
 from serving.telemetry.clock import SystemClock
 from serving.telemetry.logs import configure_logs
@@ -47,6 +48,7 @@ class AdminService:
         services, public = services_of(plan, base), url(plan.public_host, plan.public_port)
         await self._open(services, AdminSurface(public, plan.release, environment=plan.environment))
         self._background.start("audit", services.auditing.run)
+        self._background.step("violations", VIOLATIONS_S, violation_watch(plan, base).step)
         self._deliver(recorder)
         self._metrics = await self._open_metrics()
         return {}

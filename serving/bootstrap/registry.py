@@ -11,7 +11,7 @@ from registry_client.cache import Cache
 from registry_client.client import RegistryClient
 from registry_client.errors import ImmutabilityViolation, KeepsNoNotes, RegistryError
 from registry_client.golden import GoldenExample, parse_golden
-from registry_client.ledger import Ledger
+from registry_client.ledger import Entry, Ledger
 from registry_client.manifest import Manifest, Role
 from registry_client.notes import Note
 from serving.bootstrap.layout import Layout
@@ -69,6 +69,10 @@ class PublishedVersions:
     async def versions(self, family: str) -> Sequence[str]:
         """The published versions, oldest first. Raises `UnknownFamily`."""
         return [str(version) for version in await asyncio.to_thread(self._client.versions, family)]
+
+    async def ledger(self) -> Sequence[Entry]:
+        """What this node has seen of the registry. Raises `DamagedLedger`."""
+        return await asyncio.to_thread(self._client.ledger)
 
     async def notes(self, family: str, version: str) -> Sequence[Note]:
         """What was found out about a version later, the oldest first. Raises `RegistryError`."""
