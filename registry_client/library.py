@@ -8,9 +8,10 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from os.path import commonpath
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO, Final, Literal, Protocol
+from typing import BinaryIO, Final, Literal, Protocol, runtime_checkable
 
 import msgspec
 import rfc8785
@@ -62,11 +63,12 @@ class FetchedComponent:
     directory: Path
 
 
+@runtime_checkable
 class Shelf(Protocol):
     """Where a registry keeps components. It stores and hands out bytes; the library decides whether to believe them."""
 
-    def put_component_file(self, artifact: Artifact, source: BinaryIO) -> bool:
-        """Store a file; whether it was new. Raises `DigestMismatch` for other bytes."""
+    def put_component_file(self, name: str, artifact: Artifact, source: BinaryIO) -> bool:
+        """Store a file of a component; whether it was new. Raises `DigestMismatch` for other bytes."""
         ...
 
     def put_component(self, name: str, version: str, document: bytes, artifacts: Sequence[Artifact]) -> bool:
@@ -77,8 +79,8 @@ class Shelf(Protocol):
         """Look one up. Raises `UnknownComponent`."""
         ...
 
-    def open_component_file(self, artifact: Artifact) -> BinaryIO:
-        """Read a file. Raises `MissingBlob`."""
+    def open_component_file(self, name: str, artifact: Artifact) -> BinaryIO:
+        """Read a file of a component. Raises `MissingBlob`."""
         ...
 
     def components(self) -> Sequence[str]:
@@ -120,7 +122,8 @@ class Library:
     def fetch(self, name: str, version: str) -> FetchedComponent:
         """Bring a component's files to this machine, verified. Raises as `document` does, and `MissingBlob`."""
         document = self.document(name, version)
-        directory = self._cache.component(document.component.sha256, document.artifacts, self._shelf.open_component_file)
+        opened = partial(self._shelf.open_component_file, name)
+        directory = self._cache.component(document.component.sha256, document.artifacts, opened)
         return FetchedComponent(document, directory)
 
     def publish(self, bundle: ComponentBundle) -> bool:
@@ -129,7 +132,7 @@ class Library:
         for artifact in document.artifacts:
             path = bundle.files[artifact.path]
             with open_regular(path.parent, path.name) as file:
-                self._shelf.put_component_file(artifact, file)
+                self._shelf.put_component_file(document.component.name, artifact, file)
         offered = document.component
         created = self._shelf.put_component(offered.name, offered.version, document.canonical(), document.artifacts)
         published = self.document(offered.name, offered.version).component

@@ -72,6 +72,8 @@ class Capabilities:
     """It keeps, apart from the manifest, who published what, and when."""
     signing: Support
     """It keeps signatures beside what they sign."""
+    library: Support
+    """It keeps components that are published on their own."""
 
 
 @dataclass(frozen=True, slots=True)

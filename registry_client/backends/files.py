@@ -50,6 +50,7 @@ _CAPABILITIES = Capabilities(
     events=Support.NONE,
     history=Support.NONE,
     signing=Support.EMULATED,  # kept beside the version, and checked by whoever reads them
+    library=Support.EMULATED,  # a folder beside the families; what is in it is checked by who reads it
 )
 
 
@@ -170,8 +171,9 @@ class FilesBackend:
 
     # --- the library of components ---
 
-    def put_component_file(self, artifact: Artifact, source: BinaryIO) -> bool:
+    def put_component_file(self, name: str, artifact: Artifact, source: BinaryIO) -> bool:
         """Store a file unless it is there, from a component or a version. Raises `DigestMismatch` for other bytes."""
+        del name
         return self.put_blob(artifact.sha256, source)
 
     def put_component(self, name: str, version: str, document: bytes, artifacts: Sequence[Artifact]) -> bool:
@@ -190,8 +192,9 @@ class FilesBackend:
         except FileNotFoundError as error:
             raise UnknownComponent(name, version) from error
 
-    def open_component_file(self, artifact: Artifact) -> BinaryIO:
+    def open_component_file(self, name: str, artifact: Artifact) -> BinaryIO:
         """Read a file; the caller verifies it. Raises `MissingBlob`."""
+        del name
         return self.open_blob(artifact.sha256)
 
     def components(self) -> Sequence[str]:

@@ -4,7 +4,7 @@ The documents depend on the manifest alone, so the same version is the same byte
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -20,7 +20,10 @@ ARTIFACT: Final = "application/vnd.cncf.model.manifest.v1+json"
 CONFIG: Final = "application/vnd.cncf.model.config.v1+json"
 OWN: Final = "application/vnd.pointsman.manifest.v1+json"
 """Our manifest, the first layer."""
+COMPONENT: Final = "application/vnd.pointsman.component.v1+json"
+"""The document of a component, the first layer of its image; also what kind of image it is."""
 EMPTY: Final = "application/vnd.oci.empty.v1+json"
+EMPTY_CONFIG: Final = b"{}"
 FILEPATH: Final = "org.cncf.model.filepath"
 
 MEDIA_TYPES: Final[Mapping[Role, str]] = {
@@ -90,6 +93,12 @@ def image_of(manifest: Manifest) -> bytes:
     return _image(ARTIFACT, _described(config, CONFIG, {}), layers, {"annotations": annotations})
 
 
+def component_of(document: bytes, artifacts: Sequence[Artifact]) -> bytes:
+    """The image manifest of a component of the library."""
+    layers = [_described(document, COMPONENT, {FILEPATH: "component.json"}), *map(_layer, artifacts)]
+    return _image(COMPONENT, _described(EMPTY_CONFIG, EMPTY, {}), layers, {})
+
+
 def config_of(manifest: Manifest) -> bytes:
     """The ModelPack configuration of a version."""
     digests = [manifest.digest, *(artifact.sha256 for artifact in manifest.artifacts)]
@@ -112,7 +121,7 @@ def config_of(manifest: Manifest) -> bytes:
 def attached(subject: Descriptor, kind: str, document: bytes) -> bytes:
     """The image manifest of a document that refers to another image."""
     refers = {"mediaType": subject.media_type, "digest": subject.digest, "size": subject.size}
-    return _image(kind, _described(b"{}", EMPTY, {}), [_described(document, kind, {})], {"subject": refers})
+    return _image(kind, _described(EMPTY_CONFIG, EMPTY, {}), [_described(document, kind, {})], {"subject": refers})
 
 
 def _image(kind: str, config: dict[str, Any], layers: list[dict[str, Any]], more: dict[str, Any]) -> bytes:

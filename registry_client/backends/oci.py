@@ -1,13 +1,14 @@
 """Published versions as OCI artifacts: a family is a repository, a version a tag, every file a blob, described as a ModelPack.
 
-PREFIX/digits:1.1.0     an image manifest whose first layer is our manifest, and whose other layers are the version's files
+PREFIX/digits:1.1.0             an image manifest whose first layer is our manifest, and whose other layers are the version's files
+PREFIX/components/words:1.3.0   an image manifest whose first layer is a component's document, and whose other layers are its files
 
 A tag can be moved, and nothing keeps two publishers apart: every digest is computed here, and the ledger tells of a version that changed.
 """
 
 import hashlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import BinaryIO
 from urllib.parse import parse_qs, urlsplit
 
@@ -16,14 +17,37 @@ import msgspec
 from registry_client.address import Access, OciAddress
 from registry_client.backends.asking import PAUSES, Answer, Asker, Body
 from registry_client.backends.base import LARGEST_MANIFEST, Capabilities, StoredManifest, Support, is_digest, is_version
-from registry_client.backends.modelpack import INDEX, MANIFEST, OWN, Descriptor, Image, Index, attached, config_of, image_of, parse
+from registry_client.backends.modelpack import (
+    COMPONENT,
+    EMPTY_CONFIG,
+    INDEX,
+    MANIFEST,
+    OWN,
+    Descriptor,
+    Image,
+    Index,
+    attached,
+    component_of,
+    config_of,
+    image_of,
+    parse,
+)
 from registry_client.backends.streams import as_file, verified
-from registry_client.errors import DigestMismatch, InvalidManifest, MissingBlob, RegistryUnavailable, UnknownFamily, UnknownVersion
+from registry_client.errors import (
+    DigestMismatch,
+    InvalidManifest,
+    MissingBlob,
+    RegistryUnavailable,
+    UnknownComponent,
+    UnknownFamily,
+    UnknownVersion,
+)
 from registry_client.manifest import Artifact, Manifest, is_family_name
 
 _ACCEPT = {"Accept": f"{MANIFEST}, {INDEX}"}
 _NOT_FOUND = 404
 _PAGE = 1000
+_COMPONENTS = "components"
 _UNSETTLED = frozenset({400, 404})
 """What docker-registry answers to an image while another publisher is just storing the same files."""
 _TRIES = 8
@@ -34,6 +58,7 @@ _CAPABILITIES = Capabilities(
     events=Support.NONE,
     history=Support.NONE,
     signing=Support.EMULATED,  # signatures are kept as referrers, and checked by who reads them
+    library=Support.EMULATED,  # a repository for each component; what is in it is checked by who reads it
 )
 
 
@@ -59,7 +84,9 @@ class OciBackend:
 
     def put_file(self, manifest: Manifest, artifact: Artifact, source: BinaryIO) -> bool:
         """Store a file in the family's repository unless it is there. Raises `DigestMismatch` for other bytes."""
-        path = self._path(manifest.family)
+        return self._put_file(self._path(manifest.family), artifact, source)
+
+    def _put_file(self, path: str, artifact: Artifact, source: BinaryIO) -> bool:
         if self._has_blob(path, artifact.sha256):
             return False
         self._upload(path, artifact.sha256, Body(verified(source, artifact), "application/octet-stream", artifact.size))
@@ -67,9 +94,12 @@ class OciBackend:
 
     def open_file(self, manifest: Manifest, artifact: Artifact) -> BinaryIO:
         """Read a file; the caller verifies it. Raises `MissingBlob`."""
+        return self._open_file(self._path(manifest.family), artifact)
+
+    def _open_file(self, path: str, artifact: Artifact) -> BinaryIO:
         if not is_digest(artifact.sha256):
             raise MissingBlob(artifact.sha256)
-        path = f"{self._path(manifest.family)}/blobs/sha256:{artifact.sha256}"
+        path = f"{path}/blobs/sha256:{artifact.sha256}"
         download = self._asker.download(path, missing=MissingBlob(artifact.sha256))
         return as_file(download, artifact, download.close)
 
@@ -94,17 +124,19 @@ class OciBackend:
 
         Where two do so at the same time, the later one stays: who was overwritten is told at his next look, by the ledger.
         """
-        path = self._path(manifest.family)
-        for artifact in manifest.artifacts:
+        documents = manifest.canonical(), config_of(manifest)
+        return self._publish(self._path(manifest.family), manifest.version, image_of(manifest), manifest.artifacts, documents)
+
+    def _publish(self, path: str, tag: str, image: bytes, artifacts: Sequence[Artifact], documents: Iterable[bytes]) -> bool:
+        for artifact in artifacts:
             if not self._has_blob(path, artifact.sha256):
                 raise MissingBlob(artifact.sha256)
-        if self._asker.ask("HEAD", f"{path}/manifests/{manifest.version}", headers=_ACCEPT, expect=frozenset({_NOT_FOUND})).is_ok:
+        if self._asker.ask("HEAD", f"{path}/manifests/{tag}", headers=_ACCEPT, expect=frozenset({_NOT_FOUND})).is_ok:
             return False
-        for document in (manifest.canonical(), config_of(manifest)):
+        for document in documents:
             self._put_document(path, document)
-        image = image_of(manifest)
-        self._put_image(path, manifest.version, image, MANIFEST)
-        return self._image(manifest.family, manifest.version) == image
+        self._put_image(path, tag, image, MANIFEST)
+        return self._manifest(path, tag).content == image
 
     def _put_image(self, path: str, reference: str, document: bytes, media_type: str) -> Answer:
         body = Body(document, media_type, len(document))
@@ -117,13 +149,15 @@ class OciBackend:
 
     def read_manifest(self, family: str, version: str) -> StoredManifest:
         """Look a version up. Raises `UnknownFamily`, `UnknownVersion`, `InvalidManifest` or `DigestMismatch`."""
-        image = parse(self._image(family, version), Image, f"{family}:{version}")
-        own = next((layer for layer in image.layers if layer.media_type == OWN), None)
+        return self._own(self._path(family), self._image(family, version), OWN, f"{family}:{version}")
+
+    def _own(self, path: str, image: bytes, kind: str, what: str) -> StoredManifest:
+        own = next((layer for layer in parse(image, Image, what).layers if layer.media_type == kind), None)
         if own is None:
-            raise InvalidManifest(reason=f"{family}:{version} of {self._name} is no version that was published with pointsman")
+            raise InvalidManifest(reason=f"{what} of {self._name} is nothing that was published with pointsman")
         if own.size > LARGEST_MANIFEST:
             raise InvalidManifest(reason=f"larger than {LARGEST_MANIFEST} bytes")
-        answer = self._asker.ask("GET", f"{self._path(family)}/blobs/sha256:{own.sha256}", expect=frozenset({_NOT_FOUND}))
+        answer = self._asker.ask("GET", f"{path}/blobs/sha256:{own.sha256}", expect=frozenset({_NOT_FOUND}))
         if not answer.is_ok:
             raise MissingBlob(own.sha256)
         return StoredManifest(answer.content, own.sha256)
@@ -148,21 +182,66 @@ class OciBackend:
             raise DigestMismatch(what=f"{path}/manifests/{reference}", expected=stated, actual=actual)
         return answer
 
+    # --- the library of components ----------------------------------------------------------------------------------
+
+    def put_component_file(self, name: str, artifact: Artifact, source: BinaryIO) -> bool:
+        """Store a file in the component's repository unless it is there. Raises `DigestMismatch` for other bytes."""
+        return self._put_file(self._shelf(name), artifact, source)
+
+    def open_component_file(self, name: str, artifact: Artifact) -> BinaryIO:
+        """Read a file; the caller verifies it. Raises `MissingBlob`."""
+        return self._open_file(self._shelf(name), artifact)
+
+    def put_component(self, name: str, version: str, document: bytes, artifacts: Sequence[Artifact]) -> bool:
+        """Publish a component, unless it is there; whether this call did it. Raises `MissingBlob` while a file is lacking.
+
+        Of two at the same time the later one stays, as with versions; whoever pins one has its digest and its files, whatever comes after.
+        """
+        return self._publish(self._shelf(name), version, component_of(document, artifacts), artifacts, (document, EMPTY_CONFIG))
+
+    def read_component(self, name: str, version: str) -> StoredManifest:
+        """Look a component up. Raises `UnknownComponent`, `InvalidManifest` or `DigestMismatch`."""
+        path = self._shelf(name)
+        answer = self._manifest(path, version) if is_version(version) else None
+        if answer is None or not answer.is_ok:
+            raise UnknownComponent(name, version)
+        return self._own(path, answer.content, COMPONENT, f"{_COMPONENTS}/{name}:{version}")
+
+    def components(self) -> Sequence[str]:
+        """The components that have a version, by name. Raises `RegistryUnavailable` where the registry lists no repositories."""
+        prefix = f"{self._repository}/{_COMPONENTS}/"
+        names = [name.removeprefix(prefix) for name in self._listed("/v2/_catalog", "repositories") if name.startswith(prefix)]
+        return sorted(name for name in names if is_family_name(name) and self._tags(self._shelf(name)))
+
+    def component_versions(self, name: str) -> Sequence[str]:
+        """A component's versions, in no order. Raises `UnknownComponent`."""
+        found = self._tags(self._shelf(name))
+        if not found:
+            raise UnknownComponent(name)
+        return found
+
+    def _shelf(self, name: str) -> str:
+        if not is_family_name(name):
+            raise UnknownComponent(name)
+        return self._path(f"{_COMPONENTS}/{name}")
+
+    # --- lists ------------------------------------------------------------------------------------------------------
+
     def families(self) -> Sequence[str]:
         """The families that have a version, by name. Raises `RegistryUnavailable` where the registry lists no repositories."""
         prefix = f"{self._repository}/"
         names = [name.removeprefix(prefix) for name in self._listed("/v2/_catalog", "repositories") if name.startswith(prefix)]
-        return sorted(name for name in names if is_family_name(name) and self._tags(name))
+        return sorted(name for name in names if is_family_name(name) and self._tags(self._path(name)))
 
     def versions(self, family: str) -> Sequence[str]:
         """A family's versions, in no order. Raises `UnknownFamily`."""
-        found = self._tags(family) if is_family_name(family) else []
+        found = self._tags(self._path(family)) if is_family_name(family) else []
         if not found:
             raise UnknownFamily(family)
         return found
 
-    def _tags(self, family: str) -> list[str]:
-        return [tag for tag in self._listed(f"{self._path(family)}/tags/list", "tags") if is_version(tag)]
+    def _tags(self, path: str) -> list[str]:
+        return [tag for tag in self._listed(f"{path}/tags/list", "tags") if is_version(tag)]
 
     def _listed(self, path: str, field: str) -> Iterator[str]:
         """The names of a list that may come in pages; of the link to the next one only the place is believed."""

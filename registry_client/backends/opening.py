@@ -7,7 +7,7 @@ from registry_client.cache import Cache
 from registry_client.client import Alarm, RegistryClient, unheard
 from registry_client.errors import RegistryError
 from registry_client.ledger import Ledger
-from registry_client.library import Library
+from registry_client.library import Library, Shelf
 from registry_client.trust import read_trust
 
 
@@ -50,6 +50,6 @@ def open_registry(plan: RegistryPlan, cache: Cache, ledger: Ledger | None = None
 
 
 def open_library(plan: RegistryPlan, cache: Cache) -> Library | None:
-    """The component library of a registry, through a cache; None for a kind of registry that keeps none."""
-    address = plan.address
-    return Library(FilesBackend(address.path), cache) if isinstance(address, FilesAddress) else None
+    """The component library of a registry, through a cache; None for a kind of registry that keeps none. Raises as `open_backend` does."""
+    backend = open_backend(plan)
+    return Library(backend, cache) if isinstance(backend, Shelf) else None

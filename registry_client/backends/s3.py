@@ -3,6 +3,7 @@
 PREFIX/blobs/sha256/ab/abcdef...                 every file once, by digest
 PREFIX/families/digits/1.1.0/manifest.json       the manifest's canonical bytes; their digest is the object's metadata
 PREFIX/families/digits/1.1.0/attached/KIND/...   signatures and what else is added to a version, by digest
+PREFIX/components/words/1.3.0/component.json     a component of the library, its digest in the object's metadata; its files are blobs
 
 This module alone knows obstore.
 """
@@ -37,6 +38,7 @@ from registry_client.errors import (
     InvalidManifest,
     MissingBlob,
     RegistryUnavailable,
+    UnknownComponent,
     UnknownFamily,
     UnknownVersion,
 )
@@ -50,6 +52,8 @@ CONFLICTS = 8
 
 _DIGEST = "sha256"
 _FAMILIES = "families/"
+_COMPONENTS = "components/"
+_COMPONENT = re.compile(r"components/([^/]+)/([^/]+)/component\.json")
 _PUBLISHED = re.compile(r"families/([^/]+)/([^/]+)/manifest\.json")
 _REFUSED = re.compile(r"status code: 40[13]\b")
 
@@ -59,6 +63,7 @@ _CAPABILITIES = Capabilities(
     events=Support.NONE,
     history=Support.NONE,
     signing=Support.EMULATED,  # kept beside the version, and checked by whoever reads them
+    library=Support.EMULATED,  # documents beside the families, created as they are; what is in it is checked by who reads it
 )
 
 
@@ -88,6 +93,9 @@ class S3Backend:
         They are hashed on their way; an upload whose hash is wrong at its end is given up, so that nothing appears.
         """
         del manifest
+        return self._put_blob(artifact, source)
+
+    def _put_blob(self, artifact: Artifact, source: BinaryIO) -> bool:
         stored = self._size(artifact)
         if stored is not None:
             self._refuse_damaged(artifact, stored)
@@ -99,6 +107,9 @@ class S3Backend:
     def open_file(self, manifest: Manifest, artifact: Artifact) -> BinaryIO:
         """Read a file; the caller verifies it. Raises `MissingBlob`."""
         del manifest
+        return self._open_blob(artifact)
+
+    def _open_blob(self, artifact: Artifact) -> BinaryIO:
         if not is_digest(artifact.sha256):
             raise MissingBlob(artifact.sha256)
         try:
@@ -128,10 +139,13 @@ class S3Backend:
 
     def put_manifest(self, manifest: Manifest) -> bool:
         """Publish, unless the version is there; whether this call did it. Raises `MissingBlob` while a file is lacking."""
-        for artifact in manifest.artifacts:
+        self._refuse_lacking(manifest.artifacts)
+        return self._create(_manifest(manifest.family, manifest.version), manifest.canonical(), manifest.digest)
+
+    def _refuse_lacking(self, artifacts: Iterable[Artifact]) -> None:
+        for artifact in artifacts:
             if self._size(artifact) is None:
                 raise MissingBlob(artifact.sha256)
-        return self._create(_manifest(manifest.family, manifest.version), manifest.canonical(), manifest.digest)
 
     def _create(self, path: str, document: bytes, digest: str) -> bool:
         attributes = {"Content-Type": "application/json", _DIGEST: digest}
@@ -163,15 +177,18 @@ class S3Backend:
         if not is_version(version):
             raise UnknownVersion(family, version)
         try:
-            with self._asking():
-                found = obstore.get(self._store, _manifest(family, version))
-                if found.meta["size"] > LARGEST_MANIFEST:
-                    raise InvalidManifest(reason=f"larger than {LARGEST_MANIFEST} bytes")
-                digest = found.attributes.get(_DIGEST, "")
-                return StoredManifest(bytes(found.bytes()), str(digest))
+            return self._stored(_manifest(family, version))
         except FileNotFoundError as error:
             self.versions(family)
             raise UnknownVersion(family, version) from error
+
+    def _stored(self, path: str) -> StoredManifest:
+        with self._asking():
+            found = obstore.get(self._store, path)
+            if found.meta["size"] > LARGEST_MANIFEST:
+                raise InvalidManifest(reason=f"larger than {LARGEST_MANIFEST} bytes")
+            digest = found.attributes.get(_DIGEST, "")
+            return StoredManifest(bytes(found.bytes()), str(digest))
 
     # --- what is kept beside a version ------------------------------------------------------------------------------
 
@@ -196,22 +213,58 @@ class S3Backend:
         self.read_manifest(family, version)
         return f"{_FAMILIES}{family}/{version}/attached/{folder_of(kind)}/"
 
+    # --- the library of components ----------------------------------------------------------------------------------
+
+    def put_component_file(self, name: str, artifact: Artifact, source: BinaryIO) -> bool:
+        """Store a file unless it is there, from a component or a version. Raises `DigestMismatch` for other bytes."""
+        del name
+        return self._put_blob(artifact, source)
+
+    def open_component_file(self, name: str, artifact: Artifact) -> BinaryIO:
+        """Read a file; the caller verifies it. Raises `MissingBlob`."""
+        del name
+        return self._open_blob(artifact)
+
+    def put_component(self, name: str, version: str, document: bytes, artifacts: Sequence[Artifact]) -> bool:
+        """Publish a component, unless it is there; whether this call did it. Raises `MissingBlob` while a file is lacking."""
+        self._refuse_lacking(artifacts)
+        return self._create(_component(name, version), document, hashlib.sha256(document).hexdigest())
+
+    def read_component(self, name: str, version: str) -> StoredManifest:
+        """Look a component up. Raises `UnknownComponent`."""
+        try:
+            return self._stored(_component(name, version))
+        except FileNotFoundError as error:
+            raise UnknownComponent(name, version) from error
+
+    def components(self) -> Sequence[str]:
+        """The components that have a version, by name."""
+        return sorted({name for name, _ in self._matching(_COMPONENT, _COMPONENTS)})
+
+    def component_versions(self, name: str) -> Sequence[str]:
+        """A component's versions, in no order. Raises `UnknownComponent`."""
+        found = [version for _, version in self._matching(_COMPONENT, f"{_COMPONENTS}{name}/")] if is_family_name(name) else []
+        if not found:
+            raise UnknownComponent(name)
+        return found
+
     # --- lists ------------------------------------------------------------------------------------------------------
 
     def families(self) -> Sequence[str]:
         """The families that have a version, by name."""
-        return sorted({family for family, _ in self._published(_FAMILIES)})
+        return sorted({family for family, _ in self._matching(_PUBLISHED, _FAMILIES)})
 
     def versions(self, family: str) -> Sequence[str]:
         """A family's versions, in no order. Raises `UnknownFamily`."""
-        found = [version for _, version in self._published(f"{_FAMILIES}{family}/")] if is_family_name(family) else []
+        found = [version for _, version in self._matching(_PUBLISHED, f"{_FAMILIES}{family}/")] if is_family_name(family) else []
         if not found:
             raise UnknownFamily(family)
         return found
 
-    def _published(self, prefix: str) -> list[tuple[str, str]]:
-        found = [match.groups() for path in self._listed(prefix) if (match := _PUBLISHED.fullmatch(path)) is not None]
-        return [(family, version) for family, version in found if is_family_name(family) and is_version(version)]
+    def _matching(self, form: re.Pattern[str], prefix: str) -> list[tuple[str, str]]:
+        """Name and version of all that lies below a prefix and has that form."""
+        found = [match.groups() for path in self._listed(prefix) if (match := form.fullmatch(path)) is not None]
+        return [(name, version) for name, version in found if is_family_name(name) and is_version(version)]
 
     def _listed(self, prefix: str) -> list[str]:
         with self._asking():
@@ -261,6 +314,13 @@ def _blob(digest: str) -> str:
 
 def _manifest(family: str, version: str) -> str:
     return f"{_FAMILIES}{family}/{version}/manifest.json"
+
+
+def _component(name: str, version: str) -> str:
+    """Raises `UnknownComponent` for what is no name or no version, and so could lead elsewhere."""
+    if not is_family_name(name) or not is_version(version):
+        raise UnknownComponent(name, version)
+    return f"{_COMPONENTS}{name}/{version}/component.json"
 
 
 def _sentence(error: Exception) -> str:

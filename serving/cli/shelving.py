@@ -27,7 +27,7 @@ class Shelves:
         library = open_library(settings.registry_plan, Cache(settings.data / "cache"))
         if library is None:
             error = f"{settings.registry_plan.address} keeps no library of components"
-            raise WrongUse(error, "name a registry in a folder, or write the components out in model.yaml")
+            raise WrongUse(error, "name a registry in a folder, in S3 or of OCI artifacts, or write the components out in model.yaml")
         self.library: Library = library
         self._client: RegistryClient = registry_at(settings.registry_plan, settings.data)
 

@@ -93,7 +93,7 @@ def test_an_image_that_is_no_version_of_ours_is_refused(home: OciHome, published
     home.server.push_image(f"{home.repository}/digits", "7.0.0", json.dumps(foreign).encode())
 
     # when / then
-    with pytest.raises(InvalidManifest, match="is no version that was published with pointsman"):
+    with pytest.raises(InvalidManifest, match="is nothing that was published with pointsman"):
         backend_of(home).read_manifest("digits", "7.0.0")
 
 

@@ -41,6 +41,7 @@ _CAPABILITIES = Capabilities(
     events=Support.EMULATED,  # by comparing aliases; its webhooks get lost
     history=Support.NONE,  # times of creation only; an alias that moves leaves no trace
     signing=Support.NONE,
+    library=Support.NONE,  # a registered model is something to be served, to everybody who looks
 )
 
 

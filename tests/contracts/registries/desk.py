@@ -1,5 +1,7 @@
 """The desk of someone who publishes: bundles are written at it, and clients opened."""
 
+import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,3 +39,18 @@ def put_files(backend: Backend, bundle: Bundle) -> Manifest:
         with bundle.path(artifact.path).open("rb") as file:
             backend.put_file(bundle.manifest, artifact, file)
     return bundle.manifest
+
+
+def at_once(count: int, work: Callable[[int], None]) -> None:
+    """Run something several times at the same moment."""
+    together = threading.Barrier(count)
+
+    def run(number: int) -> None:
+        together.wait()
+        work(number)
+
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()

@@ -1,36 +1,18 @@
 """What every registry promises, whatever keeps it: a version is what it was when it was first published, or it is refused."""
 
-import threading
-from collections.abc import Callable
-
 import msgspec
 import pytest
 
 from registry_client.backends.base import Backend, Support
 from registry_client.client import Published
 from registry_client.errors import DigestMismatch, ImmutabilityViolation, InvalidManifest, MissingBlob, RegistryError, VersionExists
-from tests.contracts.registries.desk import Desk, put_files
+from tests.contracts.registries.desk import Desk, at_once, put_files
 from tests.fakes.bundles import model_of
 from tests.fixtures.registry_homes import MlflowHome, RegistryHome
 
 PUBLISHERS = 32
 
 FEWER = 12  # for an MLflow on SQLite, whose requests wait for each other until they time out
-
-
-def at_once(count: int, work: Callable[[int], None]) -> None:
-    """Run something several times at the same moment."""
-    together = threading.Barrier(count)
-
-    def run(number: int) -> None:
-        together.wait()
-        work(number)
-
-    threads = [threading.Thread(target=run, args=(number,)) for number in range(count)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
 
 
 def test_the_first_manifest_of_a_version_stays(desk: Desk, backend: Backend) -> None:

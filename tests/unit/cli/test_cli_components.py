@@ -80,7 +80,7 @@ def test_what_is_not_there_is_said(tmp_path: Path, words: tuple[str, ...]) -> No
 
 
 def test_a_registry_that_keeps_no_library_says_so(component: Path, tmp_path: Path) -> None:
-    result = TERMINAL.run("component", "publish", str(component), "--data", str(tmp_path), "--registry", "s3://bucket/prefix")
+    result = TERMINAL.run("component", "publish", str(component), "--data", str(tmp_path), "--registry", "mlflow+https://ml.acme.io")
 
     assert result.exit_code == 2
-    assert "s3://bucket/prefix keeps no library of components" in " ".join(result.stderr.split())
+    assert "mlflow+https://ml.acme.io keeps no library of components" in " ".join(result.stderr.split())
