@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -116,6 +117,34 @@ def override_of(installation: Installation, requests: list[object]) -> str | Non
         return caller.predict(FAMILY, requests[0]).headers.get("x-route-override")
 
 
+def assert_nothing_is_changed_and_all_is_shown(own: Installation) -> None:
+    """What an installation without its store answers to who wants a change, and to who looks."""
+    refused = httpx.post(f"{own.admin_url}/v1/families/{FAMILY}/rollback", json={}, trust_env=False)
+    assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
+    assert own.run("promote", FAMILY, "1.0.0").exit_code == 1
+    shown = own.get(f"families/{FAMILY}")
+    assert (shown["production"]["version"], shown["production"]["state"]) == ("1.1.0", "ready")
+    assert "not there" in shown["stale"]
+    status = own.do("store", "status")
+    assert (status["reachable"], status["store"], status["snapshot"]["epoch"]) == (False, None, shown["epoch"])
+
+
+def break_the_glass(own: Installation) -> tuple[float, dict[str, Any], float]:
+    """Override to the version before: when it began, what was said of it, and when it was done."""
+    began = time.monotonic()
+    override = own.do("override", FAMILY, "--reason", "wrong answers, store gone")
+    done = time.monotonic()
+    assert (override["target"], override["condemned"], len(override["gateways"])) == ("1.0.0", ["1.1.0"], 2)
+    return began, override, done
+
+
+def assert_reconciled_and_audited(own: Installation, override: dict[str, Any], listed: list[dict[str, Any]]) -> None:
+    assert listed == [{"operation_id": override["operation_id"], "state": "reconciled", "epoch": own.get("store")["store"]["epoch"]}]
+    entry = own.get(f"families/{FAMILY}/history")["entries"][0]
+    assert (entry["operation_id"], entry["signal"], entry["actor"]) == (override["operation_id"], "override", "e2e")
+    assert (entry["reason"], entry["after"]["production"]) == ("wrong answers, store gone", "1.0.0")
+
+
 def test_with_the_store_gone_nobody_notices_and_an_override_rolls_back(
     own: Installation, store: Store, requests: list[object], record_property: Record
 ) -> None:
@@ -127,21 +156,11 @@ def test_with_the_store_gone_nobody_notices_and_an_override_rolls_back(
         wait_for(lambda: reachable(own) == [0, 0], "both gateways find it gone", seconds=5)
 
         # then changes are refused, and families are shown as they were last seen
-        refused = httpx.post(f"{own.admin_url}/v1/families/{FAMILY}/rollback", json={}, trust_env=False)
-        assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
-        assert own.run("promote", FAMILY, "1.0.0").exit_code == 1
-        shown = own.get(f"families/{FAMILY}")
-        assert (shown["production"]["version"], shown["production"]["state"]) == ("1.1.0", "ready")
-        assert "not there" in shown["stale"]
-        status = own.do("store", "status")
-        assert (status["reachable"], status["store"], status["snapshot"]["epoch"]) == (False, None, shown["epoch"])
+        assert_nothing_is_changed_and_all_is_shown(own)
 
         # when the glass is broken
         load.wait_answered(50)
-        began = time.monotonic()
-        override = own.do("override", FAMILY, "--reason", "wrong answers, store gone")
-        done = time.monotonic()
-        assert (override["target"], override["condemned"], len(override["gateways"])) == ("1.0.0", ["1.1.0"], 2)
+        began, override, done = break_the_glass(own)
         assert override_of(own, requests) == override["operation_id"]
         load.wait_answered(50)
 
@@ -160,10 +179,7 @@ def test_with_the_store_gone_nobody_notices_and_an_override_rolls_back(
     record_property("store_back_s", back)
     assert report.last_sent["1.1.0"] <= done, "exit code 0 means that nobody answers by the old routes any more"
     assert back <= 2.0
-    assert listed == [{"operation_id": override["operation_id"], "state": "reconciled", "epoch": own.get("store")["store"]["epoch"]}]
-    entry = own.get(f"families/{FAMILY}/history")["entries"][0]
-    assert (entry["operation_id"], entry["signal"], entry["actor"]) == (override["operation_id"], "override", "e2e")
-    assert (entry["reason"], entry["after"]["production"]) == ("wrong answers, store gone", "1.0.0")
+    assert_reconciled_and_audited(own, override, listed)
     assert (production(own), override_of(own, requests)) == ("1.0.0", None)
     assert (told(own, "store_unreachable"), told(own, "store_reachable_again")) == (before[0] + 2, before[1] + 2)
 
