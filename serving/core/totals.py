@@ -8,10 +8,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from math import isfinite
 
 from serving.core.statistics import Classes, Outcomes, Sums
 
 Counts = tuple[int, ...]
+
+MOST = 10**12
+"""Of anything that one gateway may say it has counted: all gateways' sums stay exact in the decision log's JSON (2**53, RFC 8785)."""
 
 _ROUNDING = 1e-6
 """What differences of long sums of rewards may be off."""
@@ -106,6 +110,16 @@ class Report:
     sequence: int
     totals: Totals
     row: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that nobody can have counted to."""
+        totals = self.totals
+        counted = [self.sequence, self.row, totals.pairs.offered]
+        for arm in (totals.canary, totals.production):
+            counted += [arm.trials, arm.mistakes, arm.rewards.count]
+        if not isfinite(self.life) or min(self.sequence, self.row) < 0 or max(counted) > MOST:
+            msg = f"nobody counts like that: {self}"
+            raise ValueError(msg)
 
 
 class Fault(StrEnum):

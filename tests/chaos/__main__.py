@@ -21,6 +21,7 @@ from tests.chaos.mutating import MUTATING
 from tests.chaos.outages import OUTAGES
 from tests.chaos.redis_outages import REDIS_OUTAGES
 from tests.chaos.redis_storms import REDIS_STORMS
+from tests.chaos.rollouts import ROLLOUTS
 from tests.chaos.scenario import Scenario, Scenery, Stage
 from tests.chaos.seeded import SEEDED
 from tests.chaos.storms import STORMS
@@ -28,7 +29,7 @@ from tests.chaos.streams import STREAMS
 from tests.chaos.tampering import TAMPERING
 
 RESULTS = Path(__file__).parents[2] / "benchmarks" / "results" / CHAOS
-SCENARIOS = (*SEEDED, *STORMS, *REDIS_STORMS, *STREAMS, *OUTAGES, *REDIS_OUTAGES, *KILLING, *TAMPERING, *KILLS, *MUTATING)
+SCENARIOS = (*SEEDED, *STORMS, *REDIS_STORMS, *STREAMS, *OUTAGES, *REDIS_OUTAGES, *KILLING, *TAMPERING, *KILLS, *MUTATING, *ROLLOUTS)
 BITS = 32
 INTERRUPTED = 130
 

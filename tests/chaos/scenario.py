@@ -28,6 +28,7 @@ class Full(IntEnum):
     KILLS = 100
     TAMPERINGS = 1_000
     MUTATIONS = 10_000
+    BLIND_ROLLOUTS = 1_050
 
 
 Site = TypeVar("Site")

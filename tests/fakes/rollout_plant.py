@@ -31,10 +31,10 @@ from serving.core.tables import table_of
 from serving.core.totals import ArmTotals, Report, Totals
 from serving.core.traffic import WHOLE
 from serving.core.underway import Underway
-from serving.ports import ArmCounts, Failure, GatewayAck, GatewayReport, LoadState, LoadStatus
+from serving.ports import ArmCounts, Failure, GatewayAck, GatewayReport, LoadState, LoadStatus, Observations, Reports
 from tests.fakes.clock import FakeClock
 from tests.fakes.fleet import MemoryControlRecorder
-from tests.fakes.observations import FakeObservations
+from tests.fakes.observations import FakeObservations, FakeReports
 from tests.fakes.public_side import FakePublicSide
 from tests.fakes.registry import FakeRegistry, digest_of
 from tests.fakes.rollouts import FakeRollouts, RolloutState
@@ -98,6 +98,7 @@ class Plant:
         self.registry = FakeRegistry(**{FAMILY: ["1.0.0", "1.1.0", "1.2.0"]})
         self.policy, self.a_second = policy, a_second
         self.observations = FakeObservations(self.clock)
+        self.reports, self.heard = self.line()
         self.told, self.recorder = Told(), MemoryControlRecorder()
         self.gateways = [Gateway("g1"), Gateway("g2")]
         self.errors = {V1: 0.001, V2: 0.001, V3: 0.001}
@@ -107,6 +108,10 @@ class Plant:
         self.operators = Operators()
         self._ids = count()
         self.restart()
+
+    def line(self) -> tuple[Reports, Observations]:
+        """The way of the gateways' reports to the controller, both ends of it."""
+        return FakeReports(self.observations), self.observations
 
     # --- processes
 
@@ -121,9 +126,9 @@ class Plant:
         mine = Operations(store, store, store, self.registry, self.clock, lambda: token)
         public = FakePublicSide(store, self.registry)
         verification = Verification(store, store, self.registry, public, self.clock)
-        check = RollbackCheck(verification, store, self.observations, self.clock)
+        check = RollbackCheck(verification, store, self.heard, self.clock)
         tools = Tools(mine, self.rollouts, self.told, check, self.recorder, self.clock, lambda: token, self.checkpoint_every)
-        self.loop = Rollouts(self.records, self.observations, store, self.rollouts, tools)
+        self.loop = Rollouts(self.records, self.heard, store, self.rollouts, tools)
         self.operations = Operations(store, store, store, self.registry, self.clock)
         grounds = Grounds(PolicyHome(), store, self.rollouts, self.registry, self.operators)
         self.desk = RolloutDesk(self.operations, grounds, self.clock)
@@ -252,7 +257,7 @@ class Plant:
             if gateway.rollout:
                 rollouts[gateway.rollout] = Report(gateway.name, 1.0, gateway.sequence, gateway.totals, gateway.row)
                 baselines[gateway.rollout] = Baseline(Sketch(dict(gateway.latencies)))
-            self.observations.hear(GatewayReport(gateway.name, 1.0, counts, rollouts, baselines))
+            self.reports.send(GatewayReport(gateway.name, 1.0, counts, rollouts, baselines))
 
 
 @contextmanager

@@ -1,12 +1,13 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from math import inf, nan
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from serving.core.statistics import Sums
-from serving.core.totals import ArmTotals, Book, Fault, Listening, PairTotals, Report, Tick, Totals
+from serving.core.totals import MOST, ArmTotals, Book, Fault, Listening, PairTotals, Report, Tick, Totals
 
 AT = datetime(2030, 1, 1, tzinfo=UTC)
 
@@ -28,6 +29,24 @@ def test_what_was_counted_before_a_source_was_heard_of_is_not_counted() -> None:
 
     assert [tick.totals.canary.outcomes.trials for tick in ticks] == [0, 10]
     assert ticks[1].totals.canary.failures == 1
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {"life": nan},
+        {"life": inf},
+        {"sequence": -1},
+        {"row": MOST + 1},
+        {"totals": Totals(ArmTotals(2**63))},
+        {"totals": Totals(production=ArmTotals(mistakes=MOST + 1))},
+        {"totals": Totals(pairs=PairTotals(offered=MOST + 1))},
+    ],
+    ids=str,
+)
+def test_numbers_that_nobody_can_have_counted_to_are_no_report(parts: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match="nobody counts like that"):
+        replace(report(10), **parts)  # type: ignore[arg-type] # fields of their own types
 
 
 def test_a_lost_report_costs_nothing() -> None:
