@@ -103,7 +103,9 @@ class RolloutRoutes:
 
     async def hold(self, family: Family, body: RolloutWord, asking: Asking, expected: Stated, response: Response) -> ChangedOut:
         """Anybody may. The callers stay where they are."""
-        return await self._word(family, "hold", lambda asked: Hold(asked.at, asked.by, body.reason), body, (asking, expected, response))
+        author = asking.author(body.reason)
+        changed = await self._desk.insist(family, "hold", lambda asked: Hold(asked.at, asked.by, body.reason), author, expected=expected)
+        return await self._outcome(changed, body.wait, response)
 
     async def resume(self, family: Family, body: RolloutWord, asking: Asking, expected: Stated, response: Response) -> ChangedOut:
         """The stage's time begins anew."""
@@ -130,7 +132,8 @@ class RolloutRoutes:
         def event(asked: Request) -> Event:
             return RollBack(asked.at, asked.by, body.reason, detected=asked.at)
 
-        return await self._word(family, "roll back", event, body, (asking, expected, response))
+        changed = await self._desk.insist(family, "roll back", event, asking.author(body.reason), expected=expected)
+        return await self._outcome(changed, body.wait, response)
 
     async def retry(self, family: Family, body: RolloutWord, asking: Asking, expected: Stated, response: Response) -> ChangedOut:
         """Of a rollback that is not verified."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 
-from serving.core.gauges import Chances, Gauge, Reading, gauge
+from serving.core.gauges import Chances, ErrorGauge, Gauge, Reading, gauge
 from serving.core.policy import Counting, Guard, Policy, Stage
 from serving.core.rules import LatencyRule, Metric, RewardRule
 from serving.core.totals import RefusedReport, Tick, Totals
@@ -112,10 +112,13 @@ class Evidence:
         for guard in policy.guards:
             dial = self.dials[guard.id]
             fresh = policy.unit.count is Counting.UNIT_WINDOW and guard.rule.metric in _WINDOWED
-            now = _gauge(policy, guard, window) if fresh else dial.gauge
+            now = _renewed(dial.gauge, _gauge(policy, guard, window)) if fresh else dial.gauge
             dials[guard.id] = Dial(now, max(dial.heard, at) if is_new else dial.heard, dial.is_safe(dial.gauge.read()))
         return replace(moved, window=window, opened=at, dials=dials)
 
+
+_NEARLY_ALL = 1 - 1e-9
+"""The largest share beside production; 1 is where there is none."""
 
 _WINDOWED = frozenset({Metric.ERROR, Metric.LATENCY, Metric.OUTPUT, Metric.COLLAPSE, Metric.ASSIGNMENT})
 """What is counted in units. A pair and a reward are each counted once anyway."""
@@ -139,16 +142,22 @@ def _gauge(policy: Policy, guard: Guard, window: int) -> Gauge:
     return gauge(guard.rule, Chances(policy.alpha(guard) * part, policy.beta(guard) * part), edge=edge)
 
 
+def _renewed(before: Gauge, fresh: Gauge) -> Gauge:
+    """A window's gauge, with what the one before knows of production where it will have to do without it."""
+    return before.renewed(fresh.chances) if isinstance(before, ErrorGauge) else fresh
+
+
 def share_of(policy: Policy, stage: Stage, guard: Guard, new: Totals, observed: float) -> float:
     """The chance that a trial of the tick was the candidate's; `observed`: its part of the stage's trials so far."""
     if stage.is_shadow:
         # Copies may be shed: what counts is how many trials the arms had, which is fixed before their outcomes are looked at.
         trials = new.canary.trials + new.production.trials
-        return new.canary.trials / trials if trials else 0.5
+        return min(new.canary.trials / trials, _NEARLY_ALL) if trials else 0.5
     planned = stage.weight / WHOLE
     if policy.unit.count is Counting.REQUEST and guard.rule.metric is Metric.ERROR:
         # A few busy callers can bring a canary far more requests than its weight; by weight alone it would be blamed for all of them.
-        return max(planned, observed)
+        # It is all of them only where it was meant to be, however few were seen of production.
+        return max(planned, min(observed, _NEARLY_ALL))
     return planned
 
 

@@ -5,7 +5,7 @@ A gauge belongs to one window; alpha and beta are that window's part of the guar
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from math import log
+from math import log, sqrt
 
 from serving.core.rules import (
     AssignmentRule,
@@ -31,6 +31,12 @@ from serving.core.statistics import (
 )
 from serving.core.totals import Totals
 
+_ENOUGH = 100
+"""Of production's trials, before its rate is allowed to the candidate that has all callers."""
+
+_MOST_ALLOWED = 0.5
+"""Of the requests that may fail with nobody to compare with, whatever production did."""
+
 
 @dataclass(frozen=True, slots=True)
 class Chances:
@@ -55,7 +61,10 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class ErrorGauge:
-    """Failures against production's (A2) and, from whenever on, against a floor (A3); both must show harm. Safe by a budget (A3)."""
+    """Failures against production's (A2) and, from whenever on, against a floor (A3); both must show harm. Safe by a budget (A3).
+
+    With all callers there is no production to compare with. Then harm is a rate above what the policy allows and production had.
+    """
 
     rule: ErrorRule
     chances: Chances
@@ -63,19 +72,44 @@ class ErrorGauge:
     floor: Onset
     canary: Outcomes = field(default_factory=Outcomes)
     production: Outcomes = field(default_factory=Outcomes)
+    known: Outcomes = field(default_factory=Outcomes)
+    """Production's in the windows before this one."""
+    alone: Onset | None = None
+    """Since the candidate has all callers."""
 
     def after(self, new: Totals, *, share: float) -> "ErrorGauge":
         """With one more tick."""
         mine, others = new.canary.outcomes, new.production.outcomes
-        ratio = self.ratio.after(mine.failures, others.failures, share=share)
-        return replace(self, ratio=ratio, floor=self.floor.after(mine), canary=self.canary + mine, production=self.production + others)
+        seen = replace(self, canary=self.canary + mine, production=self.production + others)
+        if share < 1:
+            return replace(seen, ratio=self.ratio.after(mine.failures, others.failures, share=share), floor=self.floor.after(mine))
+        return replace(seen, alone=(self.alone or Onset(self._allowed())).after(mine))
+
+    def renewed(self, chances: Chances) -> "ErrorGauge":
+        """For the next window: nothing is shown yet, and what production does is known."""
+        fresh = ErrorGauge(self.rule, chances, ErrorRatio(self.rule.ratio), Onset(self.rule.floor))
+        return replace(fresh, known=self.known + self.production)
 
     def read(self) -> Reading:
-        """Harmful means above the ratio AND above the floor: the smaller of two e-values is one for the union of their nulls."""
+        """Harmful means above the ratio AND above the floor: the smaller of two e-values is one for the union of their nulls.
+
+        Once alone, what was shown before stands, and what is shown now multiplies it: a product of e-values of one time after another.
+        """
         worse = min(self.ratio.log_e, self.floor.log_e)
+        beside = f"production {_of(self.production)}"
+        if self.alone is not None:
+            worse += self.alone.log_e
+            beside = f"with production no longer beside it up to {self.alone.budget:.2%} are allowed"
         safe = log_e_below(self.canary, self.rule.ok_below)
-        compared = f"failed {_of(self.canary)}, production {_of(self.production)}"
+        compared = f"failed {_of(self.canary)}, {beside}"
         return _read(self.chances, worse, safe, self.canary, compared, production=self.production)
+
+    def _allowed(self) -> float:
+        """What may fail with nobody beside: what the policy calls safe, its floor, or what production may have failed, times the ratio."""
+        usual = self.known + self.production
+        # Two standard deviations above the count: about the upper end of a 95 % interval.
+        most = (usual.failures + 2 * sqrt(usual.failures)) / usual.trials if usual.trials >= _ENOUGH else 0.0
+        return min(max(self.rule.floor, self.rule.ok_below, self.rule.ratio * most), _MOST_ALLOWED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +124,8 @@ class LatencyGauge:
     better: TwoArms = TwoArms(direction=Direction.BETTER)  # noqa: RUF009 - frozen
 
     def after(self, new: Totals, *, share: float) -> "LatencyGauge":
-        """With one more tick. A report without these edges has nothing to say here."""
-        if min(len(new.canary.slow), len(new.production.slow)) <= self.edge + 1:
+        """With one more tick. A report without these edges has nothing to say here, and neither has one without production."""
+        if share >= 1 or min(len(new.canary.slow), len(new.production.slow)) <= self.edge + 1:
             return self
         mine, others = new.canary.over(self.edge + 1), new.production.over(self.edge)
         return replace(self, worse=self.worse.after(mine, others, share=share), better=self.better.after(mine, others, share=share))
@@ -113,9 +147,9 @@ class OutputGauge:
     arms: ClassArms | None = None
 
     def after(self, new: Totals, *, share: float) -> "OutputGauge":
-        """With one more tick; how many classes there are shows in the first."""
+        """With one more tick; how many classes there are shows in the first. Without production there is nothing to compare with."""
         mine, others = new.canary.classes, new.production.classes
-        if not mine and not others:
+        if share >= 1 or (not mine and not others):
             return self
         classes = len(mine or others)
         none = (0,) * classes

@@ -1,9 +1,10 @@
-"""What an assessment means for a rollout: what its stage still misses, and what follows from harm."""
+"""What follows for a rollout from what was seen: what its stage still misses, what harm leads to, and what keeps a rollback open."""
 
 from collections.abc import Iterator
 from datetime import datetime
 
 from serving.core.assessing import Assessment, GuardVerdict
+from serving.core.happenings import Checked
 from serving.core.policy import Action, Policy, Stage
 from serving.core.standing import Rollout
 from serving.core.verdicts import Finding
@@ -16,12 +17,13 @@ def missing(policy: Policy, rollout: Rollout, assessment: Assessment, at: dateti
     least = max(stage.need.time, stage.soak)
     if rollout.entered is None or at - rollout.entered < least:
         yield f"less than {least} in stage {stage.name}"
-    for name in stage.need.safe:
+    needed = policy.needed(stage)
+    for name in needed:
         verdict = assessment.of(name)
         if name not in rollout.overridden and not _is_safe(verdict):
             yield f"{name} is {'not heard' if verdict is None else verdict.finding.value}"
     for verdict in heeded(rollout, assessment):
-        if verdict.finding is Finding.HARM and verdict.guard not in stage.need.safe:
+        if verdict.finding is Finding.HARM and verdict.guard not in needed:
             yield f"{verdict.guard} finds harm"
     if stage.approve is not None and not rollout.approvals:
         yield f"the word of {stage.approve.role}"
@@ -32,6 +34,8 @@ def _is_safe(verdict: GuardVerdict | None) -> bool:
 
 
 def _missing_counts(stage: Stage, assessment: Assessment) -> Iterator[str]:
+    if not assessment.units:
+        yield f"nothing of the candidate was seen in stage {stage.name} yet"
     if assessment.units < stage.need.units:
         yield f"{assessment.units:,} of {stage.need.units:,} units"
     if assessment.pairs < stage.need.pairs:
@@ -57,3 +61,15 @@ def heeded(rollout: Rollout, assessment: Assessment) -> list[GuardVerdict]:
 def said(verdicts: list[GuardVerdict]) -> str:
     """Guards and their sentences, for people."""
     return "; ".join(f"{verdict.guard}: {verdict.sentence}" for verdict in verdicts)
+
+
+def open_ends(event: Checked, *, flipped: bool) -> str:
+    """What keeps a rollback from being over, for people."""
+    ends = {
+        "the flip is not confirmed": not flipped,
+        "not every gateway acked": not event.is_acked,
+        f"{event.strays} stray answers": event.strays > 0,
+        "golden probes fail": not event.is_probed,
+        "errors have not recovered": not event.is_recovered,
+    }
+    return ", ".join(end for end, is_open in ends.items() if is_open) or "too little time since the flip"

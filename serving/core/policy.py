@@ -290,6 +290,16 @@ class Policy:
         """The guards that are asked in a stage."""
         return tuple(guard for guard in self.guards if guard.watches(stage))
 
+    def needed(self, stage: Stage) -> tuple[str, ...]:
+        """The guards that must say SAFE before the stage may end: those it names; where the last one names none, all that any did before.
+
+        So nothing becomes production that was safe once and no longer is.
+        """
+        if stage.need.safe or stage.weight != WHOLE:
+            return stage.need.safe
+        named = dict.fromkeys(name for earlier in self.stages for name in earlier.need.safe)
+        return tuple(name for name in named if self.guard(name).watches(stage))
+
     def alpha(self, guard: Guard) -> float:
         """The guard's part of the risk of a false rollback. The parts add up to the whole: at most so many false alarms by any of them."""
         return self.risk.false_rollback * guard.share / sum(other.share for other in self.guards)

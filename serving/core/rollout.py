@@ -28,7 +28,7 @@ from serving.core.happenings import (
     Start,
     Supersede,
 )
-from serving.core.judging import harm, heeded, missing, said
+from serving.core.judging import harm, heeded, missing, open_ends, said
 from serving.core.policy import Action, Pinned, Policy
 from serving.core.standing import Held, Receipt, Rollout, State
 from serving.core.traffic import WHOLE
@@ -80,6 +80,9 @@ TABLE: Mapping[State, Mapping[Kind, tuple[State, ...]]] = {
 }
 """What may happen in each state, and where it may lead."""
 
+_SAID = (Kind.HOLD, Kind.RESUME, Kind.ADVANCE, Kind.APPROVE, Kind.ROLL_BACK, Kind.RETRY, Kind.SUPERSEDE)
+"""What people can say to a rollout that there is."""
+
 AFOOT = frozenset({State.SHADOWING, State.RAMPING, State.SOAKING})
 OVER = frozenset(state for state, events in TABLE.items() if not events)
 
@@ -89,7 +92,8 @@ class EventRefused(PointsmanError):
 
     def __init__(self, kind: Kind, state: State, why: str = "", hint: str = "") -> None:
         self.kind, self.state, self.why = kind, state, why
-        self.hint = hint or f"in this state there can be: {', '.join(TABLE[state]) or 'nothing any more; start another rollout'}"
+        words = ", ".join(kind.replace("_", "") for kind in _SAID if kind in TABLE[state])
+        self.hint = hint or (f"what can be said to it now: {words}" if words else "it is over; start another rollout")
         super().__init__(f"{kind} is refused while the rollout is {state}{f': {why}' if why else ''}")
 
 
@@ -179,6 +183,10 @@ def _advance(policy: Policy, rollout: Rollout, event: Advance) -> Step:
     _refuse_unentitled(policy.authority.override if event.override else policy.authority.advance, event.by, event, rollout)
     if event.override and not event.reason:
         raise EventRefused(event.kind, rollout.state, "an override needs a reason", "say why with --reason")
+    unknown = [name for name in event.override if name not in {guard.id for guard in policy.guards}]
+    if unknown:
+        hint = f"the guards are {', '.join(guard.id for guard in policy.guards)}"
+        raise EventRefused(event.kind, rollout.state, f"there is no guard {', '.join(unknown)}", hint)
     ready = replace(rollout, overridden=tuple(dict.fromkeys((*rollout.overridden, *event.override))))
     lacks = [*missing(policy, ready, event.assessment, event.at)]
     if lacks:
@@ -229,7 +237,7 @@ def _observed(policy: Policy, rollout: Rollout, event: Observed) -> Step:
     if found is not None and found[0] is Action.ROLLBACK:
         return _rolling_back(rollout, RollBack(event.at, AUTO, found[2], found[1], detected=event.at))
     if rollout.state is State.HELD:
-        return _still_held(rollout, event)
+        return _still_held(policy, rollout, event)
     if found is not None:
         return _held(rollout, found[2], occasion="harm")
     return _judged(policy, rollout, event)
@@ -244,9 +252,13 @@ def _judged(policy: Policy, rollout: Rollout, event: Observed) -> Step:
     lacks = [*missing(policy, rollout, event.assessment, event.at)]
     if not lacks:
         return _onward(policy, rollout, event.at)
-    if event.at - _entry(rollout) > policy.deadline.per_stage + policy.stages[rollout.stage].soak:
+    if _is_late(policy, rollout, event.at):
         return _out_of_time(policy, rollout, event, "; ".join(lacks))
     return rollout, ()
+
+
+def _is_late(policy: Policy, rollout: Rollout, at: datetime) -> bool:
+    return at - _entry(rollout) > policy.deadline.per_stage + policy.stages[rollout.stage].soak
 
 
 def _out_of_time(policy: Policy, rollout: Rollout, event: Observed, why: str) -> Step:
@@ -258,11 +270,15 @@ def _out_of_time(policy: Policy, rollout: Rollout, event: Observed, why: str) ->
     return _held(rollout, reason)
 
 
-def _still_held(rollout: Rollout, event: Observed) -> Step:
+def _still_held(policy: Policy, rollout: Rollout, event: Observed) -> Step:
     held = _why_held(rollout)
     verdicts = heeded(rollout, event.assessment)
     if held.is_passing and verdicts and all(verdict.has_data and verdict.finding is not Finding.HARM for verdict in verdicts):
         return replace(rollout, state=held.before, held=None, entered=event.at), ()
+    if held.is_passing and _is_late(policy, rollout, event.at):
+        # Nobody decided on this hold: the deadline runs on, and ends it unless it would end in a hold as well.
+        after, effects = _out_of_time(policy, rollout, event, held.why)
+        return (after, effects) if after.state is State.ROLLING_BACK else (rollout, ())
     return rollout, ()
 
 
@@ -298,7 +314,7 @@ def _checked(policy: Policy, rollout: Rollout, event: Checked) -> Step:
     effects: list[Effect] = [] if receipt.flipped else [FlipBack(rollout.digest, receipt.reason, receipt.signal)]
     if not receipt.is_escalated and event.at > receipt.decided + wanted.deadline:
         receipt = replace(receipt, is_escalated=True)
-        effects.append(Page(f"{_name(rollout)}: the rollback is not verified: {_open_ends(event, flipped=receipt.flipped is not None)}"))
+        effects.append(Page(f"{_name(rollout)}: the rollback is not verified: {open_ends(event, flipped=receipt.flipped is not None)}"))
     return replace(rollout, receipt=receipt), tuple(effects)
 
 
@@ -357,17 +373,6 @@ def _rolling_back(rollout: Rollout, event: RollBack) -> Step:
 
 
 # --- small words ------------------------------------------------------------------------------------------------------
-
-
-def _open_ends(event: Checked, *, flipped: bool) -> str:
-    open_ends = {
-        "the flip is not confirmed": not flipped,
-        "not every gateway acked": not event.is_acked,
-        f"{event.strays} stray answers": event.strays > 0,
-        "golden probes fail": not event.is_probed,
-        "errors have not recovered": not event.is_recovered,
-    }
-    return ", ".join(end for end, is_open in open_ends.items() if is_open) or "too little time since the flip"
 
 
 def _refuse_unentitled(roles: tuple[str, ...], actor: Actor, event: Event, rollout: Rollout) -> None:

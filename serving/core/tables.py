@@ -81,7 +81,8 @@ def watch_of(record: FamilyRecord) -> Watch | None:
         production="" if production is None else record.digests[production],
         stage=rollout.stage,
         is_shadow=state is State.SHADOWING,
-        counts_keyless=state is State.SHADOWING or record.missing_key is MissingKey.RANDOM,
+        # Once it is live, whoever has no key is answered by it as well, and nobody is drawn any more.
+        counts_keyless=state in {State.SHADOWING, State.LIVE} or record.missing_key is MissingKey.RANDOM,
         unit=terms.unit,
         limits=terms.limits,
         tolerance=Tolerance(terms.atol, terms.is_label_exact, terms.rank),

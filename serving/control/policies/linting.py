@@ -134,7 +134,8 @@ def _stage(policy: Policy, stage: Stage) -> str:
         f"{stage.name}: {stage.mirror / WHOLE:.0%} mirrored" if stage.is_shadow else f"{stage.name}: {stage.weight / WHOLE:.2%} of callers"
     )
     if stage.weight == WHOLE:
-        return f"{name}, live after {Duration(stage.soak)}, the old production kept for {Duration(policy.rollback.keep_warm)}"
+        safe = f" and while SAFE by {', '.join(policy.needed(stage))}" if policy.needed(stage) else ""
+        return f"{name}, live after {Duration(stage.soak)}{safe}, the old production kept for {Duration(policy.rollback.keep_warm)}"
     need = stage.need
     wants = [f"at least {Duration(need.time)}"] if need.time else []
     wants += [f"{need.units:,} {_trials(policy)}"] if need.units else []

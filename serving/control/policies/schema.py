@@ -80,7 +80,9 @@ class NeedNode(Node, frozen=True, kw_only=True):
     pairs: Annotated[Count, Meta(description="At least so many shadow pairs compared.")] = 0
     safe: Annotated[
         Literal["all"] | tuple[Name, ...] | None,
-        Meta(description="The guards that must have said SAFE; `all`: those that watch the stage. By default all, at weight 1.0 none."),
+        Meta(
+            description="The guards that must say SAFE; `all`: those that watch the stage. By default all, at weight 1.0 those named before."
+        ),
     ] = None
 
 

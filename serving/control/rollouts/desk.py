@@ -1,26 +1,30 @@
 """What people ask of rollouts, decided and committed here and now: nobody has to wait for the controller, which reads of it afterwards."""
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from registry_client.versions import ModelVersion
-from serving.control.operations import Author, Changed, Operations
+from serving.control.operations import ATTEMPTS, Author, Changed, Operations
 from serving.control.plans import statuses_of
 from serving.control.policies.home import PolicyHome, Wanted
 from serving.control.policies.parsing import parse_policy
 from serving.control.rollouts.obstacles import Candidate, obstacles
 from serving.core.assessing import Assessment
 from serving.core.authority import Operators, roles_named
-from serving.core.errors import ChangeRefused, PointsmanError
-from serving.core.happenings import Actor, Event, RollBack, Start
+from serving.core.errors import ChangeRefused, PointsmanError, StaleRevision
+from serving.core.happenings import Actor, Advance, Event, RollBack, Start
 from serving.core.lifecycle import FamilyRecord
 from serving.core.moving import Move
 from serving.core.policy import Pinned, Policy
 from serving.core.rollout import step
 from serving.core.standing import Rollout
 from serving.core.underway import MOST_ASKED, Terms, Underway
-from serving.ports import Clock, FleetBoard, LoadState, Registry, RolloutBoard
+from serving.ports import Clock, FleetBoard, LoadState, Progress, Registry, RolloutBoard
+
+LOOKED_LATELY = timedelta(minutes=1)
+"""How old a look may be that somebody advances by: the slowest looks are a quarter of that apart."""
 
 
 class NoRollout(PointsmanError):
@@ -41,6 +45,15 @@ class NobodyListens(ChangeRefused):
     def __init__(self, family: str) -> None:
         self.family = family
         super().__init__(f"{MOST_ASKED} events of {family!r}'s rollout wait for the controller to write them down")
+
+
+class NobodyLooked(ChangeRefused):
+    """Somebody wants to go on, and the guards have not looked lately, or not since the stage began: that would be going on blind."""
+
+    def __init__(self, underway: Underway, seen: datetime | None, at: datetime) -> None:
+        when = "never looked" if seen is None else f"last looked {(at - seen).total_seconds():,.0f} s ago"
+        self.hint = "wait for their next look, a second or two; if none comes, see whether a controller leads: pointsman leader"
+        super().__init__(f"the guards {when} at {underway.rollout.family}@{underway.rollout.version}, which tells nothing of its stage now")
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +116,15 @@ class RolloutDesk:
 
         return await self._operations.move(family, f"{version} starts", decide, replace(author, roles=actor.roles), expected=expected)
 
+    async def insist(
+        self, family: str, word: str, event_of: Callable[[Request], Event], author: Author, *, expected: int | None = None
+    ) -> Changed:
+        """Let something happen whatever else happens meanwhile: to stand still, or to go back. As `happen`."""
+        for _ in range(ATTEMPTS if expected is None else 0):
+            with suppress(StaleRevision):
+                return await self.happen(family, word, event_of, author)
+        return await self.happen(family, word, event_of, author, expected=expected)
+
     async def happen(
         self, family: str, word: str, event_of: Callable[[Request], Event], author: Author, *, expected: int | None = None
     ) -> Changed:
@@ -115,8 +137,11 @@ class RolloutDesk:
                 raise NoRollout(family, "" if underway is None else underway.id)
             pinned = parse_policy(underway.policy.encode())
             actor = self._grounds.operators.actor(author.actor, roles_named(pinned.policy))
-            is_of_it = seen is not None and seen.rollout == underway.id
-            event = event_of(Request(actor, self._clock.now(), seen.assessment if is_of_it and seen is not None else Assessment()))
+            at = self._clock.now()
+            look = seen if seen is not None and seen.rollout == underway.id else None
+            event = event_of(Request(actor, at, Assessment() if look is None else look.assessment))
+            if isinstance(event, Advance):
+                _refuse_blind(underway, look, at, pinned.policy)
             if len(underway.asked) >= MOST_ASKED and not isinstance(event, RollBack):
                 raise NobodyListens(family)
             return _happened(record, underway, pinned, event)
@@ -135,6 +160,15 @@ def _started(record: FamilyRecord, rollout: Rollout, pinned: Pinned, event: Star
         terms=Terms.of(pinned.policy, after.stage),
     )
     return Move(underway.stepped(after, revision=revision, event=event), effects, override=bool(event.override))
+
+
+def _refuse_blind(underway: Underway, look: Progress | None, at: datetime, policy: Policy) -> None:
+    """Refuse to advance by what was seen in another stage, or so long ago that nobody knows what happened since."""
+    entered = underway.rollout.entered
+    if look is None:
+        raise NobodyLooked(underway, None, at)
+    if (entered is not None and look.at <= entered) or at - look.at > max(policy.deadline.silence, LOOKED_LATELY):
+        raise NobodyLooked(underway, look.at, at)
 
 
 def _happened(record: FamilyRecord, underway: Underway, pinned: Pinned, event: Event) -> Move:

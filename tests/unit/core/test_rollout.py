@@ -228,6 +228,37 @@ def test_the_deadline_rolls_back_where_the_policy_or_a_guard_says_so(old: str, n
     assert rollout.receipt.signal == "deadline"
 
 
+@pytest.mark.parametrize(
+    ("then", "state"),
+    [("deadline: {per_stage: 24h, then: hold}", State.HELD), ("deadline: {per_stage: 24h, then: rollback}", State.ROLLING_BACK)],
+)
+def test_a_hold_for_want_of_data_ends_with_the_deadline_of_the_stage(then: str, state: State) -> None:
+    pinned = parse_policy(FULL.replace("deadline: {per_stage: 24h, then: hold}", then).encode())
+    blind = verdicts("canary5", Finding.UNDECIDED, has_data=False)
+    before = replace(at_stage("canary5"), policy_digest=pinned.digest)
+    held, _ = step(pinned, before, Observed(BEGIN + timedelta(hours=9), blind))
+
+    later_on, _ = step(pinned, held, Observed(BEGIN + timedelta(hours=20), blind))
+    too_late, _ = step(pinned, later_on, Observed(BEGIN + 2 * DAY, blind))
+
+    assert (held.state, later_on) == (State.HELD, held)
+    assert too_late.state is state
+
+
+def test_a_hold_that_somebody_wants_outlasts_every_deadline() -> None:
+    pinned = parse_policy(FULL.replace("then: hold", "then: rollback").encode())
+    held, _ = step(pinned, replace(at_stage("canary5"), policy_digest=pinned.digest), Hold(BEGIN + DAY, OWNER, "until monday"))
+
+    assert step(pinned, held, Observed(BEGIN + 9 * DAY, verdicts("canary5", Finding.UNDECIDED, has_data=False)))[0] == held
+
+
+def test_a_guard_that_there_is_not_cannot_be_overridden() -> None:
+    with pytest.raises(EventRefused, match="there is no guard p98") as caught:
+        step(PINNED, at_stage("canary5"), Advance(BEGIN + DAY, OWNER, ("p98",), "INC-7"))
+
+    assert "p99" in caught.value.hint
+
+
 def test_who_resumes_or_advances_must_be_entitled_and_say_why_a_guard_is_not_listened_to() -> None:
     held = after(at_stage("canary5"), Observed(BEGIN + DAY, verdicts("canary5", p50=Finding.HARM)))
     harm = verdicts("canary5", p50=Finding.HARM)
@@ -356,6 +387,7 @@ def test_events_that_the_table_does_not_know_are_refused_with_what_there_can_be(
         with pytest.raises(EventRefused, match=f"{kind} is refused while the rollout is {state}") as caught:
             step(PINNED, rollout, events[kind])
         assert caught.value.hint
+        assert "observed" not in caught.value.hint
 
 
 def test_what_is_due_says_what_should_be_in_every_state() -> None:

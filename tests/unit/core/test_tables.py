@@ -153,6 +153,7 @@ def test_a_live_candidate_is_compared_with_what_it_superseded_while_that_is_warm
 
     assert watch is not None
     assert (watch.candidate, watch.production) == (f"digest of {V10}", f"digest of {V9}")
+    assert watch.counts_keyless  # who has no key is answered by it as everybody is
     assert route_of(replace(family, rollout=live)).watch is None
 
 

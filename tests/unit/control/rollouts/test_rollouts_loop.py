@@ -1,11 +1,16 @@
 """A rollout from its start to its end: what is seen leads on, or back, and the decision log says why in the same bytes."""
 
+import asyncio
 from collections.abc import Iterator
 
 import pytest
 import structlog
 from structlog.testing import capture_logs
 
+from registry_client.references import Tag
+from serving.control.operations import Changed
+from serving.control.rollouts.desk import NobodyLooked, Request
+from serving.core.errors import StaleRevision
 from serving.core.happenings import Advance, Hold, Resume, Retry, RollBack, Supersede
 from serving.core.standing import State
 from tests.fakes.rollout_plant import FAMILY, POLICY, V1, V2, V3, Plant, replays
@@ -73,6 +78,16 @@ async def test_a_live_version_that_turns_bad_is_taken_back_while_the_old_one_is_
     assert (await plant.record()).production == V1
 
 
+async def test_a_live_version_that_fails_now_and_then_is_taken_back_too(plant: Plant) -> None:
+    await plant.start()
+    await plant.until_state(State.LIVE)
+
+    plant.errors[V2] = 0.1
+    await plant.until_state(State.ROLLING_BACK, seconds=3)
+
+    assert (await plant.record()).production == V1
+
+
 async def test_once_the_old_version_need_not_stay_warm_the_rollout_is_left_alone(plant: Plant) -> None:
     await plant.start()
     await plant.until_state(State.LIVE)
@@ -130,6 +145,67 @@ async def test_advance_goes_by_what_the_guards_said_last(plant: Plant) -> None:
     assert await plant.weight() == 5_000
     await plant.second()
     assert replays(await plant.log(), POLICY)
+
+
+HASTY = POLICY.replace(b"need: {time: 5s, safe: [errors]}", b"need: {safe: [errors]}")
+
+
+def advance(asked: Request) -> Advance:
+    return Advance(asked.at, asked.by, assessment=asked.assessment)
+
+
+async def test_nobody_advances_by_what_was_seen_in_the_stage_before() -> None:
+    plant = Plant(HASTY)
+    await plant.begin()
+    await plant.start()
+    await plant.until_state(State.RAMPING)
+    while await plant.weight() == 500:
+        await plant.second()
+    before = await plant.rollouts.progress()
+
+    assert before[FAMILY].assessment.units > 0  # of the stage that is over
+    with pytest.raises(NobodyLooked, match="tells nothing of its stage now"):
+        await plant.ask("advances", advance)
+    assert await plant.weight() == 5_000
+
+
+async def test_of_two_who_advance_at_once_one_does_and_the_other_learns_why() -> None:
+    plant = Plant(HASTY)
+    await plant.begin()
+    await plant.start()
+    await plant.ask("holds", lambda asked: Hold(asked.at, asked.by, "lunch"))
+    for _ in range(10):
+        await plant.second()
+
+    outcomes = await asyncio.gather(plant.ask("advances", advance), plant.ask("advances", advance, by="grace"), return_exceptions=True)
+
+    assert sum(isinstance(outcome, Changed) for outcome in outcomes) == 1
+    assert any(isinstance(outcome, NobodyLooked | StaleRevision) for outcome in outcomes)
+    assert await plant.weight() == 5_000
+
+
+async def test_nobody_advances_by_what_was_seen_before_everybody_stopped_looking(plant: Plant) -> None:
+    await plant.start()
+    await plant.ask("holds", lambda asked: Hold(asked.at, asked.by, "lunch"))
+    for _ in range(10):
+        await plant.second()
+
+    plant.clock.advance(3600.0)  # no controller, no report
+
+    with pytest.raises(NobodyLooked, match=r"last looked 3,6\d\d s ago"):
+        await plant.ask("advances", advance)
+    assert await plant.weight() == 500
+
+
+async def test_who_goes_back_or_stands_still_is_not_sent_away_because_somebody_else_was_first(plant: Plant) -> None:
+    await plant.start()
+    await plant.second()
+    plant.state.before_commit.append(lambda: plant.operations.tag(FAMILY, V3, Tag.STAGING, plant.author("grace")))
+
+    await plant.desk.insist(FAMILY, "rolls back", lambda asked: RollBack(asked.at, asked.by, "INC-9"), plant.author())
+
+    assert await plant.weight() == 0
+    assert (await plant.record()).staging == V3
 
 
 async def test_a_rollback_needs_no_controller(plant: Plant) -> None:
