@@ -162,7 +162,8 @@ def share_of(policy: Policy, stage: Stage, guard: Guard, new: Totals, observed: 
 
 
 def _turned(dial: Dial, guard: Guard, new: Totals, *, share: float, at: datetime) -> Dial:
-    heard = at if _is_heard(guard, new) else dial.heard
+    # A clock that was put back makes nothing heard later than now.
+    heard = at if _is_heard(guard, new) else min(dial.heard, at)
     return Dial(dial.gauge.after(new, share=share), heard, dial.was_safe)
 
 

@@ -34,7 +34,7 @@ def _is_safe(verdict: GuardVerdict | None) -> bool:
 
 
 def _missing_counts(stage: Stage, assessment: Assessment) -> Iterator[str]:
-    if not assessment.units:
+    if not assessment.units and not stage.need.units:
         yield f"nothing of the candidate was seen in stage {stage.name} yet"
     if assessment.units < stage.need.units:
         yield f"{assessment.units:,} of {stage.need.units:,} units"

@@ -190,7 +190,9 @@ class Book:
 
     def after(self, reports: Iterable[Report], *, at: datetime, listening: Listening | None = None) -> tuple["Book", Tick]:
         """The book with these reports, and what is new in them. One that was entered already says nothing new, and is no sign of life."""
-        accounts, totals, rows = dict(self.accounts), Totals(), dict[str, int]()
+        # A clock that was put back makes nothing heard later than now.
+        accounts = {source: replace(account, heard=min(account.heard, at)) for source, account in self.accounts.items()}
+        totals, rows = Totals(), dict[str, int]()
         refused: list[RefusedReport] = []
         for report in reports:
             account = accounts.get(report.source)

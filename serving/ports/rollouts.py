@@ -81,6 +81,8 @@ class Progress:
     """The part of them that failed by a version's fault."""
     refused: tuple[RefusedReport, ...] = ()
     """Gateways' reports that the last look did not count."""
+    stage: str = ""
+    """The stage that the assessment is of; empty before the first look."""
 
 
 class RolloutBoard(Protocol):

@@ -81,7 +81,7 @@ class NeedNode(Node, frozen=True, kw_only=True):
     safe: Annotated[
         Literal["all"] | tuple[Name, ...] | None,
         Meta(
-            description="The guards that must say SAFE; `all`: those that watch the stage. By default all, at weight 1.0 those named before."
+            description="The guards that must say SAFE; `all`: those that watch the stage. By default all; in the last, those named before."
         ),
     ] = None
 

@@ -18,13 +18,15 @@ from serving.core.happenings import Actor, Advance, Event, RollBack, Start
 from serving.core.lifecycle import FamilyRecord
 from serving.core.moving import Move
 from serving.core.policy import Pinned, Policy
-from serving.core.rollout import step
+from serving.core.rollout import EventRefused, step
 from serving.core.standing import Rollout
 from serving.core.underway import MOST_ASKED, Terms, Underway
 from serving.ports import Clock, FleetBoard, LoadState, Progress, Registry, RolloutBoard
 
 LOOKED_LATELY = timedelta(minutes=1)
 """How old a look may be that somebody advances by: the slowest looks are a quarter of that apart."""
+
+LOOK_HINT = "wait for their next look, a second or two; if none comes, see whether a controller leads: pointsman leader"
 
 
 class NoRollout(PointsmanError):
@@ -45,15 +47,6 @@ class NobodyListens(ChangeRefused):
     def __init__(self, family: str) -> None:
         self.family = family
         super().__init__(f"{MOST_ASKED} events of {family!r}'s rollout wait for the controller to write them down")
-
-
-class NobodyLooked(ChangeRefused):
-    """Somebody wants to go on, and the guards have not looked lately, or not since the stage began: that would be going on blind."""
-
-    def __init__(self, underway: Underway, seen: datetime | None, at: datetime) -> None:
-        when = "never looked" if seen is None else f"last looked {(at - seen).total_seconds():,.0f} s ago"
-        self.hint = "wait for their next look, a second or two; if none comes, see whether a controller leads: pointsman leader"
-        super().__init__(f"the guards {when} at {underway.rollout.family}@{underway.rollout.version}, which tells nothing of its stage now")
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,12 +132,16 @@ class RolloutDesk:
             actor = self._grounds.operators.actor(author.actor, roles_named(pinned.policy))
             at = self._clock.now()
             look = seen if seen is not None and seen.rollout == underway.id else None
-            event = event_of(Request(actor, at, Assessment() if look is None else look.assessment))
-            if isinstance(event, Advance):
-                _refuse_blind(underway, look, at, pinned.policy)
+            blind = _blindness(underway, look, at, pinned.policy)
+            event = event_of(Request(actor, at, Assessment() if look is None or blind else look.assessment))
             if len(underway.asked) >= MOST_ASKED and not isinstance(event, RollBack):
                 raise NobodyListens(family)
-            return _happened(record, underway, pinned, event)
+            try:
+                return _happened(record, underway, pinned, event)
+            except EventRefused as refused:
+                if not (blind and refused.why and isinstance(event, Advance)):
+                    raise
+                raise EventRefused(refused.kind, refused.state, f"{refused.why}; {blind}", LOOK_HINT) from refused
 
         return await self._operations.move(family, word, decide, author, expected=expected)
 
@@ -162,13 +159,15 @@ def _started(record: FamilyRecord, rollout: Rollout, pinned: Pinned, event: Star
     return Move(underway.stepped(after, revision=revision, event=event), effects, override=bool(event.override))
 
 
-def _refuse_blind(underway: Underway, look: Progress | None, at: datetime, policy: Policy) -> None:
-    """Refuse to advance by what was seen in another stage, or so long ago that nobody knows what happened since."""
-    entered = underway.rollout.entered
-    if look is None:
-        raise NobodyLooked(underway, None, at)
-    if (entered is not None and look.at <= entered) or at - look.at > max(policy.deadline.silence, LOOKED_LATELY):
-        raise NobodyLooked(underway, look.at, at)
+def _blindness(underway: Underway, look: Progress | None, at: datetime, policy: Policy) -> str:
+    """Why nothing is known of the stage now, though something may have been seen earlier; nothing where it is known."""
+    if look is None or not look.stage:
+        return "its guards have not looked yet"
+    if look.stage != policy.stages[underway.rollout.stage].name:
+        return "its guards have not looked since the stage began"
+    if at - look.at > max(policy.deadline.silence, LOOKED_LATELY):
+        return f"its guards last looked {(at - look.at).total_seconds():,.0f} s ago"
+    return ""
 
 
 def _happened(record: FamilyRecord, underway: Underway, pinned: Pinned, event: Event) -> Move:

@@ -14,6 +14,7 @@ import structlog
 from serving.control.operations import Author, Changed
 from serving.control.policies.parsing import InvalidPolicy, parse_policy
 from serving.control.rollouts.journal import CHECKPOINT_LINES, Journal, UnreadableLog
+from serving.control.rollouts.timing import SteadyTime
 from serving.core.course import Course, Turn, happened, looked, measured, opened, stood
 from serving.core.decisions import Look, Measured, Stood, as_written
 from serving.core.effects import Effect, FlipBack, Page, Tell
@@ -69,8 +70,8 @@ class Herald(Protocol):
 class Check(Protocol):
     """Looks how far a rollback is."""
 
-    async def check(self, pinned: Pinned, underway: Underway) -> Checked:
-        """How far it is now. Raises a `PointsmanError`."""
+    async def check(self, pinned: Pinned, underway: Underway, at: datetime) -> Checked:
+        """How far it is now, `at`. Raises a `PointsmanError`."""
         ...
 
     async def flip_of(self, underway: Underway) -> Flipped | None:
@@ -115,6 +116,7 @@ class Follower:
         self._pinned = _pinned(underway)
         self._tools = tools
         self._journal = Journal(underway.id, tools.log, tools.term, every=tools.checkpoint_every)
+        self._time = SteadyTime(tools.clock)
         self._course: Course | None = None
 
     @property
@@ -129,10 +131,10 @@ class Follower:
         course = self._course
         if course is None or course.looked is None:
             return None
-        refused = course.evidence.refused
-        return Progress(
-            self.id, self.looked or course.looked, course.assessment, course.totals, course.looks, self.trouble, refused=refused
-        )
+        # By the wall clock, as whoever reads it goes by.
+        at = self._tools.clock.now() - (self._time.now() - (self.looked or course.looked))
+        seen = course.evidence
+        return Progress(self.id, at, course.assessment, course.totals, course.looks, self.trouble, refused=seen.refused, stage=seen.stage)
 
     async def step(self, record: FamilyRecord, heard: Heard) -> None:
         """Take one step, if one is due. Raises `StoreUnavailable`, `NotLeader` or `UnreadableLog`."""
@@ -177,6 +179,7 @@ class Follower:
                 # The store took it, past the rollout: a rollback asks nobody.
                 log.info("rollout_moved_past", rollout=self.id, why=str(refused))
                 continue
+            self._time.set()
             course = await self._write(turn, Failpoint.COURSE_HEARD)
             await self._tell(turn.effects, turn.course)
         if (course.rollout, course.steps) != (underway.rollout, underway.steps):
@@ -198,14 +201,15 @@ class Follower:
         course = self._course
         if course is None:
             return await self._resume(underway)
-        entry = Stood(self._tools.clock.now(), underway.rollout, underway.steps, why)
+        self._time.set()
+        entry = Stood(self._time.now(), underway.rollout, underway.steps, why)
         return await self._write(stood(course, entry))
 
     # --- looking
 
     def _is_due(self, course: Course, heard: Heard) -> bool:
-        now, rollout = self._tools.clock.now(), course.rollout
-        if self.looked is None:
+        now, rollout = self._time.now(), course.rollout
+        if self.looked is None or now < self.looked:
             return True
         if any(report.row >= self._pinned.policy.tripwire.errors_in_a_row for report in heard.reports):
             return now - self.looked >= ALARMED
@@ -217,7 +221,7 @@ class Follower:
         await self._commit(record, turn.course, (), f"{course.rollout.version} measures production", entry)
 
     async def _look(self, record: FamilyRecord, course: Course, heard: Heard) -> None:
-        now = self._tools.clock.now()
+        now = self._time.now()
         turn = looked(course, as_written(Look(now, heard.reports, heard.expected, heard.unreadable)))
         self.looked = now
         await self._write(turn, Failpoint.COURSE_LOOKED)
@@ -228,9 +232,7 @@ class Follower:
         try:
             changed = await self._commit(record, turn.course, turn.effects, _phrase(self._pinned, turn.course.rollout))
         except ChangeRefused as refused:
-            if self.trouble != str(refused):
-                log.warning("rollout_cannot_go_on", rollout=self.id, why=str(refused))
-            self.trouble = str(refused)
+            await self._say_refused(turn, refused)
             if underway is not None:
                 await self._stand(underway, self.trouble)
             return
@@ -239,7 +241,18 @@ class Follower:
         self._note(turn, changed)
         await self._tell(turn.effects, turn.course)
         if any(isinstance(effect, FlipBack) for effect in turn.effects):
-            await self._flipped(changed.record, turn.course, Flipped(self._tools.clock.now(), changed.commit.epoch))
+            await self._flipped(changed.record, turn.course, Flipped(self._time.now(), changed.commit.epoch))
+
+    async def _say_refused(self, turn: Turn, refused: ChangeRefused) -> None:
+        """Say once that it cannot go on; that it cannot go back somebody must know."""
+        if self.trouble == str(refused):
+            return
+        log.warning("rollout_cannot_go_on", rollout=self.id, why=str(refused))
+        self.trouble = str(refused)
+        rollout = turn.course.rollout
+        if any(isinstance(effect, FlipBack) for effect in turn.effects) and rollout.receipt is not None:
+            found = f"{rollout.family}@{rollout.version} cannot be rolled back: {refused}; {rollout.receipt.reason}"
+            await self._tell((Page(found),), turn.course)
 
     def _note_refused(self, course: Course) -> None:
         """Count the reports that did not count; a line for each gateway with which something changed."""
@@ -272,11 +285,11 @@ class Follower:
             if flipped is not None:
                 await self._flipped(record, course, flipped)
             return
-        now = self._tools.clock.now()
-        if self.looked is not None and now - self.looked < QUICK:
+        now = self._time.now()
+        if self.looked is not None and timedelta() <= now - self.looked < QUICK:
             return
         self.looked = now
-        checked = await self._tools.check.check(self._pinned, underway)
+        checked = await self._tools.check.check(self._pinned, underway, now)
         turn = happened(course, checked)
         await self._write(turn, Failpoint.COURSE_CHECKED)
         if turn.course.rollout == course.rollout:

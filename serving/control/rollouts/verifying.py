@@ -52,12 +52,12 @@ class RollbackCheck:
             found = Flipped(entry.at, entry.epoch)
         return found
 
-    async def check(self, pinned: Pinned, underway: Underway) -> Checked:
-        """How far it is now. Raises what `Verification.verify` does."""
+    async def check(self, pinned: Pinned, underway: Underway, at: datetime) -> Checked:
+        """How far it is now, `at`. Raises what `Verification.verify` does."""
         receipt, wanted = underway.rollout.receipt, pinned.policy.rollback.verify
         if receipt is None or receipt.flipped is None or receipt.epoch is None:
             raise AssertionError
-        is_quiet = self._clock.now() - receipt.flipped >= wanted.quiet
+        is_quiet = at - receipt.flipped >= wanted.quiet
         # Golden examples are asked once the rest has settled: until then they show what the gateways say anyway.
         probes = wanted.probes if is_quiet else 0
         proof = await self._verification.verify(underway.rollout.family, epoch=receipt.epoch, timeout=0, probes=probes)
@@ -65,7 +65,7 @@ class RollbackCheck:
         last = max((gateway.last_stray for gateway in live if gateway.last_stray is not None), default=None)
         now = self._clock.now()
         return Checked(
-            at=now,
+            at=at,
             is_acked=bool(live) and all(gateway.is_proven for gateway in live),
             strays=sum(gateway.strays for gateway in live if _is_within(gateway.last_stray, now, wanted.quiet.total_seconds())),
             is_probed=is_quiet and not proof.unread and not any(probe.fault for probe in proof.probes),

@@ -80,6 +80,7 @@ def test_a_line_holds_what_was_seen_and_gives_it_back() -> None:
 def test_an_advance_is_judged_by_what_the_guards_said_last() -> None:
     world = World(track("standard"), candidate=Behaviour(disagreeing=0.2))
     world.start()
+    world.advance(MINUTE)  # in which it warms up
     world.advance(MINUTE)
     held = world.course
     late = world.at + 11 * MINUTE

@@ -9,9 +9,10 @@ from structlog.testing import capture_logs
 
 from registry_client.references import Tag
 from serving.control.operations import Changed
-from serving.control.rollouts.desk import NobodyLooked, Request
+from serving.control.rollouts.desk import Request
 from serving.core.errors import StaleRevision
 from serving.core.happenings import Advance, Hold, Resume, Retry, RollBack, Supersede
+from serving.core.rollout import EventRefused
 from serving.core.standing import State
 from tests.fakes.rollout_plant import FAMILY, POLICY, V1, V2, V3, Plant, replays
 
@@ -164,7 +165,7 @@ async def test_nobody_advances_by_what_was_seen_in_the_stage_before() -> None:
     before = await plant.rollouts.progress()
 
     assert before[FAMILY].assessment.units > 0  # of the stage that is over
-    with pytest.raises(NobodyLooked, match="tells nothing of its stage now"):
+    with pytest.raises(EventRefused, match="its guards have not looked since the stage began"):
         await plant.ask("advances", advance)
     assert await plant.weight() == 5_000
 
@@ -180,7 +181,7 @@ async def test_of_two_who_advance_at_once_one_does_and_the_other_learns_why() ->
     outcomes = await asyncio.gather(plant.ask("advances", advance), plant.ask("advances", advance, by="grace"), return_exceptions=True)
 
     assert sum(isinstance(outcome, Changed) for outcome in outcomes) == 1
-    assert any(isinstance(outcome, NobodyLooked | StaleRevision) for outcome in outcomes)
+    assert any(isinstance(outcome, EventRefused | StaleRevision) for outcome in outcomes)
     assert await plant.weight() == 5_000
 
 
@@ -192,7 +193,7 @@ async def test_nobody_advances_by_what_was_seen_before_everybody_stopped_looking
 
     plant.clock.advance(3600.0)  # no controller, no report
 
-    with pytest.raises(NobodyLooked, match=r"last looked 3,6\d\d s ago"):
+    with pytest.raises(EventRefused, match=r"last looked 3,6\d\d s ago"):
         await plant.ask("advances", advance)
     assert await plant.weight() == 500
 
