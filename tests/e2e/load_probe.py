@@ -6,6 +6,7 @@ second on stdout, and its report last, once it is told to stop (SIGTERM).
 
 import asyncio
 import json
+import select
 import signal
 import sys
 import time
@@ -76,7 +77,9 @@ class Load:
 
     async def _tell(self) -> None:
         while True:
-            _print(self.progress())
+            # Whoever does not read for a minute must not hold up what is sent.
+            if select.select([], [sys.stdout], [], 0)[1]:
+                _print(self.progress())
             await asyncio.sleep(TELL_S)
 
     def progress(self) -> dict[str, Any]:
