@@ -15,6 +15,7 @@ from serving.api.keeping import KeepRoutes
 from serving.api.noting import NoteRoutes
 from serving.api.openapi import DESCRIPTION, TAGS
 from serving.api.pairs import PairRoutes
+from serving.api.policies import PolicyRoutes
 from serving.api.promoting import PromotionRoutes
 from serving.api.reading import FamilyRoutes
 from serving.api.rollouts import RolloutRoutes
@@ -46,6 +47,7 @@ def create_app(services: AdminServices, surface: AdminSurface) -> FastAPI:
     app.include_router(ConsumerRoutes(changes).router(), prefix="/v1")
     rollouts = RolloutRoutes(services.desk, services.rollouts, services.operations, services.entitlement)
     app.include_router(rollouts.router(), prefix="/v1")
+    app.include_router(PolicyRoutes(services.rollouts).router(), prefix="/v1")
     app.include_router(DrillRoutes(services.drills, services.drill_book, services.entitlement).router(), prefix="/v1")
     app.include_router(RunbookRoutes(services.runbooks, services.entitlement, services.correspondence).router(), prefix="/v1")
     app.include_router(PromotionRoutes(services.promotions, services.entitlement).router(), prefix="/v1")

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from serving.api.rollout_schemas import (
+    ExplainedOut,
     HeldOut,
     LogOut,
     OutlookOut,
@@ -58,6 +59,21 @@ def rollout_document(view: RolloutView) -> RolloutOut:
         refused=[] if progress is None else [RefusedReportOut.model_validate(one) for one in progress.refused],
         lacks=list(view.lacks),
         sentence=view.sentence,
+    )
+
+
+def explained_document(view: RolloutView) -> ExplainedOut:
+    """The same in sentences."""
+    seen = rollout_document(view)
+    return ExplainedOut(
+        rollout=seen.id,
+        state=seen.state,
+        looked=seen.looked,
+        sentence=seen.sentence,
+        lacks=seen.lacks,
+        trouble=seen.trouble,
+        refused=seen.refused,
+        verdicts=seen.verdicts,
     )
 
 

@@ -144,6 +144,19 @@ class RolloutOut(Document):
     sentence: str = Field(examples=["digits@1.1.0 is in stage canary5 with 5 % of the callers; it waits for: 312 of 1,000 units"])
 
 
+class ExplainedOut(Document):
+    """A rollout in sentences, and the numbers behind them."""
+
+    rollout: str = Field(examples=["digits-1.1.0-12"])
+    state: str = Field(examples=["ramping"])
+    looked: datetime | None = Field(description="When the controller last looked.")
+    sentence: str = Field(examples=["digits@1.1.0 is in stage canary5 with 5 % of the callers; it waits for: 312 of 1,000 units"])
+    lacks: list[str] = Field(description="What its stage still needs.", examples=[["688 of 1,000 units"]])
+    trouble: str = Field(description="What keeps it from going on though nothing else does.", examples=[""])
+    refused: list[RefusedReportOut] = Field(description="Gateways whose newest report does not count: they cannot be heard.")
+    verdicts: list[VerdictOut] = Field(description="What each guard says, in a sentence and in numbers.")
+
+
 class LogOut(Document):
     """A decision log."""
 

@@ -9,6 +9,7 @@ from serving.api.documents import changed_document
 from serving.api.openapi import CHANGE_ERRORS, READ_ERRORS
 from serving.api.preconditions import Caller, caller, stated_revision
 from serving.api.rollout_documents import (
+    explained_document,
     log_document,
     past_document,
     plan_document,
@@ -16,6 +17,7 @@ from serving.api.rollout_documents import (
     rollout_document,
 )
 from serving.api.rollout_schemas import (
+    ExplainedOut,
     LogOut,
     PastRolloutsOut,
     PlanAsked,
@@ -80,6 +82,7 @@ class RolloutRoutes:
             )
         looks = (
             ("/rollout", self.status, "getRollout", "How the rollout stands, and what it waits for"),
+            ("/rollout/explain", self.explain, "explainRollout", "The same in sentences, with the numbers behind them"),
             ("/rollout/log", self.log, "rolloutLog", "Its decision log"),
             ("/rollout/receipt", self.receipt, "rolloutReceipt", "The receipt of its rollback"),
             ("/rollouts", self.past, "listRollouts", "All rollouts of the family"),
@@ -156,6 +159,10 @@ class RolloutRoutes:
         view = await self._views.status(family)
         response.headers["ETag"] = f'"{view.revision}"'
         return rollout_document(view)
+
+    async def explain(self, family: Family) -> ExplainedOut:
+        """One sentence for the rollout and one for each guard, with its numbers."""
+        return explained_document(await self._views.status(family))
 
     async def log(self, family: Family, rollout: RolloutId = "") -> LogOut:
         """Every look and every event, with what came of it; replayed it gives the same bytes."""

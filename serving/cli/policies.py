@@ -1,4 +1,4 @@
-"""The commands about rollout policies. They run here, without a server."""
+"""The commands about rollout policies: `lint` reads a file here, `show` asks which policy a family is under."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -6,8 +6,10 @@ from typing import Annotated
 
 import typer
 from rich.console import RenderableType
+from rich.text import Text
 
-from serving.cli.commands import Session, add_command
+from serving.cli.client import Json
+from serving.cli.commands import FamilyName, Session, add_command
 from serving.cli.failures import NotFound, PolicyRefused
 from serving.cli.output import facts, stack, table
 from serving.control.policies.linting import Reading, read
@@ -21,6 +23,7 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer(name="policy", help="Read rollout policies before anything is started with them.", no_args_is_help=True)
     group.callback()(_policy)
     add_command(group, lint, panel="Policies", remote=False)
+    add_command(group, show, panel="Policies")
     app.add_typer(group, rich_help_panel="Publish")
 
 
@@ -40,6 +43,39 @@ def lint(session: Session, file: File) -> None:
     session.output.data(asdict(reading), lambda: _rendered(reading))
     for warning in reading.warnings:
         session.output.note(f"warning: {warning}")
+
+
+def show(
+    session: Session,
+    family: FamilyName,
+    version: Annotated[
+        str, typer.Option("--for", metavar="VERSION", help="The candidate; by default the one tagged so, or else a MINOR step.")
+    ] = "",
+) -> None:
+    """Tell which policy the family's next rollout would be under and where it comes from, and which one is pinned now."""
+    with session.client() as client:
+        found = client.get("families", family, "policy", version=version)
+    session.output.data(found, lambda: _shown(found))
+
+
+def _shown(found: Json) -> RenderableType:
+    from yaml import safe_dump  # noqa: PLC0415 - only this command needs it
+
+    following, pinned = found["next"], found["pinned"]
+    whence = f"the track {following['name']}" if following["source"] == "track" else f"{following['name']}'s own"
+    now = "none is afoot" if pinned is None else f"{pinned['digest']}, {pinned['rollout']}"
+    return stack(
+        facts(
+            [
+                ("next rollout", f"of {following['version']}, a {following['step'].upper()} step"),
+                ("policy", whence),
+                ("digest", following["digest"]),
+                ("pinned now", now),
+            ]
+        ),
+        "",
+        Text(safe_dump(following["document"], sort_keys=False, default_flow_style=None, width=120).rstrip()),
+    )
 
 
 def _rendered(reading: Reading) -> RenderableType:

@@ -98,9 +98,8 @@ def _stands(session: Session, client: AdminClient, family: str) -> Json:
 def explain(session: Session, family: FamilyName) -> None:
     """Say in one sentence how the rollout stands, and in one more for each guard what it sees, with its numbers."""
     with session.client() as client:
-        stands = client.get("families", family, "rollout")
-    explained = {name: stands[name] for name in ("sentence", "lacks", "refused", "verdicts")}
-    session.output.data(explained, lambda: render_explained(stands))
+        explained = client.get("families", family, "rollout", "explain")
+    session.output.data(explained, lambda: render_explained(explained))
 
 
 def hold(session: Session, family: FamilyName, reason: ReasonOption = "") -> None:

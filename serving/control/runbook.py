@@ -15,6 +15,7 @@ from serving.core.drills import Due, Trend
 from serving.core.lifecycle import FamilyRecord
 from serving.core.policy import Action, Guard, Pinned
 from serving.core.refusals import named
+from serving.core.standing import State
 
 _SHORT = 12
 """Characters of a digest that people compare."""
@@ -114,6 +115,22 @@ def _signals(facts: Facts) -> Iterator[str]:
         f"- A gateway whose reports are refused: nobody counts its failures, and after {Duration(policy.deadline.silence)} the rollout is "
         f"held. `pointsman explain {facts.record.family}` names it and says why; restart it, or roll back."
     )
+    yield from _seen(facts)
+
+
+def _seen(facts: Facts) -> Iterator[str]:
+    family = facts.record.family
+    yield ""
+    if facts.record.rollout is None:
+        yield f"How a rollout stands and what its guards see: `pointsman status {family}` and `pointsman explain {family}`. There is none."
+        return
+    yield "How the rollout stands, what its guards see, and by which policy:"
+    yield ""
+    yield "```console"
+    yield f"$ pointsman status {family}"
+    yield f"$ pointsman explain {family}"
+    yield f"$ pointsman policy show {family}"
+    yield "```"
 
 
 def _commands(facts: Facts) -> Iterator[str]:
@@ -151,6 +168,26 @@ def _over(facts: Facts) -> Iterator[str]:
         yield f"- and `{verify.recovered}` is back to what it was, within {Duration(verify.recovery)}."
     yield ""
     yield f"A rollout's rollback that is not verified after {Duration(verify.deadline)} pages somebody."
+    yield from _rolled_back(facts)
+
+
+def _rolled_back(facts: Facts) -> Iterator[str]:
+    family, underway = facts.record.family, facts.record.rollout
+    yield ""
+    if underway is None or underway.rollout.receipt is None:
+        yield (
+            f"It leaves a receipt, `pointsman receipt {family}`; one that is not verified is flipped and verified once more by "
+            f'`pointsman retry {family} --reason "INC-123"`.'
+        )
+        return
+    is_open = underway.rollout.state is State.ROLLING_BACK
+    yield "Its receipt, and, while it is not verified, how to flip and verify it once more:" if is_open else "Its receipt:"
+    yield ""
+    yield "```console"
+    yield f"$ pointsman receipt {family}"
+    if is_open:
+        yield f'$ pointsman retry {family} --reason "INC-123"'
+    yield "```"
 
 
 def _without_us(facts: Facts) -> Iterator[str]:

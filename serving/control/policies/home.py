@@ -5,12 +5,13 @@ FOLDER/families/FAMILY.yaml   the family's own policy
 """
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from registry_client.versions import ModelVersion
 from serving.control.policies.parsing import NOWHERE, InvalidPolicy, parse_policy
-from serving.control.policies.tracks import choose, read_tracks
+from serving.control.policies.tracks import Chosen, chosen, read_tracks, step_of
 from serving.core.policy import Pinned
 
 
@@ -32,6 +33,10 @@ class PolicyHome:
         """The policy of a rollout. Raises `InvalidPolicy`, naming the file where one cannot be used."""
         return await asyncio.to_thread(self._choose, family, candidate, production, wanted)
 
+    async def usual(self, family: str, candidate: ModelVersion, production: ModelVersion | None) -> Chosen:
+        """The policy of a rollout for which nobody says another, and where it comes from. Raises `InvalidPolicy`."""
+        return await asyncio.to_thread(self._usual, family, candidate, production)
+
     async def own(self, family: str) -> Pinned | None:
         """The family's own policy, if it has one. Raises `InvalidPolicy`."""
         return await asyncio.to_thread(self._own, family)
@@ -39,16 +44,23 @@ class PolicyHome:
     def _choose(self, family: str, candidate: ModelVersion, production: ModelVersion | None, wanted: Wanted) -> Pinned:
         if wanted.document:
             return parse_policy(wanted.document)
-        tracks = dict(read_tracks())
-        if self._folder is not None and self._folder.is_dir():
-            tracks |= read_tracks(self._folder)
         if not wanted.name:
-            return choose(tracks, candidate, production, self._own(family))
+            return self._usual(family, candidate, production).pinned
+        tracks = self._tracks()
         if wanted.name not in tracks:
             name, known = wanted.name[:80], ", ".join(sorted(tracks))
             hint = f"there are {known}; or send a document, from a terminal as a file: ./{name}"
             raise InvalidPolicy(NOWHERE, f"there is no policy {name!r}", hint)
         return tracks[wanted.name]
+
+    def _usual(self, family: str, candidate: ModelVersion, production: ModelVersion | None) -> Chosen:
+        return chosen(self._tracks(), step_of(candidate, production), self._own(family))
+
+    def _tracks(self) -> Mapping[str, Pinned]:
+        tracks = dict(read_tracks())
+        if self._folder is not None and self._folder.is_dir():
+            tracks |= read_tracks(self._folder)
+        return tracks
 
     def _own(self, family: str) -> Pinned | None:
         if self._folder is None:

@@ -9,6 +9,7 @@ from datetime import datetime
 from registry_client.versions import ModelVersion
 from serving.control.policies.home import PolicyHome, Wanted
 from serving.control.policies.parsing import parse_policy
+from serving.control.policies.showing import PolicyView, policy_view
 from serving.control.rollouts.desk import NoRollout
 from serving.core.assessing import Assessment
 from serving.core.decisions import LastLook, Opened, UnreadableLine, entry_of, last_look, stands_in
@@ -173,6 +174,10 @@ class RolloutViews:
             # Nothing is added to the log of what is over. One is kept: what is asked of is the family's newest.
             self._ended = {underway.id: progress}
         return self._ended[underway.id]
+
+    async def policy(self, family: str, version: ModelVersion | None = None) -> PolicyView:
+        """Which policy the family's next rollout would be under, and which the one that is afoot is. Raises `InvalidPolicy`."""
+        return await policy_view(self._policies, await self._record(family), version)
 
     async def _newest(self, family: str) -> str:
         record = await self._record(family)

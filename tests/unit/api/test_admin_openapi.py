@@ -26,6 +26,8 @@ ROUTES = {
     "post /v1/families/{family}/rollout/supersede",
     "get /v1/families/{family}/rollout/pairs",
     "post /v1/families/{family}/rollout/plan",
+    "get /v1/families/{family}/rollout/explain",
+    "get /v1/families/{family}/policy",
     "get /v1/families/{family}/rollout/log",
     "get /v1/families/{family}/rollout/receipt",
     "get /v1/families/{family}/rollouts",

@@ -131,6 +131,17 @@ def test_explain_says_it_in_a_sentence(started: Terminal) -> None:
     assert "errors is not heard" in explained["lacks"]
 
 
+def test_policy_show_tells_the_next_policy_where_it_comes_from_and_the_pinned_one(started: Terminal) -> None:
+    shown = started.run("policy", "show", "digits", "--for", "2.0.0").stdout
+    told = started.json("policy", "show", "digits")
+
+    assert "of 2.0.0, a MAJOR step" in shown
+    assert "the track careful" in shown
+    assert "lease: 15s" in shown
+    assert told["pinned"]["rollout"].startswith("digits-1.1.0-")
+    assert told["pinned"]["rollout"] in shown
+
+
 def test_a_rollback_leaves_a_receipt(started: Terminal) -> None:
     none = started.run("receipt", "digits")
     started.run("rollback", "digits", "--reason", "INC-7", "--no-wait")

@@ -9,6 +9,7 @@ from serving.telemetry.clock import SystemClock
 from tests.fakes.admin import AdminWorld
 from tests.fakes.admin_server import served
 from tests.fakes.following import FollowedStore
+from tests.fakes.rollout_plant import POLICY
 from tests.fakes.terminal import Terminal
 
 
@@ -108,3 +109,21 @@ def test_readiness_is_an_exit_code(terminal: Terminal) -> None:
     assert (proven.exit_code, gone.exit_code) == (0, 1)
     assert "every digest verified" in " ".join(proven.stdout.split())
     assert "not proven: family 'digits' has no candidate to take back" in gone.stderr
+
+
+def test_a_runbook_names_the_commands_of_a_rollout_where_they_apply(terminal: Terminal, tmp_path: Path) -> None:
+    policy = tmp_path / "policy.yaml"
+    policy.write_bytes(POLICY)
+    without = terminal.run("runbook", "digits").stdout
+    terminal.run("start", "digits", "1.2.0", "--policy", str(policy), "--reason", "better")
+    afoot = terminal.run("runbook", "digits").stdout
+    terminal.run("rollback", "digits", "--reason", "INC-9", "--no-wait")
+    back = terminal.run("runbook", "digits").stdout
+
+    def typed(text: str) -> set[str]:
+        return set(re.findall(r"^\$ pointsman (status|explain|policy show|receipt|retry)", text, flags=re.MULTILINE))
+
+    assert typed(without) == set()
+    assert "`pointsman retry digits --reason" in without
+    assert typed(afoot) == {"status", "explain", "policy show"}
+    assert typed(back) == {"status", "explain", "policy show", "receipt", "retry"}
