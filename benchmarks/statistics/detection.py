@@ -2,11 +2,23 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from math import log
+from math import log, sqrt
 
 import numpy as np
 
-from serving.core.statistics import ClassArms, Detector, ErrorRatio, Outcomes, log_e_above, log_mean_exp
+from serving.core.statistics import (
+    BernsteinSequence,
+    ClassArms,
+    Detector,
+    ErrorRatio,
+    Outcomes,
+    Signs,
+    SlowerOnset,
+    Sums,
+    log_e_above,
+    log_mean_exp,
+)
+from serving.core.totals import MARGIN
 
 Dice = np.random.Generator
 ALPHA = 0.001
@@ -23,6 +35,8 @@ TAIL_SHARE, TAIL_FACTOR = 0.038, 10.0
 BAD, GOOD = 0.05, 0.001
 ALLOWED, DISAGREEING = 0.02, 0.1
 CLASSES = np.array([0.5, 0.3, 0.2])
+RIGHT, DROP = 0.97, 0.1
+MORE_THAN_HALF, SLOWER, SHARED = 0.6, 2.0, 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +112,34 @@ def disagreeing(dice: Dice, share: float) -> int:
     return seen.trials
 
 
+def rated(dice: Dice, share: float) -> int:
+    """Callers rate answers 1 or 0, and half of the candidate's right answers are wrong: intervals more than the drop apart."""
+    mine = others = BernsteinSequence(ALPHA / 2)
+    requests = 0
+    while mine.interval.high >= others.interval.low - DROP:
+        is_canary = dice.random() < share
+        requests += is_canary
+        score = float(dice.random() < (RIGHT / 2 if is_canary else RIGHT))
+        if is_canary:
+            mine = mine.after(Sums(1, score, score))
+        else:
+            others = others.after(Sums(1, score, score))
+    return requests
+
+
+def slower_pairs(dice: Dice, share: float) -> int:
+    """Every copy takes twice as long as it would; of the latency the half belongs to the request, which a pair shares: the sign test."""
+    del share
+    evidence, pairs = SlowerOnset(MORE_THAN_HALF), 0
+    own = SIGMA * sqrt(1 - SHARED)
+    while evidence.log_e < BAR:
+        pairs += 1
+        apart = own * (dice.standard_normal() - dice.standard_normal()) + log(SLOWER)
+        sign = Signs(slower=1) if apart > log(MARGIN) else Signs(faster=1) if apart < -log(MARGIN) else Signs(tied=1)
+        evidence = evidence.after(sign)
+    return pairs
+
+
 PAST = 2500
 """Canary requests before the late jump."""
 
@@ -151,6 +193,7 @@ ERRORS = Reference((60, 68), (127, 154))
 SLOW = Reference((27, 31), (54, 63))
 TAIL = Reference((106, 116), (223, 245))
 COLLAPSE = Reference((15, 15), (17, 17))
+NO_REFERENCE = Reference((0, 0), (0, 0))
 PAIRS = Reference((88, 88), (189, 189))
 
 SCENARIOS = (
@@ -161,4 +204,6 @@ SCENARIOS = (
     Scenario("shadow disagreement 2 -> 10 %", 1.0, PAIRS, disagreeing),
     Scenario("late jump, e-detector", 0.05, Reference((55, 55), (0, 0)), lambda dice, share: late(dice, share, detector=True)),
     Scenario("late jump, cumulative", 0.05, Reference((212, 212), (0, 0)), lambda dice, share: late(dice, share, detector=False)),
+    Scenario("feedback 97 -> 48 %", 0.05, NO_REFERENCE, rated),
+    Scenario("all latency x2, paired (sign test)", 1.0, NO_REFERENCE, slower_pairs),
 )

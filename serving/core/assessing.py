@@ -170,7 +170,7 @@ def _turned(dial: Dial, guard: Guard, new: Totals, *, share: float, at: datetime
 def _is_heard(guard: Guard, new: Totals) -> bool:
     """Whether a tick says anything of the candidate: production's data alone are no data."""
     match guard.rule.metric:
-        case Metric.DISAGREEMENT:
+        case Metric.DISAGREEMENT | Metric.PAIRED_LATENCY:
             return new.pairs.compared > 0
         case Metric.REWARD:
             return new.canary.rewards.count > 0

@@ -14,6 +14,7 @@ from serving.core.rules import (
     ErrorRule,
     LatencyRule,
     OutputRule,
+    PairedLatencyRule,
     RewardRule,
     Rule,
 )
@@ -26,8 +27,11 @@ from serving.core.statistics import (
     ErrorRatio,
     Onset,
     Outcomes,
+    Signs,
+    SlowerOnset,
     TwoArms,
     log_e_below,
+    log_e_not_slower,
 )
 from serving.core.totals import Totals
 
@@ -195,6 +199,33 @@ class BudgetGauge:
 
 
 @dataclass(frozen=True, slots=True)
+class PairedLatencyGauge:
+    """Who took longer of two that answered the same request: a sign test against the share that is allowed, both ways round."""
+
+    rule: PairedLatencyRule
+    chances: Chances
+    above: SlowerOnset
+    seen: Signs = field(default_factory=Signs)
+
+    def after(self, new: Totals, *, share: float) -> "PairedLatencyGauge":
+        """With one more tick."""
+        del share
+        more = new.pairs.signs
+        return replace(self, above=self.above.after(more), seen=self.seen + more)
+
+    def read(self) -> Reading:
+        """Above or below what is allowed."""
+        seen, harm, safe = self.seen, self.above.log_e, log_e_not_slower(self.seen, self.rule.share)
+        compared = (
+            f"took longer for the same request in {seen.slower:,} of {seen.pairs:,} pairs and less long in {seen.faster:,}, "
+            f"which is {seen.share:.2%} with ties as halves"
+        )
+        numbers = {"log_e_harm": harm, "log_e_safe": safe, "trials": seen.pairs, "slower": seen.slower, "faster": seen.faster}
+        is_harm, is_safe = harm >= -log(self.chances.alpha), safe >= -log(self.chances.beta)
+        return Reading(is_harm, is_safe, seen.pairs, compared, numbers, is_doubtful=safe < 0)
+
+
+@dataclass(frozen=True, slots=True)
 class RewardGauge:
     """Mean rewards by empirical Bernstein sequences: harm when the intervals are more than `drop` apart, safe when surely less."""
 
@@ -252,7 +283,7 @@ class AssignmentGauge:
         return Reading(seen.log_e >= -log(self.chances.alpha), is_safe, seen.canary, compared, numbers)
 
 
-Gauge = ErrorGauge | LatencyGauge | OutputGauge | BudgetGauge | RewardGauge | AssignmentGauge
+Gauge = ErrorGauge | LatencyGauge | OutputGauge | BudgetGauge | PairedLatencyGauge | RewardGauge | AssignmentGauge
 
 
 def gauge(rule: Rule, chances: Chances, *, edge: int) -> Gauge:
@@ -267,6 +298,8 @@ def gauge(rule: Rule, chances: Chances, *, edge: int) -> Gauge:
             made = OutputGauge(rule, chances)
         case CollapseRule() | DisagreementRule():
             made = BudgetGauge(rule, chances, Onset(rule.rate))
+        case PairedLatencyRule():
+            made = PairedLatencyGauge(rule, chances, SlowerOnset(rule.share))
         case RewardRule():
             made = RewardGauge.of(rule, chances)
         case AssignmentRule():

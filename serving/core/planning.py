@@ -13,7 +13,7 @@ from serving.core.assessing import Evidence, edges, share_of
 from serving.core.gauges import Gauge
 from serving.core.policy import Guard, Policy, Stage
 from serving.core.statistics import Sums
-from serving.core.totals import ArmTotals, PairTotals, Totals
+from serving.core.totals import MARGIN, ArmTotals, PairTotals, Totals
 from serving.core.traffic import WHOLE
 from serving.core.verdicts import Finding
 
@@ -36,6 +36,8 @@ class Conduct:
     classes: tuple[float, ...] = ()
     disagreeing: float = 0.0
     reward: float | None = None
+    signs: tuple[float, float] = (0.0, 0.0)
+    """The chances that its answer to a request takes clearly longer than production's, and clearly less long."""
 
 
 _TAIL = 4.0
@@ -47,7 +49,13 @@ def conduct_of(policy: Policy, *, errors: float = 0.0, slower: float = 1.0, odd:
     over: list[float] = []
     for quantile, ratio in edges(policy).values():
         over += [min((1 - quantile) * (slower / edge) ** _TAIL, 1.0) for edge in (1.0, ratio)]
-    return Conduct(errors, odd, tuple(over), (), disagreeing)
+    return Conduct(errors, odd, tuple(over), (), disagreeing, signs=(_longer(slower / MARGIN), _longer(1 / (slower * MARGIN))))
+
+
+def _longer(times: float) -> float:
+    """The chance that the one of two such latencies is longer that is multiplied by so much."""
+    steep: float = times**_TAIL
+    return steep / 2 if times <= 1 else 1 - 1 / (2 * steep)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,4 +160,7 @@ def _between(conduct: Conduct, before: int, after: int) -> ArmTotals:
 
 def _pairs(conduct: Conduct, before: int, after: int) -> PairTotals:
     pairs = after - before
-    return PairTotals(offered=pairs, compared=pairs, disagreed=floor(after * conduct.disagreeing) - floor(before * conduct.disagreeing))
+    chances = (conduct.disagreeing, *conduct.signs)
+    disagreed, slower, faster = (floor(after * chance) - floor(before * chance) for chance in chances)
+    # Of one pair only one can be so, though what is to be expected is rounded to more.
+    return PairTotals(offered=pairs, compared=pairs, disagreed=disagreed, slower=slower, faster=min(faster, pairs - slower))

@@ -16,6 +16,7 @@ class Metric(StrEnum):
     OUTPUT = "output"
     COLLAPSE = "output_constant_or_invalid"
     DISAGREEMENT = "shadow_disagreement"
+    PAIRED_LATENCY = "paired_latency"
     REWARD = "reward"
     ASSIGNMENT = "assignment"
 
@@ -79,6 +80,14 @@ class DisagreementRule:
 
 
 @dataclass(frozen=True, slots=True)
+class PairedLatencyRule:
+    """Harm: of two answers to one request its own takes longer in more than `share` of the pairs, a tie counting half. Safe: in fewer."""
+
+    share: float
+    metric: Metric = Metric.PAIRED_LATENCY
+
+
+@dataclass(frozen=True, slots=True)
 class RewardRule:
     """Harm: the mean reward is more than `drop` below production's. Safe: shown to be less than that below it."""
 
@@ -103,10 +112,10 @@ class AssignmentRule:
     metric: Metric = Metric.ASSIGNMENT
 
 
-Rule = ErrorRule | LatencyRule | OutputRule | CollapseRule | DisagreementRule | RewardRule | AssignmentRule
+Rule = ErrorRule | LatencyRule | OutputRule | CollapseRule | DisagreementRule | PairedLatencyRule | RewardRule | AssignmentRule
 
 UNSEEN_IN_SHADOW = frozenset({Metric.REWARD, Metric.ASSIGNMENT})
 """A shadow answers nobody: nobody rates it, and nobody was sent to it."""
 
-SEEN_IN_SHADOW_ONLY = frozenset({Metric.DISAGREEMENT})
+SEEN_IN_SHADOW_ONLY = frozenset({Metric.DISAGREEMENT, Metric.PAIRED_LATENCY})
 """Pairs are there only where both versions answer the same request."""

@@ -10,12 +10,15 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from math import isfinite
 
-from serving.core.statistics import Classes, Outcomes, Sums
+from serving.core.statistics import Classes, Outcomes, Signs, Sums
 
 Counts = tuple[int, ...]
 
 MOST = 10**12
 """Of anything that one gateway may say it has counted: all gateways' sums stay exact in the decision log's JSON (2**53, RFC 8785)."""
+
+MARGIN = 1.1
+"""How many times as long the slower of two answers must have taken for the pair to have a winner; less is the machine's noise."""
 
 _ROUNDING = 1e-6
 """What differences of long sums of rewards may be off."""
@@ -80,6 +83,11 @@ class PairTotals:
         if min(parts) < 0 or ended > self.offered or max(self.disagreed, self.slower + self.faster) > self.compared:
             msg = f"pairs do not add up: {self}"
             raise ValueError(msg)
+
+    @property
+    def signs(self) -> Signs:
+        """Who took longer, in all that were compared."""
+        return Signs(self.slower, self.faster, self.compared - self.slower - self.faster)
 
 
 @dataclass(frozen=True, slots=True)

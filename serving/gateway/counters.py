@@ -5,12 +5,9 @@ from dataclasses import dataclass, field
 
 from serving.core.rules import Bins
 from serving.core.statistics import Sums
-from serving.core.totals import ArmTotals, PairTotals
+from serving.core.totals import MARGIN, ArmTotals, PairTotals
 from serving.core.watches import Watch
 from serving.ports import Failure, Said
-
-MARGIN = 1.1
-"""How many times as long the slower of two answers must have taken for the pair to have a winner; less is the machine's noise."""
 
 
 class Sorter:

@@ -36,6 +36,8 @@ class LoadReport:
     max_ms: float
     behind_ms: float
     """By how much the client itself was late, at most."""
+    rated: int
+    """Answers that were rated, and whose rating counted."""
 
     def refuse_failures(self) -> None:
         """Raise unless everything that was sent got a good answer."""
@@ -54,10 +56,16 @@ class Progress:
 
 
 class Load:
-    """Requests to one path at a steady rate, from entering to leaving the context or to `finish`."""
+    """Requests to one path at a steady rate, from entering to leaving the context or to `finish`.
 
-    def __init__(self, port: int, path: str, requests: Sequence[object], *, rate: int, host: str = "127.0.0.1") -> None:
-        self._plan = {"host": host, "port": port, "path": path, "rate": rate, "bodies": [json.dumps(request) for request in requests]}
+    With `truths`, the true label of each request, every answer is rated by `POST /v1/feedback`: 1 where it is right, else 0.
+    """
+
+    def __init__(
+        self, port: int, path: str, requests: Sequence[object], *, rate: int, truths: Sequence[object] = (), host: str = "127.0.0.1"
+    ) -> None:
+        bodies = [json.dumps(request) for request in requests]
+        self._plan = {"host": host, "port": port, "path": path, "rate": rate, "bodies": bodies, "truths": list(truths)}
 
     def __enter__(self) -> Self:
         probe = Path(__file__).with_name("load_probe.py")

@@ -11,7 +11,7 @@ import signal
 import sys
 import time
 from collections import Counter
-from itertools import cycle
+from itertools import cycle, zip_longest
 from typing import Any
 
 import uvloop
@@ -29,7 +29,9 @@ class Load:
     def __init__(self, plan: dict[str, Any]) -> None:
         self.host, self.port = str(plan["host"]), int(plan["port"])
         self.rate = float(plan["rate"])
-        self.requests = cycle([_render(plan["path"], body, number) for number, body in enumerate(plan["bodies"])])
+        posts = [_render(plan["path"], body, number) for number, body in enumerate(plan["bodies"])]
+        self.is_rating = bool(plan["truths"])
+        self.requests = cycle(zip_longest(posts, plan["truths"]))
         self.idle: list[Stream] = []
         self.under_way: set[asyncio.Task[None]] = set()
         self.stopping = asyncio.Event()
@@ -40,6 +42,7 @@ class Load:
         self.last_sent: dict[str, float] = {}
         self.failures: list[str] = []
         self.behind = 0.0
+        self.rated = 0
 
     async def run(self) -> None:
         telling = asyncio.create_task(self._tell())
@@ -49,7 +52,7 @@ class Load:
             await asyncio.sleep(max(0.0, due - time.monotonic()))
             self.behind = max(self.behind, time.monotonic() - due)
             self.sent += 1
-            task = asyncio.create_task(self._ask(next(self.requests)))
+            task = asyncio.create_task(self._ask(*next(self.requests)))
             self.under_way.add(task)
             task.add_done_callback(self.under_way.discard)
         if self.under_way:
@@ -57,7 +60,7 @@ class Load:
         telling.cancel()
         _print(self.report())
 
-    async def _ask(self, request: bytes) -> None:
+    async def _ask(self, request: bytes, truth: object) -> None:
         began = time.monotonic()
         try:
             stream = self.idle.pop() if self.idle else await asyncio.open_connection(self.host, self.port)
@@ -74,6 +77,22 @@ class Load:
         self.versions[version] += 1
         self.reasons[headers["x-route-reason"]] += 1
         self.last_sent[version] = max(began, self.last_sent.get(version, 0.0))
+        if self.is_rating:
+            await self._rate(headers["x-request-id"], float(json.loads(body)["label"] == truth))
+
+    async def _rate(self, request_id: str, score: float) -> None:
+        rating = _render("/v1/feedback", json.dumps({"request_id": request_id, "score": score}), 0)
+        try:
+            stream = self.idle.pop() if self.idle else await asyncio.open_connection(self.host, self.port)
+            status, _, body = await _exchange(stream, rating)
+        except (OSError, EOFError) as error:
+            self.failures.append(f"rating: {error!r}")
+            return
+        self.idle.append(stream)
+        if status != 200:
+            self.failures.append(f"rating: {status} {body[:200]!r}")
+            return
+        self.rated += json.loads(body)["outcome"] == "counted"
 
     async def _tell(self) -> None:
         while True:
@@ -99,6 +118,7 @@ class Load:
             "p99_ms": ordered[len(ordered) * 99 // 100] * 1000,
             "max_ms": ordered[-1] * 1000,
             "behind_ms": self.behind * 1000,
+            "rated": self.rated,
         }
 
 

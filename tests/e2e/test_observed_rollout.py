@@ -28,8 +28,10 @@ guards:
   - {id: drift, metric: output, worse: {js: 0.5}}
   - {id: collapse, metric: output_constant_or_invalid, worse: {rate: 0.5}}
   - {id: disagreement, metric: shadow_disagreement, tolerance: {atol: 0}, worse: {rate: 0.999}}
-  - {id: feedback, metric: reward, bounds: [1, 5], worse: {drop: 3}}
+  - {id: paired, metric: paired_latency, worse: {share: 0.95}}
+  - {id: feedback, metric: reward, bounds: [1, 5], worse: {drop: 2}, on: {harm: rollback}}
 tripwire: {errors_in_a_row: 1000}
+rollback: {verify: {stray: 0 in 1s, probes: 5}}
 keep_pairs: 3
 redact: [/pixels]
 """
@@ -88,7 +90,7 @@ def test_a_rollout_is_told_of_units_copies_latencies_outputs_and_feedback(rollou
     answers = {answer.headers["x-route-reason"]: answer for answer in map(ask, range(USERS))}
     assert answers.keys() == {"production", "canary"}
     rate(rollout, caller, list(answers.values()))
-    rollout.do("rollback", FAMILY, "--reason", "seen enough")
+    see_feedback_fall(rollout, caller, ask)
 
 
 def see_the_shadow(rollout: Installation) -> None:
@@ -108,6 +110,8 @@ def see_the_pairs(rollout: Installation) -> None:
     assert 0 < len(pairs) <= 3 * rollout.gateways
     assert {pair["request"]["pixels"] for pair in pairs} == {"[redacted]"}
     assert all(pair["production"]["probabilities"] != pair["candidate"]["probabilities"] for pair in pairs)
+    paired = next(one for one in status(rollout)["verdicts"] if one["guard"] == "paired")
+    assert paired["numbers"]["trials"] >= paired["numbers"]["slower"] + paired["numbers"]["faster"] > 0
 
 
 def see_both_arms(rollout: Installation) -> None:
@@ -129,3 +133,16 @@ def rate(rollout: Installation, caller: Caller, answers: list[Answer]) -> None:
     assert caller.post("/v1/feedback", ratings[0] | {"score": 6}).status == 400
     assert caller.post("/v1/feedback", {"request_id": "forged", "score": 4}).status == 400
     counted(rollout, lambda told: told["canary"].get("rewards") == told["production"].get("rewards") == 1, "both are rated once")
+
+
+def see_feedback_fall(rollout: Installation, caller: Caller, ask: Callable[[int], Answer]) -> None:
+    """Callers like what production says and not what the candidate does: it is taken back, and the numbers outlive it."""
+    for answer in map(ask, range(BURST)):
+        score = 1 if answer.version == "1.1.0" else 5
+        caller.post("/v1/feedback", {"request_id": answer.headers["x-request-id"], "score": score})
+    stands = wait_for(lambda: found if (found := status(rollout))["state"] == "rolled_back" else None, "it is taken back", seconds=60.0)
+    said = next(one for one in stands["verdicts"] if one["guard"] == "feedback")
+    assert (stands["receipt"]["signal"], said["finding"]) == ("feedback", "harm")
+    assert said["numbers"]["canary_mean"] < 2
+    assert said["numbers"]["production_mean"] > 4
+    assert stands["looks"] > 0

@@ -13,6 +13,7 @@ from pathlib import Path
 from benchmarks.machine import look_around
 from benchmarks.progress import say
 from benchmarks.rollouts import ERRORS, ROLLOUTS, Rollouts, Row, broken, table, write_rollouts
+from benchmarks.statistics.report import read as read_simulated
 from examples.train import build_customer_intent, build_digits
 from tests.e2e.families import Bundles
 from tests.e2e.installation import Installation
@@ -22,6 +23,7 @@ from tests.rollouts.scenes import PATIENCE_S, POLICY, RATE, Caught, Scene
 RESULTS = Path(__file__).parents[2] / "benchmarks" / "results" / ROLLOUTS
 TIMES = 10
 NOBODY = "nobody"
+FEEDBACK = "feedback drop"
 
 STAGES = {
     "canary": "stages:\n  - {name: canary5, weight: 0.05, need: {units: 100000, safe: [errors]}}\n  - {name: full, weight: 1.0}\n",
@@ -39,6 +41,14 @@ class Case:
     stage: str
     published: str
     signals: tuple[str, ...]
+    is_rated: bool = False
+    """Whether callers rate what they got."""
+
+
+def _simulated(regression: str, share: float) -> str:
+    """What the simulations of the statistics say that it takes, where the design has no figure."""
+    found = next((one for one in read_simulated().detections if (one.name, one.share) == (regression, share)), None)
+    return "" if found is None else str(found.median)
 
 
 CASES = (
@@ -47,6 +57,7 @@ CASES = (
     Case("tail only", Mood(slow=0.1, seconds=0.1), "canary", "106-116", ("p99",)),
     Case("collapse", Mood(constant=1.0), "canary", "15", ("drift",)),
     Case("wrong labels", Mood(wrong=0.2), "shadow", "88 pairs (for 10 %)", ("disagreement",)),
+    Case(FEEDBACK, Mood(wrong=0.5), "canary", _simulated("feedback 97 -> 48 %", 0.05), ("feedback",), is_rated=True),
 )
 
 
@@ -78,7 +89,7 @@ def play(case: Case, times: int, moody: Moody, bundles: Bundles) -> list[Row]:
 
 def _caught(scene: Scene, case: Case, version: str) -> Row:
     try:
-        caught = scene.catch(version, case.mood, stage="canary5" if case.stage == "canary" else "shadow")
+        caught = scene.catch(version, case.mood, stage="canary5" if case.stage == "canary" else "shadow", is_rated=case.is_rated)
     except AssertionError as error:
         # One that is not caught is a figure too, and must not be in the way of the others.
         say(f"{case.name}: {error}")

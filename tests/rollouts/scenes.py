@@ -40,7 +40,7 @@ class Scene:
     def __init__(self, moody: Moody, bundles: Bundles, policy: Path = POLICY) -> None:
         self.moody = moody
         self._installation = moody.installation
-        self._requests = [example.request for example in bundles.traffic("digits")]
+        self._traffic = bundles.traffic("digits")
         self._policy = policy
 
     def open(self, *candidates: str) -> None:
@@ -48,9 +48,11 @@ class Scene:
         self.moody.publish(PRODUCTION, *candidates)
         self._installation.do("promote", self.moody.family, PRODUCTION)
 
-    def load(self) -> Load:
-        """Callers of the family, at a steady rate."""
-        return Load(self._installation.port, f"/v1/families/{self.moody.family}/predict", self._requests, rate=RATE)
+    def load(self, *, is_rated: bool = False) -> Load:
+        """Callers of the family, at a steady rate; who rate each answer, where that is asked for."""
+        requests, path = [example.request for example in self._traffic], f"/v1/families/{self.moody.family}/predict"
+        truths = [example.truth for example in self._traffic] if is_rated else []
+        return Load(self._installation.port, path, requests, rate=RATE, truths=truths)
 
     def start(self, version: str) -> Json:
         """Start the rollout of a candidate."""
@@ -76,9 +78,9 @@ class Scene:
         """Wait until the rollout is in one of these states."""
         return wait_for(lambda: self._in(states), f"{self.moody.family} is {' or '.join(states)}", seconds=seconds)
 
-    def catch(self, version: str, mood: Mood, *, stage: str = "canary5", trials: int = 20) -> Caught:
+    def catch(self, version: str, mood: Mood, *, stage: str = "canary5", trials: int = 20, is_rated: bool = False) -> Caught:
         """Start a good candidate, let it turn bad in a stage, and wait until it is out and that is verified."""
-        with self.load() as load:
+        with self.load(is_rated=is_rated) as load:
             load.wait_answered(RATE)
             self.start(version)
             before = self.wait_stage(stage, trials=trials)

@@ -93,13 +93,21 @@ def _rule(node: schema.AnyGuard) -> rules.Rule:
             rule = rules.OutputRule(node.worse.js, node.bins, node.report)
         case schema.CollapseGuard():
             rule = rules.CollapseRule(node.worse.rate)
-        case schema.DisagreementGuard():
-            rule = rules.DisagreementRule(node.worse.rate, node.tolerance.atol, node.tolerance.label == "exact", node.tolerance.rank)
+        case schema.DisagreementGuard() | schema.PairedLatencyGuard():
+            rule = _rule_of_pairs(node)
         case schema.RewardGuard():
             rule = rules.RewardRule(node.worse.drop, *node.bounds, node.delay.span)
         case schema.AssignmentGuard():
             rule = rules.AssignmentRule(node.ok.within)
     return rule
+
+
+def _rule_of_pairs(node: schema.DisagreementGuard | schema.PairedLatencyGuard) -> rules.Rule:
+    match node:
+        case schema.DisagreementGuard():
+            return rules.DisagreementRule(node.worse.rate, node.tolerance.atol, node.tolerance.label == "exact", node.tolerance.rank)
+        case schema.PairedLatencyGuard():
+            return rules.PairedLatencyRule(node.worse.share)
 
 
 def _way_back(node: schema.RollbackNode) -> core.WayBackPolicy:

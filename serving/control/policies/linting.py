@@ -9,8 +9,28 @@ from registry_client.versions import Bump
 from serving.control.leases import RENEWALS, TAKEOVER_S
 from serving.control.policies.quantities import Duration
 from serving.core.policy import Counting, Guard, Missing, Pinned, Policy, Stage
-from serving.core.rules import AssignmentRule, CollapseRule, DisagreementRule, ErrorRule, LatencyRule, OutputRule, RewardRule, Rule
-from serving.core.statistics import Assignment, ErrorRatio, Onset, Outcomes, log_e_below, spent
+from serving.core.rules import (
+    AssignmentRule,
+    CollapseRule,
+    DisagreementRule,
+    ErrorRule,
+    LatencyRule,
+    OutputRule,
+    PairedLatencyRule,
+    RewardRule,
+    Rule,
+)
+from serving.core.statistics import (
+    Assignment,
+    ErrorRatio,
+    Onset,
+    Outcomes,
+    Signs,
+    SlowerOnset,
+    log_e_below,
+    log_e_not_slower,
+    spent,
+)
 from serving.core.traffic import WHOLE
 
 _MOST = 2**24
@@ -88,6 +108,9 @@ def _fewest(policy: Policy, guard: Guard, *, harm: float, safe: float) -> tuple[
         case CollapseRule(rate=rate) | DisagreementRule(rate=rate):
             from_failures = fewest(lambda n: Onset(rate).after(Outcomes(n, n)).log_e >= harm)
             return from_failures, fewest(lambda n: log_e_below(Outcomes(0, n), rate) >= safe)
+        case PairedLatencyRule(share=allowed):
+            from_slower = fewest(lambda n: SlowerOnset(allowed).after(Signs(slower=n)).log_e >= harm)
+            return from_slower, fewest(lambda n: log_e_not_slower(Signs(tied=n), allowed) >= safe)
         case AssignmentRule() as split:
             return None, fewest(lambda n: _split(n, share).is_within(split.within, policy.beta(guard)))
         case LatencyRule() | OutputRule() | RewardRule():
@@ -120,13 +143,22 @@ def _says(rule: Rule) -> str:
             says = f"HARM when the {rule.bins.value} differ by a JS divergence of {rule.js:g} or more; SAFE when shown to be closer"
         case CollapseRule():
             says = f"HARM when more than {rule.rate:.2%} of the answers are constant or invalid; SAFE when shown to be fewer"
-        case DisagreementRule():
-            says = f"HARM when more than {rule.rate:.2%} of the shadow pairs disagree; SAFE when shown to be fewer"
+        case DisagreementRule() | PairedLatencyRule():
+            says = _says_of_pairs(rule)
         case RewardRule():
             says = f"HARM when the mean reward is more than {rule.drop:g} below production's; SAFE when shown to be less"
         case AssignmentRule():
             says = f"HARM when the split is not the planned one; SAFE when within a factor of {1 + rule.within:g} of it"
     return says
+
+
+def _says_of_pairs(rule: DisagreementRule | PairedLatencyRule) -> str:
+    match rule:
+        case DisagreementRule():
+            return f"HARM when more than {rule.rate:.2%} of the shadow pairs disagree; SAFE when shown to be fewer"
+        case PairedLatencyRule():
+            how = f"in more than {rule.share:.0%} of the shadow pairs, ties counting half"
+            return f"HARM when it takes longer than production {how}; SAFE when shown to be in fewer"
 
 
 def _stage(policy: Policy, stage: Stage) -> str:

@@ -213,6 +213,24 @@ class DisagreementGuard(GuardNode, frozen=True, kw_only=True, tag="shadow_disagr
     worse: Annotated[RateWorse, Meta(description="When it is harm.")]
 
 
+class PairedLatencyWorse(Node, frozen=True, kw_only=True):
+    """When paired latency is harm."""
+
+    share: Annotated[
+        float,
+        Meta(
+            ge=0.5, le=0.95, description="Its answer takes longer in more than this share of the pairs. Shown to be in fewer, it is safe."
+        ),
+    ]
+
+
+class PairedLatencyGuard(GuardNode, frozen=True, kw_only=True, tag="paired_latency"):
+    """Which of two answers to one mirrored request took longer. Where they are less than 10 % apart the pair counts half."""
+
+    versus: Versus = "production"
+    worse: Annotated[PairedLatencyWorse, Meta(description="When it is harm.")]
+
+
 class RewardWorse(Node, frozen=True, kw_only=True):
     """When feedback is harm."""
 
@@ -243,7 +261,7 @@ class AssignmentGuard(GuardNode, frozen=True, kw_only=True, tag="assignment"):
     ok: Annotated[AssignmentOk, Meta(description="When it is safe.")] = AssignmentOk()
 
 
-AnyGuard = ErrorGuard | LatencyGuard | OutputGuard | CollapseGuard | DisagreementGuard | RewardGuard | AssignmentGuard
+AnyGuard = ErrorGuard | LatencyGuard | OutputGuard | CollapseGuard | DisagreementGuard | PairedLatencyGuard | RewardGuard | AssignmentGuard
 
 
 class TripwireNode(Node, frozen=True, kw_only=True):

@@ -13,7 +13,7 @@ from serving.core.statistics.intervals import Interval
 from serving.core.statistics.outcomes import Outcomes, log_mean_exp
 from serving.core.statistics.ratio import ErrorRatio
 from serving.core.statistics.sequences import AsymptoticSequence, BernsteinSequence, Sums
-from serving.core.statistics.signs import log_e_slower
+from serving.core.statistics.signs import Signs, SlowerOnset, log_e_not_slower, log_e_slower
 from serving.core.statistics.twoarms import Direction, TwoArms
 from serving.core.statistics.windows import UnitWindow, spent
 
@@ -30,11 +30,14 @@ __all__ = [
     "Interval",
     "Onset",
     "Outcomes",
+    "Signs",
+    "SlowerOnset",
     "Sums",
     "TwoArms",
     "UnitWindow",
     "log_e_above",
     "log_e_below",
+    "log_e_not_slower",
     "log_e_slower",
     "log_mean_exp",
     "spent",

@@ -52,10 +52,8 @@ class Onset:
         """With one more tick; one without trials is none."""
         if not new.trials:
             return self
-        ticks = self.ticks + 1
-        weight = -log(ticks * (ticks + 1))
-        begun = (_log_sum(log_m, weight) for log_m in self.logs)
-        return Onset(self.budget, tuple(log_m + self._gain(new, times) for log_m, times in zip(begun, ALTERNATIVES, strict=True)), ticks)
+        gains = tuple(self._gain(new, times) for times in ALTERNATIVES)
+        return Onset(self.budget, onward(self.logs, gains, tick=self.ticks + 1), self.ticks + 1)
 
     @property
     def log_e(self) -> float:
@@ -67,6 +65,12 @@ class Onset:
         if rate >= 1:
             return float("-inf")
         return log_times(new.failures, times) + new.successes * log((1 - rate) / (1 - self.budget))
+
+
+def onward(logs: Sequence[float], gains: Sequence[float], *, tick: int) -> tuple[float, ...]:
+    """The recursion of `Onset` for each alternative: what has begun before, or begins with this tick, times what the tick is worth."""
+    weight = -log(tick * (tick + 1))
+    return tuple(_log_sum(log_m, weight) + gain for log_m, gain in zip(logs, gains, strict=True))
 
 
 def _log_sum(one: float, other: float) -> float:

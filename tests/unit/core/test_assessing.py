@@ -4,9 +4,10 @@ from datetime import timedelta
 import pytest
 
 from serving.control.policies.parsing import parse_policy
-from serving.core.assessing import Assessment, Evidence, assess, edges
+from serving.core.assessing import Assessment, Evidence, GuardVerdict, assess, edges
 from serving.core.decisions import UnreadableLine, report_of
 from serving.core.effects import FlipBack, Promote, SetWeight
+from serving.core.policy import Policy
 from serving.core.standing import State
 from serving.core.statistics import Sums
 from serving.core.totals import ArmTotals, PairTotals, Tick, Totals
@@ -29,9 +30,8 @@ def run(world: World, most: int = 120) -> World:
     return world
 
 
-def seen(stage: str, *ticks: Totals) -> Assessment:
-    """What the documented policy's guards say in a stage after some ticks."""
-    policy = FULL_POLICY
+def seen(stage: str, *ticks: Totals, policy: Policy = FULL_POLICY) -> Assessment:
+    """What the guards, the documented policy's by default, say in a stage after some ticks."""
     where = next(one for one in policy.stages if one.name == stage)
     evidence = Evidence.none(policy, "c" * 64, at=BEGIN)
     for tick in ticks:
@@ -138,6 +138,35 @@ def test_pairs_are_judged_in_the_shadow() -> None:
     assert finding(seen("shadow", agree), "disagreement") is Finding.SAFE
     assert finding(seen("shadow", disagree), "disagreement") is Finding.HARM
     assert seen("canary1", agree).of("disagreement") is None
+
+
+PAIRED = FULL.replace("worse: {share: 0.8}", "worse: {share: 0.6}")
+
+
+def paired(stage: str, **pairs: int) -> GuardVerdict | None:
+    """What the guard of paired latency says in a stage, after ten ticks of as many pairs each."""
+    tick = Totals(pairs=PairTotals(offered=pairs["compared"], **pairs))
+    return seen(stage, *[tick] * 10, policy=parse_policy(PAIRED.encode()).policy).of("paired")
+
+
+@pytest.mark.parametrize(
+    ("pairs", "expected"),
+    [
+        ({"compared": 20, "slower": 18, "faster": 1}, Finding.HARM),
+        ({"compared": 100, "slower": 45, "faster": 45}, Finding.SAFE),
+        ({"compared": 20}, Finding.SAFE),
+        ({"compared": 20, "slower": 12, "faster": 8}, Finding.UNDECIDED),
+    ],
+    ids=["slower", "as fast", "always tied", "as slow as is allowed"],
+)
+def test_who_takes_longer_for_the_same_request_is_judged_in_the_shadow(pairs: dict[str, int], expected: Finding) -> None:
+    verdict = paired("shadow", **pairs)
+
+    assert verdict is not None
+    assert verdict.finding is expected
+    assert f"of {10 * pairs['compared']:,} pairs" in verdict.sentence
+    assert verdict.numbers["trials"] == 10 * pairs["compared"]
+    assert paired("canary1", **pairs) is None
 
 
 def test_a_wrong_split_is_harm() -> None:

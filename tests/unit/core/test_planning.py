@@ -4,7 +4,7 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
-from serving.core.planning import Conduct, Outlook, Plan, Traffic, plan, trials_until
+from serving.core.planning import Conduct, Outlook, Plan, Traffic, conduct_of, plan, trials_until
 from serving.core.standing import State
 from serving.core.verdicts import Finding
 from tests.fakes.rollout_world import Behaviour, World, track
@@ -39,6 +39,21 @@ def test_a_heavier_stage_is_faster_and_fails_as_many(made: Plan) -> None:
     assert large.caught_after is not None
     assert small.caught_after > large.caught_after
     assert large.failed_requests == pytest.approx(small.failed_requests, rel=0.5)
+
+
+def test_who_is_twice_as_slow_is_seen_by_pairs_and_who_is_as_fast_is_safe() -> None:
+    policy = track(
+        "standard", **{"  - {id: split,": "  - {id: paired, metric: paired_latency, worse: {share: 0.6}}\n  - {id: split,"}
+    ).policy
+    traffic = Traffic(100.0, conduct_of(policy))
+
+    slow = outlook(plan(policy, traffic, conduct_of(policy, slower=2.0), rollouts_a_year=50), "shadow", "paired")
+
+    assert slow.safe_after is not None
+    assert slow.safe_after < timedelta(seconds=30)
+    assert slow.caught_after is not None
+    assert slow.caught_after < timedelta(seconds=2)
+    assert slow.failed_requests == 0
 
 
 def test_a_shadow_fails_nobody(made: Plan) -> None:

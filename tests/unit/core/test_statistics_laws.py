@@ -19,11 +19,14 @@ from serving.core.statistics import (
     ErrorRatio,
     Interval,
     Outcomes,
+    Signs,
+    SlowerOnset,
     Sums,
     TwoArms,
     UnitWindow,
     log_e_above,
     log_e_below,
+    log_e_not_slower,
     log_e_slower,
     spent,
 )
@@ -45,6 +48,12 @@ def alarms(watch: Callable[[Random], float]) -> float:
 
 def one(flag: bool) -> Outcomes:  # noqa: FBT001 - a coin
     return Outcomes(int(flag), 1)
+
+
+def sign(rolls: Random, *, slower: float, tied: float) -> Signs:
+    """One pair."""
+    roll = rolls.random()
+    return Signs(slower=1) if roll < slower else Signs(tied=1) if roll < slower + tied else Signs(faster=1)
 
 
 def split(rolls: Random, share: float, rate: float) -> tuple[Outcomes, Outcomes]:
@@ -95,13 +104,29 @@ def test_an_honest_router_is_accused_no_more_often_than_promised() -> None:
 
 def test_a_fair_coin_is_called_slower_no_more_often_than_promised() -> None:
     def watch(rolls: Random) -> float:
-        slower, worst = Outcomes(), 0.0
+        seen, worst = Signs(), 0.0
         for _ in range(200):
-            slower += one(rolls.random() < 0.5)
-            worst = max(worst, log_e_slower(slower))
+            seen += sign(rolls, slower=0.35, tied=0.3)
+            worst = max(worst, log_e_slower(seen))
         return worst
 
     assert alarms(watch) <= ALPHA
+
+
+@pytest.mark.parametrize("tied", [0.0, 0.4])
+def test_what_takes_longer_as_often_as_allowed_is_neither_slower_nor_not_more_often_than_promised(tied: float) -> None:
+    allowed = 0.7
+
+    def watch(rolls: Random, *, is_late: bool) -> float:
+        onset, seen, worst = SlowerOnset(allowed), Signs(), 0.0
+        for _ in range(200):
+            new = sign(rolls, slower=allowed - tied / 2, tied=tied)
+            onset, seen = onset.after(new), seen + new
+            worst = max(worst, onset.log_e if is_late else log_e_not_slower(seen, allowed))
+        return worst
+
+    assert alarms(lambda rolls: watch(rolls, is_late=True)) <= ALPHA
+    assert alarms(lambda rolls: watch(rolls, is_late=False)) <= ALPHA
 
 
 def test_the_sequence_of_a_mean_is_wrong_no_more_often_than_promised() -> None:
@@ -212,9 +237,31 @@ def test_a_detector_finds_a_late_jump_before_the_cumulative_evidence_does() -> N
 
 
 def test_of_pairs_that_are_nearly_all_slower_a_few_dozen_say_so() -> None:
-    assert log_e_slower(Outcomes(38, 40)) > log(1000)
-    assert log_e_slower(Outcomes(20, 40)) < 0 == log_e_slower(Outcomes())
-    assert log_e_slower(Outcomes(40, 40), tolerated=0.99) == 0
+    assert log_e_slower(Signs(38, 2)) > log(1000)
+    assert log_e_slower(Signs(20, 20)) < 0 == log_e_slower(Signs())
+    assert log_e_slower(Signs(40), tolerated=0.99) == 0
+
+
+def test_of_pairs_that_are_all_tied_or_even_a_few_hundred_say_that_none_is_slower() -> None:
+    assert log_e_not_slower(Signs(tied=60), 0.6) > log(1000)
+    assert log_e_not_slower(Signs(250, 250), 0.6) > log(1000)
+    assert log_e_not_slower(Signs(60, 40), 0.6) < 0
+    assert Signs(6, 2, 2).share == 0.7
+    assert Signs().share == 0.5
+
+
+def test_a_version_that_slows_down_late_is_slower_after_a_few_dozen_pairs() -> None:
+    onset, seen = SlowerOnset(0.6), Signs()
+    for new in [Signs(5, 5)] * 400 + [Signs(10)] * 6:
+        onset, seen = onset.after(new), seen + new
+
+    assert onset.log_e > log(1000)
+    assert log_e_slower(seen, 0.6) < 0
+
+
+def test_no_pairs_come_to_less_than_nothing() -> None:
+    with pytest.raises(ValueError, match="no pairs come to"):
+        Signs(slower=-1)
 
 
 def test_scores_that_cannot_be_are_refused() -> None:
