@@ -85,6 +85,7 @@ def test_a_rollout_is_told_of_units_copies_latencies_outputs_and_feedback(rollou
     see_the_shadow(rollout)
     see_the_pairs(rollout)
     wait_for(lambda: status(rollout)["stage"] == 1, "it goes on to the first share of the callers")
+    see_who_took_longer(rollout)
     assert {ask(number).status for number in range(BURST)} == {200}
     see_both_arms(rollout)
     answers = {answer.headers["x-route-reason"]: answer for answer in map(ask, range(USERS))}
@@ -110,8 +111,15 @@ def see_the_pairs(rollout: Installation) -> None:
     assert 0 < len(pairs) <= 3 * rollout.gateways
     assert {pair["request"]["pixels"] for pair in pairs} == {"[redacted]"}
     assert all(pair["production"]["probabilities"] != pair["candidate"]["probabilities"] for pair in pairs)
-    paired = next(one for one in status(rollout)["verdicts"] if one["guard"] == "paired")
-    assert paired["numbers"]["trials"] >= paired["numbers"]["slower"] + paired["numbers"]["faster"] > 0
+
+
+def see_who_took_longer(rollout: Installation) -> None:
+    """Of the pairs that made it go on it was told which answer had taken longer."""
+    looks = [json.loads(line) for line in rollout.get(f"families/{FAMILY}/rollout/log")["lines"] if '"kind":"look"' in line]
+    said = [one for look in looks for one in look.get("verdicts", {"verdicts": []})["verdicts"] if one["guard"] == "paired"]
+    numbers = said[-1]["numbers"]
+    assert numbers["trials"] >= 100
+    assert 0 < numbers["slower"] + numbers["faster"] <= numbers["trials"]
 
 
 def see_both_arms(rollout: Installation) -> None:
