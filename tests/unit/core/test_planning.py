@@ -42,9 +42,7 @@ def test_a_heavier_stage_is_faster_and_fails_as_many(made: Plan) -> None:
 
 
 def test_who_is_twice_as_slow_is_seen_by_pairs_and_who_is_as_fast_is_safe() -> None:
-    policy = track(
-        "standard", **{"  - {id: split,": "  - {id: paired, metric: paired_latency, worse: {share: 0.6}}\n  - {id: split,"}
-    ).policy
+    policy = track("standard", **{"worse: {share: 0.8}": "worse: {share: 0.6}"}).policy
     traffic = Traffic(100.0, conduct_of(policy))
 
     slow = outlook(plan(policy, traffic, conduct_of(policy, slower=2.0), rollouts_a_year=50), "shadow", "paired")
