@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from statistics import median
 
@@ -18,7 +19,7 @@ import numpy as np
 
 from benchmarks.machine import Machine, look_around
 from registry_client.bundle import Bundle, load_bundle
-from serving.dataplane.components.entries import entry_of
+from serving.dataplane.components.entries import BundleFiles, entry_of
 from serving.dataplane.components.python_module import load_python
 from serving.dataplane.components.transform import Tensors, Transform
 from serving.dataplane.environments.recipe import recipe_of
@@ -87,17 +88,17 @@ def build(folder: Path, release: str, environments: Environments) -> tuple[Built
 def _starting(bundle: Bundle, python: Path) -> float:
     component = bundle.manifest.pipeline.components[0]
     with closing(ComponentHost(HostPlan(python, 1, 2048 * MIB))) as host:
-        return timed(lambda: host.load(entry_of(component, bundle.path, label="post"), label="post"))
+        return timed(lambda: host.load(entry_of(component, BundleFiles.of(bundle.manifest, bundle.path), label="post"), label="post"))
 
 
 def call(folder: Path, bundle: Bundle, python: Path) -> list[Called]:
     """A component that does nothing, in this process and in a host."""
     (folder / "post.py").write_text(PASSES, "utf-8")
     component = bundle.manifest.pipeline.components[0]
-    place = partial(_always, folder / "post.py")
+    files = BundleFiles(partial(_always, folder / "post.py"), dict.fromkeys(component.files, sha256(PASSES.encode()).hexdigest()))
     with closing(ComponentHost(HostPlan(python, 1, 2048 * MIB))) as host:
-        hosted = host.load(entry_of(component, place, label="post"), label="post")
-        unlocked = load_python(component, place, label="post")
+        hosted = host.load(entry_of(component, files, label="post"), label="post")
+        unlocked = load_python(component, files, label="post")
         inputs = [{"x": np.ones((rows, 64), np.float32), "text": np.full(rows, "where is my parcel", object)} for rows in ROWS]
         return [Called(len(tensors["x"]), _call_us(hosted, tensors), _call_us(unlocked, tensors)) for tensors in inputs]
 

@@ -18,11 +18,13 @@ import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from shutil import rmtree
+from time import sleep
 from typing import BinaryIO
 
-from registry_client.errors import InvalidBundle, InvalidManifest
+from registry_client.errors import ChangedMeanwhile, InvalidBundle, InvalidManifest
 from registry_client.files import make_directory, measure, move_into_place, open_regular, staging, sync_directory, write_verified
 from registry_client.manifest import Artifact, Manifest, parse_manifest
+from registry_client.seals import TICK_S, Seal, Stamp
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
@@ -68,22 +70,23 @@ class Cache:
             return None
         return manifest
 
-    def bundle(self, manifest: Manifest, open_file: OpenFile) -> Path:
-        """The directory with a version's files, each of them just verified. Raises `DigestMismatch` or `MissingBlob`."""
+    def bundle(self, manifest: Manifest, open_file: OpenFile) -> Seal:
+        """The directory with a version's files, each of them just verified and sealed. Raises `DigestMismatch` or `MissingBlob`."""
         digest = manifest.digest
-        directory = self._whole(self._root / "bundles" / digest, manifest.artifacts, open_file)
+        seal = self._whole(self._root / "bundles" / digest, manifest.artifacts, open_file)
         self._remember(manifest, digest)
-        return directory
+        return seal
 
     def component(self, digest: str, artifacts: Artifacts, open_file: OpenFile) -> Path:
         """The directory with a library component's files, each of them just verified. Raises as `bundle` does."""
-        return self._whole(self._root / "components" / digest, artifacts, open_file)
+        return self._whole(self._root / "components" / digest, artifacts, open_file).directory
 
-    def _whole(self, directory: Path, artifacts: Artifacts, open_file: OpenFile) -> Path:
+    def _whole(self, directory: Path, artifacts: Artifacts, open_file: OpenFile) -> Seal:
         if not directory.is_dir():
             self._assemble(artifacts, directory, open_file)
-        self._put_right(artifacts, directory, open_file)
-        return directory
+            sleep(TICK_S)
+        self._remove_foreign(artifacts, directory)
+        return Seal(directory, {artifact.path: self._put_right(artifact, directory, open_file) for artifact in artifacts})
 
     def signatures(self, digest: str) -> list[bytes]:
         """The envelopes that were kept of the version with this manifest; they prove themselves, or do not."""
@@ -120,18 +123,22 @@ class Cache:
                 self._copy_blob(artifact, target, open_file)
             move_into_place(unfinished / "bundle", directory)
 
-    def _put_right(self, artifacts: Artifacts, directory: Path, open_file: OpenFile) -> None:
-        """Hash every file again, replace what is damaged, remove what is not named."""
-        self._remove_foreign(artifacts, directory)
-        for artifact in artifacts:
-            if _is_sound(directory, artifact):
-                continue
-            self._repaired(str(directory / artifact.path))
-            with staging(self._staging) as unfinished:
-                self._copy_blob(artifact, unfinished / "file", open_file)
-                target = directory / artifact.path
-                target.parent.mkdir(parents=True, exist_ok=True)
-                (unfinished / "file").replace(target)
+    def _put_right(self, artifact: Artifact, directory: Path, open_file: OpenFile) -> Stamp:
+        """Hash a file again, and replace it if it is damaged. Raises `ChangedMeanwhile` if it is damaged again at once."""
+        stamp = _sound(directory, artifact)
+        if stamp is not None:
+            return stamp
+        self._repaired(str(directory / artifact.path))
+        with staging(self._staging) as unfinished:
+            self._copy_blob(artifact, unfinished / "file", open_file)
+            target = directory / artifact.path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            (unfinished / "file").replace(target)
+        sleep(TICK_S)
+        stamp = _sound(directory, artifact)
+        if stamp is None:
+            raise ChangedMeanwhile(artifact.path)
+        return stamp
 
     def _remove_foreign(self, artifacts: Artifacts, directory: Path) -> None:
         files = {artifact.path for artifact in artifacts}
@@ -176,9 +183,11 @@ class Cache:
         return self._root / "manifests" / f"{digest}.json"
 
 
-def _is_sound(directory: Path, artifact: Artifact) -> bool:
+def _sound(directory: Path, artifact: Artifact) -> Stamp | None:
+    """The stamp of a file that is what it should be, from before it was hashed; None for any other."""
     try:
         with open_regular(directory, artifact.path) as file:
-            return measure(file).sha256 == artifact.sha256
+            stamp = Stamp.of(file)
+            return stamp if measure(file).sha256 == artifact.sha256 else None
     except InvalidBundle:
-        return False
+        return None

@@ -35,6 +35,7 @@ from registry_client.manifest import Artifact, Change, Manifest, Predecessor, pa
 from registry_client.notes import MEDIA_TYPE as NOTE
 from registry_client.notes import Note, parse_notes, refuse_unfit
 from registry_client.references import AnyVersion, Exact, InRange, Reference, Tagged
+from registry_client.seals import Seal
 from registry_client.signatures import Signature
 from registry_client.signing import SigningKey
 from registry_client.trust import NotSigned, Trust
@@ -57,7 +58,16 @@ class FetchedBundle:
 
     manifest: Manifest
     digest: str
-    directory: Path
+    seal: Seal
+
+    @property
+    def directory(self) -> Path:
+        """Where they lie."""
+        return self.seal.directory
+
+    def refuse_change(self) -> None:
+        """Raise `ChangedMeanwhile` unless every file is still the one that was verified; asked when all of it is loaded."""
+        self.seal.refuse_change()
 
     def path(self, name: str) -> Path:
         """Where a file of the bundle lies. Raises `InvalidBundle` for one that the manifest does not name."""

@@ -20,6 +20,7 @@ RegistryError
 ├── CannotKeep                            the registry keeps nothing beside a version
 ├── NotSigned, UnusableKey, UnreadableEnvelope   signatures (see trust.py, signing.py, dsse.py)
 ├── DigestMismatch                        bytes that are not what the manifest says
+├── ChangedMeanwhile                      a file that was touched between its verification and the end of loading
 ├── ImmutabilityViolation                 a version is no longer what it was when first seen
 └── DamagedLedger                         the record of first sights cannot be read
 """
@@ -147,6 +148,16 @@ class DigestMismatch(RegistryError):
     def __init__(self, what: str, *, expected: str, actual: str) -> None:
         self.expected, self.actual = expected, actual
         super().__init__(f"{what}: sha256 is {actual[:12]}…, not {expected[:12]}…")
+
+
+class ChangedMeanwhile(RegistryError):
+    """A file that was verified, and was touched or replaced before what was loaded could be trusted."""
+
+    hint = "find out what writes into DATA/cache; loading it again verifies it again, and puts it right"
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        super().__init__(f"{path} was touched while it was loaded, after it had been verified")
 
 
 class BumpTooSmall(RegistryError):

@@ -9,18 +9,15 @@ from pathlib import Path
 
 from registry_client.client import FetchedBundle
 from registry_client.errors import RegistryError
-from registry_client.golden import parse_golden
-from registry_client.manifest import Role
 from serving.bootstrap.between import Between, settled
 from serving.bootstrap.layout import Layout
+from serving.bootstrap.proving import open_proven
 from serving.bootstrap.registry import open_published
 from serving.core.routing import Target
 from serving.dataplane import nodes
 from serving.dataplane.addresses import TcpAddress, UnixAddress, published
-from serving.dataplane.engine import open_engine
 from serving.dataplane.environments.faults import EnvironmentFailed
 from serving.dataplane.environments.shelf import Environments
-from serving.dataplane.golden_run import run_golden
 from serving.dataplane.introductions import Refusals
 from serving.dataplane.worker import Worker
 from serving.stores.progress_notes import ProgressNotes
@@ -38,13 +35,6 @@ class VersionPlan:
     log_json: bool
     body_bytes: int
     spin: float
-
-
-class GoldenFailed(Exception):
-    """A version whose answers to its own golden examples are not what it promised: it never takes traffic."""
-
-    def __init__(self, failures: list[str], examples: int) -> None:
-        super().__init__(f"{len(failures)} of {examples} golden examples failed; the first: {failures[0]}")
 
 
 class NotHere(Exception):
@@ -68,12 +58,7 @@ class VersionService:
         configure_logs(json=plan.log_json, file=plan.layout.log)
         # On the loop itself: there is nothing else on it until the version is ready.
         fetched = self._fetch()
-        engine = open_engine(fetched.manifest, fetched.path, inflate_cap=plan.body_bytes, python=self._environment(fetched))
-        for artifact in fetched.manifest.of_role(Role.GOLDEN):
-            examples = parse_golden(fetched.path(artifact.path).read_bytes())
-            failures = run_golden(engine, examples, digest=plan.target.digest)
-            if failures:
-                raise GoldenFailed(failures, len(examples))
+        engine = open_proven(fetched, inflate_cap=plan.body_bytes, python=self._environment(fetched))
         self._worker = Worker(engine, plan.target.digest, loop, plan.spin)
         self._path.unlink(missing_ok=True)
         await self._worker.doors.open_unix(self._path)

@@ -1,4 +1,7 @@
-"""Opens the bundle's graphs, having made sure that onnxruntime will follow no reference to a file that the manifest does not list."""
+"""Opens the bundle's graphs from memory: onnxruntime opens no file, so what it computes with cannot be changed behind its back.
+
+By name it would map weights into memory, and a write into their file would change the answers of a version that serves.
+"""
 
 import posixpath
 from collections.abc import Callable, Collection
@@ -6,10 +9,10 @@ from pathlib import Path
 
 from registry_client.errors import UnsafeGraph
 from registry_client.graph_safety import refuse_unsafe
-from registry_client.graphs import GraphFacts, NotAGraph, read_graph
+from registry_client.graphs import NotAGraph, inspect_graph
 from registry_client.manifest import Manifest
 from serving.dataplane.faults import LoadFailed
-from serving.dataplane.session import GraphSession, open_graph
+from serving.dataplane.session import GraphContent, GraphSession, open_graph
 
 
 def open_verified_graph(
@@ -21,28 +24,29 @@ def open_verified_graph(
         reason = f"{label}: the manifest's artifacts do not list its graph {path!r}"
         raise LoadFailed(reason)
     file = path_of(path)
-    facts = _facts(file, label)
     try:
+        model = file.read_bytes()
+        facts = inspect_graph(memoryview(model))
         refuse_unsafe(path, facts, listed, domains)
-    except UnsafeGraph as error:
-        reason = f"{label}: {error.reason}"
-        raise LoadFailed(reason) from error
-    for location in facts.external:
-        # The manifest lists it, but onnxruntime would look where the graph says.
-        inside = posixpath.normpath(posixpath.join(posixpath.dirname(path), location))
-        place = file.parent / location
-        if not place.is_file() or place.stat().st_nlink > 1 or not place.samefile(path_of(inside)):
-            reason = f"{label} keeps tensors in {location!r}, which is not where the bundle has it"
-            raise LoadFailed(reason)
-    return open_graph(file, manifest.serving, label=label, domains=domains)
-
-
-def _facts(file: Path, label: str) -> GraphFacts:
-    try:
-        return read_graph(file)
     except FileNotFoundError as error:
         reason = f"{label}: its file is not there"
         raise LoadFailed(reason) from error
     except NotAGraph as error:
         reason = f"{label}: {error}"
         raise LoadFailed(reason) from error
+    except UnsafeGraph as error:
+        reason = f"{label}: {error.reason}"
+        raise LoadFailed(reason) from error
+    weights = {}
+    for location in facts.external:
+        inside = path_of(posixpath.normpath(posixpath.join(posixpath.dirname(path), location)))
+        weights[location] = _weights(file.parent / location, inside, location, label)
+    return open_graph(GraphContent(model, weights), manifest.serving, label=label, domains=domains)
+
+
+def _weights(place: Path, inside: Path, location: str, label: str) -> bytes:
+    """The content of `inside`, the file that the manifest lists, if it is also the one at `place`, where the graph says it is."""
+    if not place.is_file() or place.stat().st_nlink > 1 or not place.samefile(inside):
+        reason = f"{label} keeps tensors in {location!r}, which is not where the bundle has it"
+        raise LoadFailed(reason)
+    return inside.read_bytes()

@@ -9,7 +9,7 @@ import numpy as np
 
 from registry_client.manifest import Component, ComponentKind, Manifest
 from serving.dataplane.components.declarative import load_declarative
-from serving.dataplane.components.entries import entry_of
+from serving.dataplane.components.entries import BundleFiles, entry_of
 from serving.dataplane.components.graph import GraphTransform
 from serving.dataplane.components.python_module import load_python
 from serving.dataplane.components.transform import Tensors, Transform
@@ -113,6 +113,10 @@ class _Shop:
     path_of: Callable[[str], Path]
     host: ComponentHost | None
 
+    @property
+    def _files(self) -> BundleFiles:
+        return BundleFiles.of(self.manifest, self.path_of)
+
     def stage(self, component: Component | None, role: str) -> Stage | None:
         if component is None:
             return None
@@ -124,9 +128,9 @@ class _Shop:
             case ComponentKind.DECLARATIVE:
                 return load_declarative(component.config, label=label)
             case ComponentKind.PYTHON if self.host is not None:
-                return self.host.load(entry_of(component, self.path_of, label=label), label=label)
+                return self.host.load(entry_of(component, self._files, label=label), label=label)
             case ComponentKind.PYTHON:
-                return load_python(component, self.path_of, label=label)
+                return load_python(component, self._files, label=label)
             case ComponentKind.ONNX:
                 path = component.entry or next(iter(component.files), None)
                 if path is None:

@@ -1,8 +1,7 @@
 """One ONNX graph in onnxruntime: opened with the manifest's resources, described by its ports, run on named tensors."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Any
 
 import onnxruntime as ort
@@ -42,6 +41,14 @@ class Port:
         return f"{self.type} [{dims}]"
 
 
+@dataclass(frozen=True, slots=True)
+class GraphContent:
+    """A graph's file, and those that it keeps tensors in, by the location that it names them by."""
+
+    model: bytes
+    weights: Mapping[str, bytes] = field(default_factory=dict[str, bytes])
+
+
 class GraphSession:
     """An open graph. Not copied, not pickled; `run` may be called from one thread at a time or several."""
 
@@ -63,8 +70,11 @@ class GraphSession:
         return answers
 
 
-def open_graph(path: Path, serving: Serving, *, label: str, domains: Collection[str] = ()) -> GraphSession:
-    """Load a graph, with the operators of `domains` beyond the usual. Raises `LoadFailed`, naming it by `label`."""
+def open_graph(content: GraphContent, serving: Serving, *, label: str, domains: Collection[str] = ()) -> GraphSession:
+    """Load a graph, with the operators of `domains` beyond the usual. Raises `LoadFailed`, naming it by `label`.
+
+    onnxruntime keeps copies: the content is not needed any more.
+    """
     missing = [provider for provider in serving.providers if provider not in ort.get_available_providers()]
     if missing:
         reason = f"{label} needs {', '.join(missing)}, this machine's onnxruntime has {', '.join(ort.get_available_providers())}"
@@ -74,10 +84,13 @@ def open_graph(path: Path, serving: Serving, *, label: str, domains: Collection[
     options.inter_op_num_threads = 1
     options.log_severity_level = _FATAL
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    if content.weights:
+        sizes = [len(file) for file in content.weights.values()]
+        options.add_external_initializers_from_files_in_memory(list(content.weights), list(content.weights.values()), sizes)
     if EXTENSIONS in domains:
         register_extensions(options, label=label)
     try:
-        session = ort.InferenceSession(str(path), options, providers=list(serving.providers))
+        session = ort.InferenceSession(content.model, options, providers=list(serving.providers))
     except Exception as error:  # onnxruntime's own exceptions share no other base
         reason = f"{label} cannot be loaded by onnxruntime {ort.__version__}: {error}"
         raise LoadFailed(reason) from error

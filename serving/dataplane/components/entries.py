@@ -1,26 +1,39 @@
 """The entry of a Python component: which of its files to import, under which names, and what to call in it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from os.path import commonpath
 from pathlib import Path, PurePosixPath
 
-from registry_client.manifest import Component
+from registry_client.manifest import Component, Manifest
 from serving.dataplane.faults import LoadFailed
 
 
 @dataclass(frozen=True, slots=True)
+class BundleFiles:
+    """Where a version's files lie on this machine, and the sha256 that its manifest names for each, by their paths in the bundle."""
+
+    path_of: Callable[[str], Path]
+    digests: Mapping[str, str]
+
+    @classmethod
+    def of(cls, manifest: Manifest, path_of: Callable[[str], Path]) -> "BundleFiles":
+        """Those of a manifest."""
+        return cls(path_of, {artifact.path: artifact.sha256 for artifact in manifest.artifacts})
+
+
+@dataclass(frozen=True, slots=True)
 class Entry:
-    """A factory in a component's own files. `modules`: where each module lies, by its name; `files`: all that it may read."""
+    """A factory in a component's own files. `modules`: where each module lies, by its name; `digests`: of all that it may read."""
 
     component: Component
     module: str
     factory: str
     modules: dict[str, Path]
-    files: tuple[Path, ...]
+    digests: dict[Path, str]
 
 
-def entry_of(component: Component, path_of: Callable[[str], Path], *, label: str) -> Entry:
+def entry_of(component: Component, bundle: BundleFiles, *, label: str) -> Entry:
     """Find it. Raises `LoadFailed` for one that the files do not hold."""
     module_name, _, factory_name = (component.entry or "").partition(":")
     if not module_name or not factory_name.isidentifier():
@@ -33,8 +46,9 @@ def entry_of(component: Component, path_of: Callable[[str], Path], *, label: str
             f"{label}: entry {component.entry!r} names a module that its files do not hold; they hold {', '.join(modules) or 'no .py file'}"
         )
         raise LoadFailed(reason)
-    places = {name: path_of(path) for name, path in modules.items()}
-    return Entry(component, chosen[0], factory_name, places, tuple(path_of(path) for path in component.files))
+    places = {name: bundle.path_of(path) for name, path in modules.items()}
+    digests = {bundle.path_of(path): bundle.digests[path] for path in component.files}
+    return Entry(component, chosen[0], factory_name, places, digests)
 
 
 def _dotted(path: str) -> str:

@@ -2,13 +2,12 @@
 
 from collections.abc import Callable
 from copy import deepcopy
-from pathlib import Path
 
 from registry_client.manifest import Component
-from serving.dataplane.components.entries import entry_of
+from serving.dataplane.components.entries import BundleFiles, entry_of
 from serving.dataplane.components.transform import Names, Tensors
 from serving.dataplane.faults import LoadFailed
-from serving.dataplane.hosting.private_modules import import_private
+from serving.dataplane.hosting.private_modules import import_private, read_sources
 
 
 class PythonTransform:
@@ -29,11 +28,11 @@ class PythonTransform:
         """Only running it can tell."""
 
 
-def load_python(component: Component, path_of: Callable[[str], Path], *, label: str) -> PythonTransform:
+def load_python(component: Component, bundle: BundleFiles, *, label: str) -> PythonTransform:
     """Import the entry and call its factory with the config. Raises `LoadFailed`."""
-    entry = entry_of(component, path_of, label=label)
+    entry = entry_of(component, bundle, label=label)
     try:
-        module = import_private(entry.modules, entry.module, component.sha256)
+        module = import_private(read_sources(entry.modules, entry.digests), entry.module, component.sha256)
         function: object = getattr(module, entry.factory)(deepcopy(component.config))
     except (Exception, SystemExit) as error:
         reason = f"{label}: {component.entry} failed to load: {type(error).__name__}: {error}"

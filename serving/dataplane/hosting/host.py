@@ -46,13 +46,13 @@ class _NotLoadedAgain(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _Loaded:
-    """What was loaded, and which bytes its files were then: they were verified, and when they are read again nobody verifies."""
+    """What was loaded. The host holds modules against their digests itself; what else they read is held against them here."""
 
     wanted: Mapping[str, Any]
-    files: Mapping[Path, str]
+    digests: Mapping[Path, str]
 
     def refuse_change(self) -> None:
-        for path, sha256 in self.files.items():
+        for path, sha256 in self.digests.items():
             if _sha256(path) != sha256:
                 msg = f"{path.name} is not what it was"
                 raise _NotLoadedAgain(msg)
@@ -72,7 +72,8 @@ class ComponentHost:
     def load(self, entry: Entry, *, label: str) -> "HostedTransform":
         """Import a component's entry there and call its factory. Raises `LoadFailed`."""
         wanted = {
-            "files": {name: str(path) for name, path in entry.modules.items()},
+            "modules": {name: str(path) for name, path in entry.modules.items()},
+            "digests": {str(path): sha256 for path, sha256 in entry.digests.items()},
             "module": entry.module,
             "factory": entry.factory,
             "config": entry.component.config,
@@ -80,12 +81,11 @@ class ComponentHost:
             "allowance": self._plan.allowance,
         }
         with self._turn:
-            sealed = _Loaded(wanted, {path: _sha256(path) for path in entry.files})
             error = self._ask({"load": wanted}, {}).message.get("error")
             if error is not None:
                 reason = f"{label}: {entry.component.entry} failed to load in its environment: {error}"
                 raise LoadFailed(reason)
-            self._loads.append(sealed)
+            self._loads.append(_Loaded(wanted, entry.digests))
             return HostedTransform(self, len(self._loads) - 1, label)
 
     def run(self, at: int, tensors: Tensors, *, label: str) -> Tensors:

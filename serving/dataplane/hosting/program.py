@@ -17,7 +17,7 @@ import numpy as np
 
 from serving.dataplane.address_space import memory_limit
 from serving.dataplane.hosting.parcels import HungUp, Parcel, receive, send
-from serving.dataplane.hosting.private_modules import import_private
+from serving.dataplane.hosting.private_modules import import_private, read_sources
 
 BOOT = "import sys; sys.path.append(sys.argv[1]); from serving.dataplane.hosting.program import main; main()"
 """What the interpreter is given, with the folder of this server's packages, a socket's descriptor, and the parent's process id."""
@@ -81,8 +81,9 @@ def _answer(functions: list[Function], parcel: Parcel) -> tuple[dict[str, Any], 
 
 def _load(wanted: dict[str, Any]) -> Function:
     with memory_limit(wanted["allowance"]):
-        files = {name: Path(path) for name, path in wanted["files"].items()}
-        module = import_private(files, wanted["module"], wanted["digest"])
+        modules = {name: Path(path) for name, path in wanted["modules"].items()}
+        digests = {Path(path): sha256 for path, sha256 in wanted["digests"].items()}
+        module = import_private(read_sources(modules, digests), wanted["module"], wanted["digest"])
         function: object = getattr(module, wanted["factory"])(wanted["config"])
     if not callable(function):
         msg = f"it must return a function of tensors, not {type(function).__name__}"

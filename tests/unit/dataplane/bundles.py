@@ -22,6 +22,7 @@ from registry_client.manifest import (
     Task,
     TensorSpec,
 )
+from serving.dataplane.components.entries import BundleFiles
 from serving.dataplane.engine import VersionEngine, open_engine
 from serving.ports import NO_JSON_PART, Call, CallKind, Encoding, Primary, Reply
 
@@ -107,16 +108,25 @@ def manifest(folder: Path, interface: Interface, *, pipeline: Pipeline | None = 
         created_at="2026-01-01T00:00:00Z",
         created_by="tests",
         task=Task(type="classification"),
-        artifacts=tuple(_artifact(path) for path in files),
+        artifacts=tuple(_artifact(folder, path) for path in files),
         pipeline=pipeline or Pipeline(),
         interface=interface,
         serving=serving or Serving(),
     )
 
 
-def _artifact(path: str) -> Artifact:
+def _artifact(folder: Path, path: str) -> Artifact:
     role = Role.MODEL if path == "model.onnx" else Role.COMPONENT
-    return Artifact(path=path, role=role, media_type="application/octet-stream", size=0, sha256="0" * 64)
+    return Artifact(path=path, role=role, media_type="application/octet-stream", size=0, sha256=sha256_of(folder / path))
+
+
+def sha256_of(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def files_in(folder: Path, part: Component) -> BundleFiles:
+    """A component's files, as a manifest would name them now."""
+    return BundleFiles(folder.joinpath, {path: sha256_of(folder / path) for path in part.files})
 
 
 def engine_of(folder: Path, interface: Interface, **parts: Any) -> VersionEngine:

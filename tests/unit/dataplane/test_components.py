@@ -21,6 +21,7 @@ from tests.unit.dataplane.bundles import (
     declarative,
     engine_of,
     error,
+    files_in,
     identity_graph,
     infer,
     linear_graph,
@@ -171,7 +172,7 @@ def _python(folder: Path, files: dict[str, str], entry: str, config: dict[str, A
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(source)
     part = component(ComponentKind.PYTHON, entry=entry, files=list(files), config=config)
-    return load_python(part, folder.joinpath, label="pre")
+    return load_python(part, files_in(folder, part), label="pre")
 
 
 def test_two_modules_of_one_name_live_side_by_side(tmp_path: Path) -> None:
@@ -218,6 +219,41 @@ BAD_MODULES = {
 def test_a_module_that_does_not_load_says_why(tmp_path: Path, source: str, entry: str, sentence: str) -> None:
     with pytest.raises(LoadFailed, match=sentence):
         _python(tmp_path, {"pre.py": source}, entry)
+
+
+LATE = {
+    "pre.py": "def build(config):\n    return late\n\ndef late(tensors):\n    from .words import NUMBER\n    return {'n': NUMBER}\n",
+    "words.py": "NUMBER = 1\n",
+}
+
+
+@pytest.mark.parametrize("meanwhile", ["NUMBER = 2\n", None], ids=["changed", "gone"])
+def test_a_module_that_is_imported_late_is_the_one_that_was_verified(tmp_path: Path, meanwhile: str | None) -> None:
+    # given
+    transform = _python(tmp_path, LATE, "pre:build")
+
+    # when
+    (tmp_path / "words.py").unlink()
+    if meanwhile is not None:
+        (tmp_path / "words.py").write_text(meanwhile)
+
+    # then
+    assert transform({}) == {"n": 1}
+
+
+@pytest.mark.parametrize("name", LATE)
+def test_a_module_that_is_not_what_the_manifest_names_is_not_loaded(tmp_path: Path, name: str) -> None:
+    # given
+    part = component(ComponentKind.PYTHON, entry="pre:build", files=list(LATE))
+    for path, source in LATE.items():
+        (tmp_path / path).write_text(source)
+    named = files_in(tmp_path, part)
+    with (tmp_path / name).open("a") as file:
+        file.write("# swapped after it was verified\n")
+
+    # when / then
+    with pytest.raises(LoadFailed, match=rf"pre: pre:build failed to load: ChangedSource: {name} is not what the manifest names"):
+        load_python(part, named, label="pre")
 
 
 def test_a_component_may_not_change_the_manifest(tmp_path: Path) -> None:

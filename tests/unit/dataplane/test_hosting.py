@@ -25,7 +25,7 @@ from serving.dataplane.hosting.parcels import HungUp, Parcel
 from serving.dataplane.memory import MIB
 from tests.e2e.processes import is_running
 from tests.e2e.waiting import wait_for
-from tests.unit.dataplane.bundles import component
+from tests.unit.dataplane.bundles import component, files_in
 
 PLAN = HostPlan(Path(sys.executable), threads=1, allowance=2048 * MIB)
 ONE = {"x": np.array([1.0, 2.0], np.float32)}
@@ -41,7 +41,7 @@ def host() -> Iterator[ComponentHost]:
 def load(host: ComponentHost, folder: Path, code: str, **config: Any) -> HostedTransform:
     (folder / "post.py").write_text(code, "utf-8")
     part = component(ComponentKind.PYTHON, entry="post:build", files=["post.py"], config=config)
-    return host.load(entry_of(part, folder.joinpath, label="post"), label="post")
+    return host.load(entry_of(part, files_in(folder, part), label="post"), label="post")
 
 
 # --- parcels --------------------------------------------------------------------------------------------------------
@@ -249,6 +249,18 @@ def test_a_file_that_changed_meanwhile_is_not_loaded_again(host: ComponentHost, 
     # when / then
     with pytest.raises(ModelFault, match=r"it failed to load again: post\.py is not what it was"):
         transform(ONE)
+
+
+def test_a_file_that_is_swapped_after_it_was_verified_is_not_loaded(host: ComponentHost, tmp_path: Path) -> None:
+    # given
+    (tmp_path / "post.py").write_text("def build(config): return lambda tensors: tensors", "utf-8")
+    part = component(ComponentKind.PYTHON, entry="post:build", files=["post.py"])
+    entry = entry_of(part, files_in(tmp_path, part), label="post")
+    (tmp_path / "post.py").write_text("def build(config): return lambda tensors: {}", "utf-8")
+
+    # when / then
+    with pytest.raises(LoadFailed, match=r"ChangedSource: post\.py is not what the manifest names"):
+        host.load(entry, label="post")
 
 
 def test_closing_ends_the_process_even_where_it_hangs(host: ComponentHost, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

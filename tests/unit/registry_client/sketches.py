@@ -124,6 +124,7 @@ class Linear:
     pre: Sequence[Json] = ()
     rows: Sequence[Sequence[float]] = ROWS
     nodes: str = "float"
+    """Or `quantised`, `half`; or `outside`: the bias lies in `weights.bin`, which the description must list."""
 
     def but(self, **fields: Any) -> "Linear":
         """The same with something else."""
@@ -157,6 +158,8 @@ class Linear:
             **self.description,
         }
         files = {"golden.jsonl": "".join(json.dumps(line) + "\n" for line in golden).encode()} if golden else {}
+        if self.nodes == "outside":
+            files["weights.bin"] = np.asarray(self.bias, np.float32).tobytes()
         return write_bundle(directory, version, self.graph(), description, files)
 
 
@@ -165,7 +168,7 @@ def _linear(sketch: Linear) -> Any:
         [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 4])],
         [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 3])],
     )
-    bias = numpy_helper.from_array(np.asarray(sketch.bias, np.float32), "b")
+    bias = _outside(sketch.bias) if sketch.nodes == "outside" else numpy_helper.from_array(np.asarray(sketch.bias, np.float32), "b")
     weights = np.asarray(sketch.weights)
     if sketch.nodes == "quantised":
         scale = float(np.abs(weights).max()) / 127
@@ -183,6 +186,15 @@ def _linear(sketch: Linear) -> Any:
         nodes, constants = [], [numpy_helper.from_array(weights.astype(np.float32), "w")]
     nodes += [helper.make_node("MatMul", ["x", "w"], ["m"], name=sketch.words), helper.make_node("Add", ["m", "b"], ["y"])]
     return helper.make_graph(nodes, "linear", *ports, [*constants, bias])
+
+
+def _outside(bias: Any) -> Any:
+    """ONNX external data: only where it lies."""
+    found = TensorProto(dims=[len(bias)], data_type=TensorProto.FLOAT, name="b", data_location=TensorProto.EXTERNAL)
+    for key, value in (("location", "weights.bin"), ("offset", "0"), ("length", str(4 * len(bias)))):
+        entry = found.external_data.add()
+        entry.key, entry.value = key, value
+    return found
 
 
 def graph_bytes(graph: Any, *, words: str = "") -> bytes:
