@@ -154,6 +154,9 @@ class Cache:
     def _copy_blob(self, artifact: Artifact, target: Path, open_file: OpenFile) -> None:
         with self._blob(artifact, open_file) as source:
             write_verified(source, target, artifact.sha256, what=artifact.path)
+        size = target.stat().st_size
+        if size != artifact.size:  # how much memory a version may take follows from the sizes it states
+            raise InvalidManifest(reason=f"{artifact.path} has {artifact.size} bytes by the manifest, and {size} by its digest")
 
     def _blob(self, artifact: Artifact, open_file: OpenFile) -> BinaryIO:
         """The cached file, verified and open; the caller verifies once more what it reads from it."""

@@ -21,6 +21,8 @@ from registry_client.formats import HEAD, foreign_format
 CHUNK = 2**20
 
 _TAKEN = frozenset({errno.ENOTEMPTY, errno.EEXIST})
+_NO_FILE = frozenset({errno.ELOOP, errno.ENXIO, errno.ENODEV})
+"""A link, a socket, a device without a driver."""
 
 _BINARY_PICKLE = re.compile(rb"\x80[\x02-\x05]")
 _TEXT_PICKLE = re.compile(rb"\(*c[A-Za-z_][\w.]*\n[A-Za-z_][\w.]*\n[(p-q)]")
@@ -56,6 +58,20 @@ def open_regular(directory: Path, path: str) -> BinaryIO:
     if found.st_nlink > 1:
         os.close(descriptor)
         raise InvalidBundle(path, "has a second name (a hard link), under which it could be changed", "put a copy into the bundle")
+    return os.fdopen(descriptor, "rb")
+
+
+def open_plain(path: Path) -> BinaryIO:
+    """Open a file for reading, without waiting. Raises `FileNotFoundError` where there is none, or a link, a pipe, a folder or a device."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno in _NO_FILE:
+            raise FileNotFoundError(errno.ENOENT, "there is no plain file", str(path)) from error
+        raise
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise FileNotFoundError(errno.ENOENT, "it is no plain file", str(path))
     return os.fdopen(descriptor, "rb")
 
 

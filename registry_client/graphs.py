@@ -5,11 +5,13 @@
 
 import hashlib
 import mmap
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
 from typing import Final
 
+from registry_client.inlining import MAIN, nodes_written_out
 from registry_client.wire_format import BYTES, Field, NotProtobuf, fields, integers
 
 # Field numbers of onnx.proto3: for each message, the fields that hold a message to look into, and which message that is.
@@ -36,6 +38,7 @@ _WORDS: Final[dict[str, frozenset[int]]] = {  # producer, domain, version, doc s
     "Value": frozenset({3, 4}),
 }
 _DEEPEST: Final = 64
+_STANDARD: Final = frozenset({"", "ai.onnx"})
 
 _BITS: Final = {  # of TensorProto.DataType: what weights are stored in
     11: 64,
@@ -80,6 +83,10 @@ class GraphFacts:
     """The domains of the functions that the graph itself defines."""
     precision: int = UNKNOWN_PRECISION
     """Bits of its narrowest weights."""
+    nodes: int | None = 0
+    """How many it has when its functions are written out; None where they call each other in a circle."""
+    is_dated: bool = True
+    """Whether it says, wherever it uses the standard's operators, of which opset they are."""
 
 
 @dataclass(slots=True)
@@ -89,6 +96,12 @@ class _Seen:
     operators: set[str] = field(default_factory=set[str])
     functions: set[str] = field(default_factory=set[str])
     bits: set[int] = field(default_factory=set[int])
+    scope: str = MAIN
+    """The function that is being read."""
+    calls: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict[str, Counter[str]](Counter))
+    """By scope."""
+    dated: set[str] = field(default_factory=set[str])
+    """The scopes that import an opset of the standard's domain."""
 
 
 def read_graph(path: Path) -> GraphFacts:
@@ -115,6 +128,9 @@ def inspect_graph(content: memoryview) -> GraphFacts:
         operators=frozenset(seen.operators),
         functions=frozenset(seen.functions),
         precision=min(seen.bits, default=UNKNOWN_PRECISION),
+        nodes=nodes_written_out(seen.calls),
+        is_dated=MAIN in seen.dated
+        or all(scope in seen.dated for scope, calls in seen.calls.items() if any(":" not in name for name in calls)),
     )
 
 
@@ -124,6 +140,9 @@ def _digest(view: memoryview, message: str, seen: _Seen, depth: int) -> bytes:
         reason = f"the graph is nested deeper than {_DEEPEST}"
         raise NotAGraph(reason)
     found = list(fields(view))
+    if message == "Function":
+        seen.scope = _overloaded(_operator(_text_of(found, 10), _text_of(found, 1)), _text_of(found, 13))
+        seen.calls[seen.scope].update(())
     _NOTICE.get(message, _nothing)(found, seen)
     hasher = hashlib.sha256()
     for each in found:
@@ -132,6 +151,8 @@ def _digest(view: memoryview, message: str, seen: _Seen, depth: int) -> bytes:
         child = _TREE[message].get(each.number) if each.wire == BYTES else None
         hasher.update(f"{each.number} {each.wire} {len(each.content) if child is None else child}\n".encode())
         hasher.update(each.content if child is None else _digest(each.content, child, seen, depth + 1))
+    if message == "Function":
+        seen.scope = MAIN
     return hasher.digest()
 
 
@@ -140,13 +161,28 @@ def _nothing(_found: list[Field], _seen: _Seen) -> None:
 
 
 def _note_node(found: list[Field], seen: _Seen) -> None:
-    name, domain = _text_of(found, 4), _text_of(found, 7)
-    seen.operators.add(f"{domain}:{name}" if domain else name)
+    domain = _text_of(found, 7)
+    operator = _operator(domain, _text_of(found, 4))
+    seen.operators.add(operator)
+    seen.calls[seen.scope][_overloaded(operator, _text_of(found, 8))] += 1
     seen.domains.add(domain)
 
 
+def _operator(domain: str, name: str) -> str:
+    """How an operator is called here; the standard's have no domain in front, under either name of it."""
+    return name if domain in _STANDARD else f"{domain}:{name}"
+
+
+def _overloaded(operator: str, overload: str) -> str:
+    """Functions of one name are told apart by a further one."""
+    return f"{operator}:{overload}" if overload else operator
+
+
 def _note_opset(found: list[Field], seen: _Seen) -> None:
-    seen.domains.add(_text_of(found, 1))
+    domain = _text_of(found, 1)
+    seen.domains.add(domain)
+    if domain in _STANDARD:
+        seen.dated.add(seen.scope)
 
 
 def _note_function(found: list[Field], seen: _Seen) -> None:

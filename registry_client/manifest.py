@@ -7,6 +7,7 @@ The canonical form is RFC 8785 JSON. This module is pure: it reads no files.
 import hashlib
 import re
 from collections.abc import Iterator
+from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, Final, Literal
 
@@ -343,19 +344,40 @@ def is_family_name(text: str) -> bool:
 
 
 def parse_manifest(document: bytes) -> Manifest:
-    """Read a manifest, refusing unknown fields, wrong types and bytes that are not the canonical form.
+    """Read a manifest, refusing unknown fields, wrong types, false digests of what it holds, and bytes that are not the canonical form.
 
     Raises `InvalidManifest`, naming the field.
     """
     try:
         manifest = msgspec.json.decode(document, type=Manifest)
         canonical = manifest.canonical()
+        _refuse_untimely(manifest.created_at)
+        _refuse_false_digests(manifest)
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise InvalidManifest(str(error)) from error
     if canonical != document:
         reason = "the bytes are not the canonical (RFC 8785) form of what they say"
         raise InvalidManifest(reason)
     return manifest
+
+
+def _refuse_untimely(text: str) -> None:
+    if datetime.fromisoformat(text).tzinfo is None:
+        msg = f"created_at has no zone: {text!r}"
+        raise ValueError(msg)
+
+
+def _refuse_false_digests(manifest: Manifest) -> None:
+    """Components and environments are known by these digests, to other versions too: they must be those of what is in them."""
+    files = {artifact.path: artifact.sha256 for artifact in manifest.artifacts}
+    for component in manifest.pipeline.components:
+        if component_digest(msgspec.to_builtins(component), {path: files[path] for path in component.files}) != component.sha256:
+            msg = f"pipeline: sha256 of {component.name} {component.version} is not the digest of what it holds"
+            raise ValueError(msg)
+    lock = manifest.pipeline.lock
+    if lock is not None and lock.sha256 != files[lock.requirements]:
+        msg = f"pipeline.lock.sha256 is not the digest of {lock.requirements}"
+        raise ValueError(msg)
 
 
 def component_digest(component: dict[str, Any], file_digests: dict[str, str]) -> str:

@@ -30,7 +30,7 @@ from registry_client.backends.base import (
     refuse_damaged,
 )
 from registry_client.errors import DigestMismatch, InvalidManifest, MissingBlob, UnknownComponent, UnknownFamily, UnknownVersion
-from registry_client.files import make_directory, measure, move_into_place, staging, sync_directory, write_verified
+from registry_client.files import make_directory, measure, move_into_place, open_plain, staging, sync_directory, write_verified
 from registry_client.manifest import Artifact, Manifest, is_family_name
 
 _README = """\
@@ -43,6 +43,9 @@ notes/NAME/VERSION/                    what was added to a version later: what w
 blobs/sha256/                          every file once, named by its sha256; check one with: sha256sum FILE
 .staging/                              unfinished writes; may be removed while nobody publishes
 """
+
+_LONGEST_DIGEST = 200
+"""Bytes: the digest, and the name of what it is of."""
 
 _CAPABILITIES = Capabilities(
     immutable=Support.EMULATED,  # whoever may write to the disk may change it; the digests and the ledger tell
@@ -132,7 +135,7 @@ class FilesBackend:
     def open_blob(self, digest: str) -> BinaryIO:
         """Read a file; the caller verifies it. Raises `MissingBlob`."""
         try:
-            return self._blob(digest).open("rb")
+            return open_plain(self._blob(digest))
         except FileNotFoundError as error:
             raise MissingBlob(digest) from error
 
@@ -248,9 +251,10 @@ def _names(directory: Path) -> list[str]:
 
 
 def _read(directory: Path, kind: str) -> StoredManifest:
-    with (directory / f"{kind}.json").open("rb") as file:
+    with open_plain(directory / f"{kind}.json") as file:
         document = file.read(LARGEST_MANIFEST + 1)
-    digest = (directory / f"{kind}.sha256").read_text("ascii", "replace").split(" ")[0]
+    with open_plain(directory / f"{kind}.sha256") as file:
+        digest = file.read(_LONGEST_DIGEST).decode("ascii", "replace").split(" ")[0]
     if len(document) > LARGEST_MANIFEST:
         raise InvalidManifest(reason=f"larger than {LARGEST_MANIFEST} bytes")
     return StoredManifest(document, digest)

@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 
 from registry_client.files import measure
+from serving.dataplane.environments.recipe import Recipe
 
 NAME = "environment.json"
 
@@ -39,11 +40,13 @@ def write_inventory(folder: Path, inventory: Inventory) -> None:
     (folder / NAME).write_bytes(msgspec.json.format(msgspec.json.encode(inventory)) + b"\n")
 
 
-def is_sound(folder: Path) -> bool:
-    """Whether an environment holds exactly what it held when it was built, and its interpreter is there."""
+def is_sound(folder: Path, recipe: Recipe) -> bool:
+    """Whether an environment was built by this recipe, holds exactly what it held then, and its interpreter is there."""
+    wanted = (recipe.python, recipe.lock, tuple(map(str, recipe.pins)))
     try:
         kept = msgspec.json.decode((folder / NAME).read_bytes(), type=Inventory)
-        return (folder / "bin" / "python").exists() and files_of(folder) == kept.files
+        built = (kept.python, kept.lock, kept.packages)
+        return built == wanted and (folder / "bin" / "python").exists() and files_of(folder) == kept.files
     except (OSError, msgspec.DecodeError):
         return False
 

@@ -52,12 +52,12 @@ class Environments:
     def ready(self, recipe: Recipe, say: Say = _to_nobody) -> Path:
         """The interpreter of an environment that was verified a moment ago. Raises `EnvironmentFailed`."""
         folder = self._root / recipe.key
-        if is_sound(folder):
+        if is_sound(folder, recipe):
             return python_of(folder)
         try:
             make_directory(self._root)
             with self._alone(recipe.key, say) as held:
-                if not is_sound(folder):
+                if not is_sound(folder, recipe):
                     self._build(recipe, folder, Builder(self._root / f"{recipe.key}.part", held), say)
         except OSError as error:
             reason = f"the environment cannot be built in {self._root}: {error.strerror or error}"
