@@ -6,6 +6,7 @@ from difflib import get_close_matches
 from typing import Annotated, Any, Literal
 
 import msgspec
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from registry_client.compatibility.rules import RULE_IDS
 from registry_client.errors import InvalidBundle, InvalidVersion
@@ -141,6 +142,8 @@ def parse_model_yaml(text: bytes) -> ModelYaml:
         check_component(place, component)
     if authored.pipeline.lock is not None:
         check_python(authored.pipeline.lock.python, "pipeline.lock.python")
+    for name, wanted in authored.serving.runtime.items():
+        _check_range(f"serving.runtime.{name}", wanted)
     for at, waiver in enumerate(authored.change.waivers):
         _check_waiver(f"change.waivers[{at}]", waiver)
     return authored
@@ -151,6 +154,14 @@ def _check_version(field: str, text: str) -> None:
         ModelVersion.parse(text)
     except InvalidVersion as error:
         raise InvalidBundle(field, str(error), error.hint) from error
+
+
+def _check_range(field: str, text: str) -> None:
+    try:
+        SpecifierSet(text)
+    except InvalidSpecifier as error:
+        reason = f"{text[:40]!r} is no range of versions"
+        raise InvalidBundle(field, reason, 'write it as pip does, e.g. ">=1.20,<2"; for one only: "==1.24.3"') from error
 
 
 def _check_waiver(place: str, waiver: Waiver) -> None:

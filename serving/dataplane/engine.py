@@ -22,6 +22,7 @@ from serving.dataplane.hosting.host import ComponentHost, HostPlan
 from serving.dataplane.memory import MIB, load_allowance
 from serving.dataplane.pipeline import Pipeline, open_pipeline
 from serving.dataplane.plain import PlainCodec
+from serving.dataplane.runtimes import refuse_other_runtimes
 from serving.dataplane.sorting import Sorter
 from serving.dataplane.work import Work
 from serving.ports import NO_JSON_PART, Call, CallKind, Encoding, Failure, Reply
@@ -160,6 +161,7 @@ def open_engine(
     `python`: the interpreter of the environment that locked Python components run in. What loading takes in memory is limited, by
     `serving.mem_mb` where the manifest says it.
     """
+    refuse_other_runtimes(manifest.serving.runtime)
     allowance = load_allowance(manifest)
     host = _host(manifest, python, allowance)
     try:

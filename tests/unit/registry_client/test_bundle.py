@@ -110,6 +110,7 @@ def test_without_golden_examples_there_is_a_warning(write_bundle: WriteBundle) -
         ("task:", "? [a, b]\n: 1\ntask:", "model.yaml"),
         ("task:", "docs: " + "[" * 3000 + "\ntask:", "model.yaml"),
         ("task:", "docs: " + "x" * 2**20 + "\ntask:", "model.yaml"),
+        ("task:", 'serving: {runtime: {onnxruntime: "new"}}\ntask:', "serving.runtime.onnxruntime"),
         ("family: digits", "family: digits\n- a", "model.yaml"),
         ("family: digits", "family: !!python/object:os.system x", "model.yaml"),
     ],
