@@ -1,7 +1,9 @@
 """Whole manifests that do not contradict themselves."""
 
+from datetime import UTC, datetime
 from typing import TypeVar
 
+import msgspec
 from hypothesis import strategies as st
 
 from registry_client.manifest import (
@@ -24,6 +26,7 @@ from registry_client.manifest import (
     Task,
     TensorSpec,
     Waiver,
+    component_digest,
 )
 from tests.strategies.versions import version_texts
 
@@ -85,8 +88,18 @@ def _artifacts(draw: st.DrawFn) -> tuple[Artifact, ...]:
     )
 
 
+_moments = st.datetimes(timezones=st.just(UTC)).map(datetime.isoformat)
+
+
 @st.composite
-def _pipelines(draw: st.DrawFn, paths: list[str]) -> Pipeline:
+def _pipelines(draw: st.DrawFn, files: dict[str, str]) -> Pipeline:
+    """`files`: sha256 by path."""
+    paths = list(files)
+
+    def identified(component: Component) -> Component:
+        sha256 = component_digest(msgspec.to_builtins(component), {path: files[path] for path in component.files})
+        return msgspec.structs.replace(component, sha256=sha256)
+
     component = st.builds(
         Component,
         name=family_names,
@@ -96,8 +109,10 @@ def _pipelines(draw: st.DrawFn, paths: list[str]) -> Pipeline:
         files=st.lists(st.sampled_from(paths), max_size=2).map(tuple),
         config=json_objects,
         sha256=digests,
+    ).map(identified)
+    lock = st.sampled_from(paths).flatmap(
+        lambda path: st.builds(Lock, python=_words, requirements=st.just(path), sha256=st.just(files[path]))
     )
-    lock = st.builds(Lock, python=_words, requirements=st.sampled_from(paths), sha256=digests)
     return Pipeline(pre=draw(_maybe(component)), post=draw(_maybe(component)), lock=draw(_maybe(lock)))
 
 
@@ -127,11 +142,11 @@ def manifests(draw: st.DrawFn) -> Manifest:
         family=draw(family_names),
         version=draw(version_texts),
         supersedes=draw(_maybe(st.builds(Predecessor, version=version_texts, digest=_maybe(digests)))),
-        created_at=draw(_words),
+        created_at=draw(_moments),
         created_by=draw(_words),
         task=draw(st.builds(Task, type=_words, taxonomy=_maybe(_words), primary_metric=_maybe(_words))),
         artifacts=artifacts,
-        pipeline=draw(_pipelines([artifact.path for artifact in artifacts])),
+        pipeline=draw(_pipelines({artifact.path: artifact.sha256 for artifact in artifacts})),
         interface=draw(_interfaces),
         provenance=draw(_provenances),
         evaluation=tuple(draw(st.lists(_evaluations, max_size=2))),

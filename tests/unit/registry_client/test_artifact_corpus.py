@@ -56,7 +56,7 @@ def of_files(**fields: object) -> Edit:
 
 
 PATH, REGEX = "artifacts[1].path", "Expected `str` matching regex"
-COMPONENT = {
+COMPONENT: Json = {
     "name": "p",
     "version": "1.0.0",
     "kind": "declarative",
@@ -250,7 +250,7 @@ def test_what_is_no_file_is_no_manifest_and_is_not_waited_for(shelf: Shelf, make
 
 def test_the_corpus_is_as_large_as_it_is_meant_to_be() -> None:
     """Beside those of `test_artifact_safety.py`; every name once."""
-    names = [seed.name for seed in (*GRAPHS, *MANIFESTS)] + list(FILES)
+    names = [*(seed.name for seed in GRAPHS), *(seed.name for seed in MANIFESTS), *FILES]
 
     assert len(names) >= 85
     assert len(set(names)) >= len(names) - 1  # "a form of the future" is a graph's and a manifest's
