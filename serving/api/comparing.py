@@ -5,13 +5,13 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from registry_client.compatibility.upgrade import Upgrade, previous_step, upgrade
-from registry_client.errors import UnknownVersion
 from registry_client.manifest import Manifest
 from registry_client.versions import ModelVersion
 from serving.api.comparisons import DiffOut, UpgradeOut, diff_document, upgrade_document
 from serving.api.openapi import READ_ERRORS
 from serving.api.reading import Family
 from serving.control.views import Views
+from serving.core.errors import NothingInProduction
 from serving.ports import Manifests
 
 From = Annotated[str, Query(alias="from", max_length=64, description="The version that is used now.", examples=["2.4.1"])]
@@ -69,5 +69,5 @@ class CompareRoutes:
     async def _production(self, family: str) -> str:
         production = (await self._views.family(family)).production
         if production is None:
-            raise UnknownVersion(family, "production")
+            raise NothingInProduction(family)
         return str(production.version)

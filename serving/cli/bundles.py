@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from serving.cli.commands import Session, add_command
+from serving.cli.failures import BundleRefused
 from serving.cli.output import facts
 from serving.cli.rendering import render_verdict
 from serving.cli.running import DataOption, RegistryOption
@@ -22,9 +23,14 @@ def register(app: typer.Typer) -> None:
 
 def check(session: Session, directory: Directory, data: DataOption = None, registry: RegistryOption = None) -> None:
     """Load a bundle, run its golden examples, and see whether its number tells the truth about what changed."""
-    from serving.cli.checking import check_directory  # noqa: PLC0415 - imports onnxruntime
+    from serving.cli.checking import check_directory, unread_document  # noqa: PLC0415 - imports onnxruntime
 
-    verdict, _ = check_directory(session, directory, data, registry)
+    try:
+        verdict, _ = check_directory(session, directory, data, registry)
+    except BundleRefused as refused:
+        if session.output.as_json:  # who reads documents gets one
+            session.output.document(unread_document(refused))
+        raise
     document = verdict.document()
     session.output.data(document, lambda: render_verdict(document))
     verdict.refuse(directory)
@@ -32,11 +38,14 @@ def check(session: Session, directory: Directory, data: DataOption = None, regis
 
 def publish(session: Session, directory: Directory, data: DataOption = None, registry: RegistryOption = None) -> None:
     """Check a bundle and publish it; what is published never changes, and the same bytes again are fine."""
-    from serving.cli.checking import check_directory, publish_bundle  # noqa: PLC0415 - imports onnxruntime
+    from serving.cli.checking import Level, check_directory, publish_bundle  # noqa: PLC0415 - imports onnxruntime
 
     verdict, client = check_directory(session, directory, data, registry)
+    # Of a version that is refused the refusal tells the rest, with every change that it is refused for.
+    shown = {Level.WARNING} if verdict.fault is not None else {Level.WARNING, Level.NOTE}
     for finding in verdict.findings:
-        session.output.note(f"{finding.level.value}: {finding.text}")
+        if finding.level in shown:
+            session.output.note(f"{finding.level.value}: {finding.text}")
     verdict.refuse(directory)
     bundle = verdict.bundle
     published = publish_bundle(bundle, client, directory, verdict.judgement)

@@ -25,7 +25,7 @@ from serving.cli.commands import Session
 from serving.cli.configuring import read_settings
 from serving.cli.failures import BadSettings, BundleRefused, NotFound
 from serving.cli.judging import judgement_document
-from serving.cli.tagging import tags_of
+from serving.cli.tagging import NOT_ASKED, tags_of
 from serving.dataplane.environments.shelf import Environments
 
 
@@ -72,9 +72,9 @@ class Verdict:
         if self.fault is not None:
             raise BundleRefused(directory, self.fault.text, self.fault.hint)
 
-    def warned(self, text: str) -> "Verdict":
-        """The same with one more warning."""
-        return replace(self, findings=(Finding(Level.WARNING, text), *self.findings))
+    def told(self, level: Level, text: str) -> "Verdict":
+        """The same with one more finding before the others."""
+        return replace(self, findings=(Finding(level, text), *self.findings))
 
     def document(self) -> dict[str, Any]:
         """The verdict as JSON."""
@@ -98,7 +98,11 @@ def check_directory(session: Session, directory: Path, data: Path | None, regist
         bundle = read_bundle(directory, open_library(settings.registry_plan, Cache(settings.data / "cache")))
         tags, unknown = tags_of(session, bundle.manifest.family)
         verdict = judge_bundle(bundle, client, tags, Answering(Environments(settings.environments), say))
-    return (verdict.warned(unknown) if unknown else verdict), client
+    if unknown:
+        verdict = verdict.told(Level.WARNING, unknown)
+    elif not session.is_admin_named and verdict.predecessor is not None:
+        verdict = verdict.told(Level.NOTE, NOT_ASKED)
+    return verdict, client
 
 
 def registry_at(plan: RegistryPlan, data: Path) -> RegistryClient:
@@ -137,6 +141,12 @@ def judge_bundle(bundle: Bundle, registry: RegistryClient, tags: Tags | None = N
     observed, judgement = examined.observed, examined.judgement
     findings = (*written, *_wrong(observed.failures), *_gate(bundle, judgement))
     return Verdict(bundle, findings, observed.examples, judgement)
+
+
+def unread_document(refused: BundleRefused) -> dict[str, Any]:
+    """The verdict as JSON on a bundle that cannot even be read."""
+    nothing = dict.fromkeys(("family", "version", "compared_with", "gate"))
+    return {**nothing, "ok": False, "golden_examples": 0, "findings": [{"level": Level.ERROR.value, "text": str(refused)}]}
 
 
 def publish_bundle(bundle: Bundle, registry: RegistryClient, directory: Path, judgement: Judgement | None = None) -> Published:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from serving.cli.failures import EXIT_CODES
+from serving.cli.failures import EXIT_CODES, WrongUse
 from serving.cli.output import Output
 
 if TYPE_CHECKING:
@@ -22,6 +22,8 @@ JsonFlag = Annotated[bool, typer.Option("--json", help="Print the answer as one 
 ADMIN_HELP = "The admin listener, if not the usual one."
 FamilyName = Annotated[str, typer.Argument(metavar="FAMILY", help="The model family, e.g. digits.")]
 VersionName = Annotated[str, typer.Argument(metavar="VERSION", help="The version, e.g. 1.1.0.")]
+OneVersion = Annotated[str, typer.Argument(metavar="FAMILY", help="The model family, or at once FAMILY@VERSION, e.g. digits@1.1.0.")]
+ItsVersion = Annotated[str | None, typer.Argument(metavar="[VERSION]", help="The version, e.g. 1.1.0.", show_default=False)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,15 @@ def user_name() -> str:
     except KeyError:
         return "operator"
     return re.sub(r"[^A-Za-z0-9._@-]", "-", name).lstrip("-._@") or "operator"
+
+
+def one_version(family: str, version: str | None) -> tuple[str, str]:
+    """What `FAMILY VERSION` and `FAMILY@VERSION` name alike. Raises `WrongUse` where no version is named, or two."""
+    name, at, behind = family.partition("@")
+    if bool(at) == (version is not None):
+        error = f"{family} names no version" if version is None else f"{family} {version} names two versions"
+        raise WrongUse(error, "write FAMILY VERSION or FAMILY@VERSION, e.g. digits@1.1.0")
+    return name, behind if version is None else version
 
 
 def add_command(app: typer.Typer, function: Callable[..., None], *, panel: str, remote: bool = True, admin_help: str = ADMIN_HELP) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import RenderableType
 
-from serving.cli.commands import FamilyName, Session, VersionName, add_command
+from serving.cli.commands import ItsVersion, OneVersion, Session, add_command, one_version
 from serving.cli.failures import EXIT_CODES, NotVouchedFor
 from serving.cli.output import facts, moment, table
 from serving.cli.running import DataOption, RegistryOption
@@ -44,11 +44,18 @@ def new(
 
 
 def sign(
-    session: Session, family: FamilyName, version: VersionName, key: KeyFile, data: DataOption = None, registry: RegistryOption = None
+    session: Session,
+    family: OneVersion,
+    version: ItsVersion = None,
+    *,
+    key: KeyFile,
+    data: DataOption = None,
+    registry: RegistryOption = None,
 ) -> None:
     """Vouch for a published version with a key: a signature of its digest is added beside it."""
     from serving.cli.vouchers import sign_version  # noqa: PLC0415 - imports onnxruntime
 
+    family, version = one_version(family, version)
     document = sign_version(session.actor, family, version, key, data, registry)
     pairs = [("signed", f"{family}@{version}"), ("digest", document["digest"]), ("with", document["keyid"])]
     session.output.data(document, lambda: facts(pairs))
@@ -56,8 +63,8 @@ def sign(
 
 def signatures(
     session: Session,
-    family: FamilyName,
-    version: VersionName,
+    family: OneVersion,
+    version: ItsVersion = None,
     key: PublicKeys = None,
     data: DataOption = None,
     registry: RegistryOption = None,
@@ -65,17 +72,18 @@ def signatures(
     """Tell who has signed a version, and whether it counts. Exit code 1 when no signature is by a key that counts."""
     from serving.cli.vouchers import signatures_of  # noqa: PLC0415 - imports onnxruntime
 
+    family, version = one_version(family, version)
     document = signatures_of(family, version, key or [], data, registry)
     session.output.data(document, lambda: _render_signatures(document))
     if not document["ok"]:
         raise NotVouchedFor(family, version)
 
 
-def bom(session: Session, family: FamilyName, version: VersionName, data: DataOption = None, registry: RegistryOption = None) -> None:
+def bom(session: Session, family: OneVersion, version: ItsVersion = None, data: DataOption = None, registry: RegistryOption = None) -> None:
     """Print the version's bill of materials, in CycloneDX 1.6: model card, files, components, data sets, locked dependencies."""
     from serving.cli.vouchers import bill  # noqa: PLC0415 - imports onnxruntime
 
-    session.output.document(bill(family, version, data, registry), indent=None if session.output.as_json else 2)
+    session.output.document(bill(*one_version(family, version), data, registry), indent=None if session.output.as_json else 2)
 
 
 def _render_signatures(document: Json) -> RenderableType:

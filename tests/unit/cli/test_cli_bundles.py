@@ -248,3 +248,44 @@ def test_a_named_listener_that_does_not_answer_is_a_warning_not_a_failure(tmp_pa
 
     assert code == 0
     assert any("which versions are tagged is not known" in finding["text"] for finding in document["findings"])
+
+
+def test_whoever_names_no_listener_is_told_what_was_not_compared(tmp_path: Path) -> None:
+    # given
+    _, first, _ = checked(TERMINAL, Linear(), "1.0.0", tmp_path / "first")
+    publish_as(TERMINAL, Linear(), "1.0.0", tmp_path)
+
+    # when
+    _, second, _ = checked(TERMINAL, Linear(bias=np.zeros(3)), "1.1.0", tmp_path, "--data", str(tmp_path / "data"))
+
+    # then
+    told = "versions that are tagged were not compared"
+    assert [any(told in finding["text"] for finding in document["findings"]) for document in (first, second)] == [False, True]
+
+
+def test_a_bundle_that_cannot_be_read_has_a_document_too(tmp_path: Path) -> None:
+    # given
+    directory = Linear().write(tmp_path / "bundle", "1.0.0")
+    (directory / "model.onnx").unlink()
+
+    # when
+    result = TERMINAL.run("check", str(directory), "--json", "--data", str(tmp_path / "data"))
+
+    # then
+    document = json.loads(result.stdout)
+    assert (result.exit_code, document["ok"], document["family"]) == (1, False, None)
+    assert "model.onnx: there is no such file" in document["findings"][0]["text"]
+    assert says_why(result.stderr)
+
+
+def test_a_refusal_to_publish_is_told_once(tmp_path: Path) -> None:
+    # given
+    publish_as(TERMINAL, Linear(), "1.0.0", tmp_path)
+    directory = Linear(bias=np.zeros(3)).write(tmp_path / "next", "1.0.1")
+
+    # when
+    result = TERMINAL.run("publish", str(directory), "--data", str(tmp_path / "data"))
+
+    # then
+    assert result.exit_code == 1
+    assert result.stderr.count("golden answers differ") == 1

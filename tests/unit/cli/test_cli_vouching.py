@@ -132,3 +132,22 @@ def test_signatures_read_well_in_a_table(shop: Shop) -> None:
 
     assert "release.pub" in said
     assert "it holds" in said
+
+
+@pytest.mark.parametrize("command", ["signatures", "bom"])
+def test_a_version_may_be_named_in_one_word(shop: Shop, command: str) -> None:
+    apart, at_once = (shop.run(command, *words) for words in (["digits", "1.0.0"], ["digits@1.0.0"]))
+
+    assert apart == at_once
+
+
+@pytest.mark.parametrize("words", [["digits"], ["digits@1.0.0", "1.0.0"]])
+@pytest.mark.parametrize("command", ["sign", "signatures", "bom"])
+def test_naming_no_version_or_two_is_wrong_use(shop: Shop, command: str, words: list[str]) -> None:
+    private, _ = shop.keys("release")
+
+    code, _, stderr = shop.run(command, *words, *(["--key", private] if command == "sign" else []))
+
+    assert code == 2
+    assert says_why(stderr)
+    assert "hint: write FAMILY VERSION or FAMILY@VERSION" in stderr
