@@ -1,5 +1,7 @@
 """P16: whoever can write to a registry or to a cache changes what was published, anywhere, in every way; no changed byte is loaded.
 
+Also between the verification of a file and the end of loading (`late`), where only the seal tells.
+
 What is handed out after each mutation is compared with what was published: refused and put right are both fine.
 """
 
@@ -133,6 +135,23 @@ class Shelf:
         same = {name: path.read_bytes() for name, path in handed_out.items()} == self._original
         return "intact" if same else "LOADED"
 
+    def late(self, way: Mutation, dice: Random) -> str:
+        """What comes of changing a file after it was verified and before it is read; half of the time it is back before anybody looks."""
+        fetched = self._client(self._cache).fetch(FAMILY, VERSION, expected_digest=self.digest)
+        names = [artifact.path for artifact in fetched.manifest.artifacts]
+        path = fetched.path(dice.choice(names))
+        aside = path.with_name("aside")
+        path.rename(aside)
+        path.write_bytes(way(aside.read_bytes(), dice))
+        loaded = {name: fetched.path(name).read_bytes() for name in names}
+        if dice.random() < 0.5:
+            aside.replace(path)
+        try:
+            fetched.refuse_change()
+        except RegistryError:
+            return "refused"
+        return "intact" if loaded == self._original else "LOADED"
+
     def heal(self) -> None:
         """Put everything back."""
         for path in self._files():
@@ -143,7 +162,7 @@ class Shelf:
                 self._write(path, content)
 
 
-DEEDS = (Shelf.mutate, Shelf.mutate, Shelf.mutate, Shelf.swap, Shelf.lose, Shelf.forge)
+DEEDS = (Shelf.mutate, Shelf.mutate, Shelf.mutate, Shelf.swap, Shelf.lose, Shelf.forge, Shelf.late)
 
 
 def play_mutations(folder: Path, dice: Random, count: int, notes: list[str]) -> Counter[str]:
@@ -151,9 +170,12 @@ def play_mutations(folder: Path, dice: Random, count: int, notes: list[str]) -> 
     shelf, outcomes = Shelf(folder), Counter[str]()
     for _ in range(count):
         deed, way = dice.choice(DEEDS), dice.choice(list(WAYS))
-        deed(shelf, WAYS[way], dice)
-        # Unpinned and cold, only the ledger knows better; a warm cache serves those who know the digest.
-        outcome = shelf.outcome(is_cold=dice.random() < 0.5, is_pinned=dice.random() < 0.5)
+        if deed is Shelf.late:
+            outcome = shelf.late(WAYS[way], dice)
+        else:
+            deed(shelf, WAYS[way], dice)
+            # Unpinned and cold, only the ledger knows better; a warm cache serves those who know the digest.
+            outcome = shelf.outcome(is_cold=dice.random() < 0.5, is_pinned=dice.random() < 0.5)
         if outcome not in {"refused", "intact"}:
             notes.append(f"{deed.__name__}, {way}: {outcome}")
         outcomes[outcome.partition(":")[0]] += 1

@@ -29,6 +29,11 @@ def test_a_forgery_that_vouches_for_itself_is_refused_by_who_has_seen_the_versio
     assert shelf.outcome(is_cold=False, is_pinned=True) == "intact"
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_a_file_that_is_changed_after_it_was_verified_is_refused_even_if_it_is_back_before_anybody_looks(seed: int, tmp_path: Path) -> None:
+    assert Shelf(tmp_path).late(WAYS["cut"], Random(seed)) == "refused"
+
+
 def test_the_judge_sees_a_changed_byte_when_there_is_one(tmp_path: Path) -> None:
     """Else the scenario could not fail: what was published is compared with another version's bytes."""
     shelf = Shelf(tmp_path)
