@@ -65,6 +65,18 @@ async def test_lines_are_read_back_in_their_order_each_in_its_own_log(opened: Op
     assert list(await opened().rollouts()) == ["digits-1.1.0-3", "digits-1.2.0-9"]
 
 
+@pytest.mark.parametrize("count", [0, 2, 3, 4, 6, 7])
+async def test_a_log_is_read_whole_however_it_falls_into_pages(opened: Open, count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("serving.stores.redis.rollouts.PAGE", 3)
+    lines = await lines_in(opened(), count)
+    assert list(await opened().read("digits-1.1.0-3")) == lines
+
+    if count:
+        await opened().keep("digits-1.1.0-3", 1, Checkpoint(count, "a" * 64, b"state"))
+        after = await lines_in(opened(), 7)
+        assert list((await opened().tail("digits-1.1.0-3")).lines) == [lines[-1], *after]
+
+
 async def test_an_older_leader_writes_nothing_more_once_a_newer_one_has(opened: Open) -> None:
     old, new = opened(), opened()
     await old.append("digits-1.1.0-3", 4, b'{"n":1}')

@@ -12,6 +12,9 @@ from serving.stores.redis.connection import Wire
 from serving.stores.redis.keys import Keys
 from serving.stores.redis.plan import RedisPlan
 
+PAGE = 1000
+"""Lines in one answer: about three megabytes."""
+
 
 class RedisRollouts:
     """The `DecisionLog` and `RolloutBoard` of several nodes."""
@@ -37,7 +40,7 @@ class RedisRollouts:
 
     async def read(self, rollout: str) -> Sequence[bytes]:
         """Its lines."""
-        return tuple(await self._wire.call("LRANGE", self._keys.log_of(rollout), 0, -1))
+        return await self._behind(rollout, 0)
 
     async def keep(self, rollout: str, token: int, checkpoint: Checkpoint) -> None:
         """Keep a checkpoint. Raises `NotLeader`."""
@@ -51,8 +54,17 @@ class RedisRollouts:
         document = None if found is None else checkpoint_from_document(found)
         if document is None:
             return Tail(None, await self.read(rollout))
-        lines = await self._wire.call("LRANGE", self._keys.log_of(rollout), document.lines - 1, -1)
-        return Tail(document.checkpoint(), tuple(lines))
+        return Tail(document.checkpoint(), await self._behind(rollout, document.lines - 1))
+
+    async def _behind(self, rollout: str, start: int) -> Sequence[bytes]:
+        """The lines from a place on. In pages: all of a long log would not come within the time that one answer has."""
+        lines: list[bytes] = []
+        while True:
+            place = start + len(lines)
+            page = await self._wire.call("LRANGE", self._keys.log_of(rollout), place, place + PAGE - 1)
+            lines += page
+            if len(page) < PAGE:
+                return tuple(lines)
 
     async def rollouts(self) -> Sequence[str]:
         """Those that have a log."""
