@@ -22,6 +22,7 @@ from registry_client.bundle import load_bundle
 from registry_client.errors import InvalidBundle
 from registry_client.formats import foreign_format
 from registry_client.manifest import Artifact, Manifest, Role
+from serving.cli.answering import run_version
 from serving.dataplane.engine import open_engine
 from serving.dataplane.faults import LoadFailed
 from tests.unit.registry_client.sketches import Linear, graph_bytes, tensor
@@ -261,12 +262,27 @@ def test_weights_that_the_manifest_does_not_list_are_refused(write: Write, locat
     assert "do not list" in not_loaded(directory)
 
 
-def test_weights_that_the_manifest_lists_are_loaded(write: Write) -> None:
-    directory = write(leaning_on("weights.bin"), {**INTERFACE, "weights": ["weights.bin"]}, **{"weights.bin": bytes(48)})
+@pytest.mark.parametrize(
+    ("location", "path"),
+    [
+        ("weights.bin", "weights.bin"),
+        ("./weights.bin", "weights.bin"),
+        ("w/weights.bin", "w/weights.bin"),
+        ("w/../weights.bin", "weights.bin"),
+    ],
+)
+def test_weights_that_the_manifest_lists_are_loaded_from_wherever_they_lie(write: Write, location: str, path: str) -> None:
+    # given
+    directory = write(leaning_on(location), {**INTERFACE, "weights": [path], "golden": None})
+    (directory / "w").mkdir()
+    (directory / path).write_bytes(np.full(12, 2.0, np.float32).tobytes())
 
+    # when
     bundle = load_bundle(directory)
+    [answer] = run_version(bundle, bundle.manifest.serving, [{"x": [1, 2, 3, 4]}])
 
-    assert open_engine(bundle.manifest, bundle.path).metadata()
+    # then
+    assert answer.document == {"y": [20.0, 20.0, 20.0]}
 
 
 @pytest.mark.parametrize(("offset", "length"), [(0, 4096), (2**62, 48), (40, 48), (0, 3)])
