@@ -1,7 +1,7 @@
 """Why a command did not do what was asked, and the exit code that says so.
 
 CommandFailed           1   failed, or refused by the server
-├── NotSettled, NotVerified, NotLoaded, BundleRefused, PolicyRefused, NotCarriedOut, AuditBroken, NotTold,
+├── NotSettled, NotVerified, NotLoaded, BundleRefused, NotImported, PolicyRefused, NotCarriedOut, AuditBroken, NotTold,
 │   DrillFailed, NoWayBack, NotAsFirstSeen, NotVouchedFor
 ├── BadSettings         2   options, environment or configuration that cannot be used
 ├── BadEvidence         2   a file that is no export of the audit, or no list of its heads
@@ -77,6 +77,13 @@ class BundleRefused(CommandFailed):
 
     def __init__(self, directory: Path, why: str, hint: str) -> None:
         super().__init__(f"{directory} cannot be published: {why}", hint or "correct the bundle and check it again: pointsman check DIR")
+
+
+class NotImported(CommandFailed):
+    """A model of another system that no bundle can be made of."""
+
+    def __init__(self, directory: Path, why: str, hint: str) -> None:
+        super().__init__(f"{directory} cannot be imported: {why}", hint or "docs/registries.md says what can be imported")
 
 
 class ComponentRefused(CommandFailed):

@@ -8,7 +8,7 @@ import typer
 from registry_client.errors import InvalidReference, RegistryError
 from registry_client.references import Exact, parse_reference
 from serving.cli.commands import Session, add_command
-from serving.cli.failures import BundleRefused, NotFound
+from serving.cli.failures import NotFound, NotImported, WrongUse
 from serving.cli.output import facts
 
 Source = Annotated[Path, typer.Argument(metavar="DIR", help="An MLmodel folder, a model of a Triton repository, or numbered folders.")]
@@ -23,6 +23,9 @@ def register(app: typer.Typer) -> None:
     add_command(app, import_, panel="Publish", remote=False)
 
 
+_HOW = "write --as FAMILY@MAJOR.MINOR.PATCH, e.g. digits@1.0.0"
+
+
 def import_(session: Session, source: Source, bundle: Target, called: Called, task: TaskType, number: Number = None) -> None:
     """Make a bundle of a model that lies in another system's folder, if it is ONNX already; nothing is converted or unpickled."""
     from registry_client.importing.taking import Order, import_model  # noqa: PLC0415 - jsonschema, 60 ms
@@ -34,7 +37,7 @@ def import_(session: Session, source: Source, bundle: Target, called: Called, ta
     try:
         imported = import_model(Order(source, family, version, task, number), bundle)
     except RegistryError as error:
-        raise BundleRefused(source, str(error), error.hint) from error
+        raise NotImported(source, str(error), error.hint) from error
     for warning in imported.warnings:
         session.output.note(f"warning: {warning}")
     manifest, found = imported.bundle.manifest, imported.found
@@ -55,8 +58,8 @@ def _name(called: str) -> tuple[str, str]:
     try:
         reference = parse_reference(called)
     except InvalidReference as error:
-        raise BundleRefused(Path(called), str(error), error.hint) from error
+        raise WrongUse(str(error), _HOW) from error
     if not isinstance(reference.selector, Exact):
         error_text = f"{called!r} names no one version"
-        raise NotFound(error_text, "write --as FAMILY@MAJOR.MINOR.PATCH, e.g. digits@1.0.0")
+        raise WrongUse(error_text, _HOW)
     return reference.family, str(reference.selector.version)
