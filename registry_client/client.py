@@ -38,6 +38,7 @@ from registry_client.references import AnyVersion, Exact, InRange, Reference, Ta
 from registry_client.seals import Seal
 from registry_client.signatures import Signature
 from registry_client.signing import SigningKey
+from registry_client.sigstore import MEDIA_TYPE as SIGSTORE
 from registry_client.trust import NotSigned, Trust
 from registry_client.versions import ModelVersion
 
@@ -204,12 +205,24 @@ class RegistryClient:
         self._annex().attach(family, version, SIGNATURE, key.sign(manifest, by, at))
         return manifest
 
+    def sign_folder(self, family: str, version: str, sign: Callable[[Manifest, Path], bytes]) -> Manifest:
+        """Add a signature in sigstore's format. `sign`: is given the manifest, and where the version's files lie, each just verified.
+
+        Raises as `sign` does, `DigestMismatch`, `ChangedMeanwhile`, and what the one that is given raises.
+        """
+        manifest = self.manifest(family, version)
+        seal = self._cache.bundle(manifest, partial(self._backend.open_file, manifest))
+        document = sign(manifest, seal.directory)
+        seal.refuse_change()
+        self._annex().attach(family, version, SIGSTORE, document)
+        return manifest
+
     def signatures(self, manifest: Manifest, trust: Trust | None = None) -> Sequence[Signature]:
         """What is to be said of each signature beside a version; whose word counts is `trust`, or this client's own.
 
         Raises `RegistryUnavailable`, `DigestMismatch` for a damaged one, or `CannotKeep`.
         """
-        return (trust or self._trust).judge(self._annex().attachments(manifest.family, manifest.version, SIGNATURE), manifest)
+        return (trust or self._trust).judge(self._envelopes(manifest), manifest)
 
     def signed_by(self, family: str) -> tuple[str, ...]:
         """The names of the keys, one of which must have signed a version before it is loaded; empty where none need have."""
@@ -222,9 +235,13 @@ class RegistryClient:
         try:
             self._trust.refuse_unsigned(manifest, self._cache.signatures(manifest.digest))
         except NotSigned:
-            found = self._annex().attachments(manifest.family, manifest.version, SIGNATURE)
+            found = self._envelopes(manifest)
             self._trust.refuse_unsigned(manifest, found)
             self._cache.keep_signatures(manifest.digest, found)
+
+    def _envelopes(self, manifest: Manifest) -> Sequence[bytes]:
+        annex = self._annex()
+        return [one for kind in (SIGNATURE, SIGSTORE) for one in annex.attachments(manifest.family, manifest.version, kind)]
 
     def _annex(self) -> Annex:
         if not isinstance(self._backend, Annex):

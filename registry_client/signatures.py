@@ -1,6 +1,7 @@
 """What is known of the signatures beside a version, for whoever shows it: no key is needed for that, nor the library that has them."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,3 +16,12 @@ class Signature:
     by: str = ""
     keyid: str = ""
     why: str = ""
+
+
+class Format(StrEnum):
+    """How a signature is written."""
+
+    DSSE = "dsse"
+    """An envelope around a statement of ours, by an Ed25519 key."""
+    SIGSTORE = "sigstore"
+    """As sigstore's `model-signing` makes them, by a key of a curve."""

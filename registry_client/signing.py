@@ -6,7 +6,7 @@ Signatures are DSSE envelopes beside the version; they are added and never chang
 import hashlib
 import os
 from base64 import b64encode
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +14,9 @@ from pathlib import Path
 import msgspec
 import rfc8785
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey, EllipticCurvePublicKey, generate_private_key
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.hashes import SHA256, SHA384, SHA512, HashAlgorithm
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
@@ -30,6 +32,8 @@ from registry_client.manifest import Manifest
 from registry_client.signatures import Signature
 
 PAYLOAD_TYPE = "application/vnd.pointsman.version.v1+json"
+CURVES: Mapping[str, HashAlgorithm] = {"secp256r1": SHA256(), "secp384r1": SHA384(), "secp521r1": SHA512()}
+"""The curves of sigstore's keys, each with the hash that it signs by."""
 _MOST_BYTES = 16 * 1024
 _OWNER_ONLY = 0o600
 
@@ -37,7 +41,7 @@ _OWNER_ONLY = 0o600
 class UnusableKey(RegistryError):
     """A key file that cannot be read, or that holds something else."""
 
-    hint = "an Ed25519 key in PEM is needed; make a pair with: pointsman keys new FILE"
+    hint = "an Ed25519 key in PEM is needed, for sigstore one of P-256; make a pair with: pointsman keys new FILE [--format sigstore]"
 
     def __init__(self, path: Path, reason: str) -> None:
         self.path = path
@@ -56,10 +60,10 @@ class Statement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True, slots=True)
 class PublicKey:
-    """A key whose signatures can be checked, under the name that it is known by here."""
+    """A key whose signatures can be checked, under the name that it is known by here: Ed25519 for ours, of a curve for sigstore's."""
 
     name: str
-    key: Ed25519PublicKey
+    key: Ed25519PublicKey | EllipticCurvePublicKey
 
     @classmethod
     def read(cls, name: str, path: Path) -> "PublicKey":
@@ -68,14 +72,14 @@ class PublicKey:
             key = load_pem_public_key(_content(path))
         except (ValueError, UnsupportedAlgorithm) as error:
             raise UnusableKey(path, "it is no public key in PEM") from error
-        if not isinstance(key, Ed25519PublicKey):
-            raise UnusableKey(path, "it is a public key of another kind")
-        return cls(name, key)
+        if isinstance(key, Ed25519PublicKey) or (isinstance(key, EllipticCurvePublicKey) and key.curve.name in CURVES):
+            return cls(name, key)
+        raise UnusableKey(path, "it is a public key of another kind")
 
     @property
     def ident(self) -> str:
         """The sha256 of the key, in hexadecimal: what it is called in signatures."""
-        return _ident(self.key)
+        return ident_of(self.key)
 
     def has_signed(self, envelope: Envelope) -> bool:
         """Whether one of an envelope's signatures is this key's, over exactly its type and payload. Raises `UnreadableEnvelope`."""
@@ -83,6 +87,8 @@ class PublicKey:
         return any(self._holds(mark.raw(), message) for mark in envelope.signatures)
 
     def _holds(self, signature: bytes, message: bytes) -> bool:
+        if not isinstance(self.key, Ed25519PublicKey):
+            return False
         try:
             self.key.verify(signature, message)
         except InvalidSignature:
@@ -104,31 +110,19 @@ class SigningKey:
     @classmethod
     def read(cls, path: Path) -> "SigningKey":
         """A private key in PEM, without a password. Raises `UnusableKey`."""
-        try:
-            key = load_pem_private_key(_content(path), password=None)
-        except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-            raise UnusableKey(path, "it is no private key in PEM without a password") from error
+        key = _private(path)
         if not isinstance(key, Ed25519PrivateKey):
             raise UnusableKey(path, "it is a private key of another kind")
         return cls(key)
 
     def write(self, path: Path) -> Path:
         """Write the key, mode 0600, and its public half beside it, whose path is given back. Raises `FileExistsError` or `OSError`."""
-        public = path.with_name(f"{path.name}.pub")
-        if public.exists():
-            raise FileExistsError(public)
-        private = self._key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, _OWNER_ONLY)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(private)
-        with public.open("xb") as file:
-            file.write(self._key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
-        return public
+        return _write_pair(path, self._key)
 
     @property
     def ident(self) -> str:
         """What it is called in signatures."""
-        return _ident(self._key.public_key())
+        return ident_of(self._key.public_key())
 
     def sign(self, manifest: Manifest, by: str, at: datetime) -> bytes:
         """Vouch for a version: the envelope. `by` is for people, and proves nothing."""
@@ -139,12 +133,8 @@ class SigningKey:
         return Envelope.of(PAYLOAD_TYPE, payload, [Mark(sig=b64encode(signature).decode(), keyid=self.ident)]).document()
 
 
-def judge(documents: Iterable[bytes], manifest: Manifest, keys: Sequence[PublicKey]) -> Sequence[Signature]:
-    """Which of the envelopes beside a version are signatures of exactly this manifest, by one of these keys."""
-    return [_judged(document, manifest, keys) for document in documents]
-
-
-def _judged(document: bytes, manifest: Manifest, keys: Sequence[PublicKey]) -> Signature:
+def judged(document: bytes, manifest: Manifest, keys: Sequence[PublicKey]) -> Signature:
+    """Whether an envelope beside a version is a signature of exactly this manifest, by one of these keys."""
     try:
         envelope = Envelope.read(document)
         signer = next((key.name for key in keys if key.has_signed(envelope)), "")
@@ -179,5 +169,42 @@ def _content(path: Path) -> bytes:
         raise UnusableKey(path, error.strerror or str(error)) from error
 
 
-def _ident(key: Ed25519PublicKey) -> str:
-    return hashlib.sha256(key.public_bytes(Encoding.Raw, PublicFormat.Raw)).hexdigest()
+def ident_of(key: Ed25519PublicKey | EllipticCurvePublicKey) -> str:
+    """The sha256 of a key: of its bytes where it is one of ours, of its PEM as sigstore has it."""
+    if isinstance(key, Ed25519PublicKey):
+        return hashlib.sha256(key.public_bytes(Encoding.Raw, PublicFormat.Raw)).hexdigest()
+    return hashlib.sha256(key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)).hexdigest()
+
+
+def new_curve_key(path: Path) -> tuple[Path, str]:
+    """Make a pair of keys of the curve P-256, for sigstore; the path of the public one and its id. Raises as `SigningKey.write` does."""
+    key = generate_private_key(SECP256R1())
+    return _write_pair(path, key), ident_of(key.public_key())
+
+
+def curve_key_id(path: Path) -> str:
+    """What a private key of one of the curves is called in signatures. Raises `UnusableKey`."""
+    key = _private(path)
+    if not isinstance(key, EllipticCurvePrivateKey) or key.curve.name not in CURVES:
+        raise UnusableKey(path, "it is a private key of another kind")
+    return ident_of(key.public_key())
+
+
+def _private(path: Path) -> object:
+    try:
+        return load_pem_private_key(_content(path), password=None)
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        raise UnusableKey(path, "it is no private key in PEM without a password") from error
+
+
+def _write_pair(path: Path, key: Ed25519PrivateKey | EllipticCurvePrivateKey) -> Path:
+    public = path.with_name(f"{path.name}.pub")
+    if public.exists():
+        raise FileExistsError(public)
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, _OWNER_ONLY)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(private)
+    with public.open("xb") as file:
+        file.write(key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    return public

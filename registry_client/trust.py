@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 
+from registry_client import signing, sigstore
 from registry_client.address import EVERY_FAMILY, TrustPlan
 from registry_client.errors import RegistryError
 from registry_client.manifest import Manifest
 from registry_client.signatures import Signature
-from registry_client.signing import PublicKey, judge
+from registry_client.signing import PublicKey
 
 
 class NotSigned(RegistryError):
@@ -39,8 +40,8 @@ class Trust:
         return self._required.get(family, self._required.get(EVERY_FAMILY, ()))
 
     def judge(self, documents: Sequence[bytes], manifest: Manifest) -> Sequence[Signature]:
-        """What is to be said of each envelope beside a version."""
-        return judge(documents, manifest, self._keys)
+        """What is to be said of each envelope beside a version, of either format."""
+        return [(sigstore if sigstore.is_bundle(one) else signing).judged(one, manifest, self._keys) for one in documents]
 
     def refuse_unsigned(self, manifest: Manifest, documents: Sequence[bytes]) -> None:
         """Raise `NotSigned` unless one of the envelopes is what the family needs."""

@@ -2,13 +2,17 @@
 
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from registry_client.bom import bill_of
 from registry_client.client import RegistryClient
 from registry_client.errors import RegistryError, UnknownFamily, UnknownVersion
-from registry_client.manifest import Role
-from registry_client.signing import PublicKey, SigningKey, UnusableKey
+from registry_client.manifest import Manifest, Role
+from registry_client.signatures import Format
+from registry_client.signing import PublicKey, SigningKey, UnusableKey, curve_key_id, new_curve_key
+from registry_client.sigstore import sign as sign_folder
 from registry_client.trust import Trust
 from serving.cli.auditing import open_registry
 from serving.cli.failures import BadSettings, CommandFailed, NotFound
@@ -16,26 +20,48 @@ from serving.cli.judging import Json
 from serving.telemetry.clock import SystemClock
 
 
-def make_keys(file: Path) -> Json:
+@dataclass(frozen=True, slots=True)
+class SignsWith:
+    """A private key's file, the format that it signs in, and who has it."""
+
+    key: Path
+    form: Format
+    by: str
+
+
+def make_keys(file: Path, form: Format) -> Json:
     """Write a new pair of keys. Raises `CommandFailed`."""
-    key = SigningKey.new()
     try:
-        public = key.write(file)
+        public, keyid = new_curve_key(file) if form is Format.SIGSTORE else _new_key(file)
     except FileExistsError as error:
         sentence = f"{error.filename or error} is there already"
         raise CommandFailed(sentence, "a key is never overwritten: name another file") from error
     except OSError as error:
         sentence = f"{file} cannot be written: {error.strerror}"
         raise CommandFailed(sentence, "name a file in a folder that exists and that you may write to") from error
-    return {"private": str(file), "public": str(public), "keyid": key.ident}
+    return {"private": str(file), "public": str(public), "keyid": keyid}
 
 
-def sign_version(by: str, family: str, version: str, key: Path, data: Path | None, registry: str | None) -> Json:
+def _new_key(file: Path) -> tuple[Path, str]:
+    key = SigningKey.new()
+    return key.write(file), key.ident
+
+
+def sign_version(signer: SignsWith, family: str, version: str, data: Path | None, registry: str | None) -> Json:
     """Add a signature to a version. Raises `BadSettings`, `NotFound` or `CommandFailed`."""
     with _told():
-        signer = SigningKey.read(key)
-        manifest = open_registry(data, registry).sign(family, version, signer, by, SystemClock().now())
-    return {"family": family, "version": version, "digest": manifest.digest, "keyid": signer.ident}
+        client = open_registry(data, registry)
+        if signer.form is Format.SIGSTORE:
+            keyid = curve_key_id(signer.key)
+            manifest = client.sign_folder(family, version, partial(_signed_folder, signer.key))
+        else:
+            key = SigningKey.read(signer.key)
+            keyid, manifest = key.ident, client.sign(family, version, key, signer.by, SystemClock().now())
+    return {"family": family, "version": version, "digest": manifest.digest, "keyid": keyid, "format": signer.form.value}
+
+
+def _signed_folder(key: Path, manifest: Manifest, directory: Path) -> bytes:
+    return sign_folder(manifest, directory, key)
 
 
 def signatures_of(family: str, version: str, keys: Sequence[Path], data: Path | None, registry: str | None) -> Json:

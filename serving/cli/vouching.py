@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import RenderableType
 
+from registry_client.signatures import Format
 from serving.cli.commands import ItsVersion, OneVersion, Session, add_command, one_version
 from serving.cli.failures import EXIT_CODES, NotVouchedFor
 from serving.cli.output import facts, moment, table
@@ -15,6 +16,10 @@ Json = dict[str, Any]
 
 HELP = "Make keys that sign versions."
 
+FormatOption = Annotated[
+    Format,
+    typer.Option("--format", help="`sigstore`: as its model-signing makes them, with the extra sigstore; for those who use its tools."),
+]
 KeyFile = Annotated[Path, typer.Option("--key", metavar="FILE", help="The private key, as `pointsman keys new` writes it.")]
 PublicKeys = Annotated[
     list[Path] | None,
@@ -34,29 +39,31 @@ def register(app: typer.Typer) -> None:
 def new(
     session: Session,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="Where the private key goes, mode 0600; the public one goes to FILE.pub.")],
+    form: FormatOption = Format.DSSE,
 ) -> None:
-    """Make a pair of Ed25519 keys in PEM. Whoever has FILE can sign; FILE.pub tells what FILE has signed."""
+    """Make a pair of keys in PEM: Ed25519, for sigstore P-256. Whoever has FILE can sign; FILE.pub tells what FILE has signed."""
     from serving.cli.vouchers import make_keys  # noqa: PLC0415 - imports onnxruntime
 
-    document = make_keys(file)
+    document = make_keys(file, form)
     pairs = [("private key", document["private"]), ("public key", document["public"]), ("its id", document["keyid"])]
     session.output.data(document, lambda: facts(pairs))
 
 
-def sign(
+def sign(  # noqa: PLR0913 - one option each
     session: Session,
     family: OneVersion,
     version: ItsVersion = None,
     *,
     key: KeyFile,
+    form: FormatOption = Format.DSSE,
     data: DataOption = None,
     registry: RegistryOption = None,
 ) -> None:
     """Vouch for a published version with a key: a signature of its digest is added beside it."""
-    from serving.cli.vouchers import sign_version  # noqa: PLC0415 - imports onnxruntime
+    from serving.cli.vouchers import SignsWith, sign_version  # noqa: PLC0415 - imports onnxruntime
 
     family, version = one_version(family, version)
-    document = sign_version(session.actor, family, version, key, data, registry)
+    document = sign_version(SignsWith(key, form, session.actor), family, version, data, registry)
     pairs = [("signed", f"{family}@{version}"), ("digest", document["digest"]), ("with", document["keyid"])]
     session.output.data(document, lambda: facts(pairs))
 

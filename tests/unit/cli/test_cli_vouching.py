@@ -1,4 +1,5 @@
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -151,3 +152,39 @@ def test_naming_no_version_or_two_is_wrong_use(shop: Shop, command: str, words: 
     assert code == 2
     assert says_why(stderr)
     assert "hint: write FAMILY VERSION or FAMILY@VERSION" in stderr
+
+
+def test_a_version_is_signed_in_sigstores_format_with_a_key_made_for_it(shop: Shop) -> None:
+    # given
+    made = TERMINAL.json("keys", "new", str(shop.data / "curve"), "--format", "sigstore")
+
+    # when
+    code, signed, stderr = shop.run("sign", "digits", "1.0.0", "--key", made["private"], "--format", "sigstore")
+
+    # then
+    assert code == 0, stderr
+    assert (signed["format"], signed["keyid"]) == ("sigstore", made["keyid"])
+    code, document, _ = shop.run("signatures", "digits", "1.0.0", "--key", made["public"])
+    [signature] = document["signatures"]
+    assert (code, signature["key"], signature["keyid"]) == (0, "curve.pub", made["keyid"])
+
+
+def test_a_key_of_the_other_format_is_refused_with_what_makes_the_right_one(shop: Shop) -> None:
+    private, _ = shop.keys("ours")
+
+    code, _, stderr = shop.run("sign", "digits", "1.0.0", "--key", private, "--format", "sigstore")
+
+    assert code == 2
+    assert says_why(stderr)
+    assert "--format sigstore" in stderr
+
+
+def test_without_the_extra_a_signature_in_sigstores_format_says_what_to_install(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = TERMINAL.json("keys", "new", str(shop.data / "curve"), "--format", "sigstore")
+    monkeypatch.setitem(sys.modules, "model_signing", None)
+
+    code, _, stderr = shop.run("sign", "digits", "1.0.0", "--key", made["private"], "--format", "sigstore")
+
+    assert code == 1
+    assert says_why(stderr)
+    assert "pip install 'pointsman[sigstore]'" in stderr

@@ -2,6 +2,7 @@ import json
 import shutil
 import subprocess
 from base64 import b64decode, b64encode
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,12 +13,18 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from registry_client.address import TrustPlan
 from registry_client.dsse import Envelope, pre_authentication_encoding
-from registry_client.signing import PAYLOAD_TYPE, PublicKey, SigningKey, UnusableKey, judge
+from registry_client.manifest import Manifest
+from registry_client.signatures import Signature
+from registry_client.signing import PAYLOAD_TYPE, PublicKey, SigningKey, UnusableKey, judged
 from registry_client.trust import NotSigned, read_trust
 from tests.fakes.registry import manifest_of
 
 AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 MANIFEST = manifest_of("digits", "1.0.0")
+
+
+def judge(documents: Sequence[bytes], manifest: Manifest, keys: Sequence[PublicKey]) -> list[Signature]:
+    return [judged(document, manifest, keys) for document in documents]
 
 
 class Hand:
@@ -72,7 +79,7 @@ def test_whoever_writes_the_id_of_a_trusted_key_beside_his_own_signature_is_foun
 def test_a_signature_of_another_version_or_of_other_bytes_counts_for_nothing(ada: Hand) -> None:
     other_bytes = msgspec.structs.replace(MANIFEST, docs="other")
 
-    of_another, of_others = judge([ada.sign("2.0.0")], MANIFEST, [ada.known()]) + judge([ada.sign()], other_bytes, [ada.known()])  # type: ignore[operator]
+    of_another, of_others = judge([ada.sign("2.0.0")], MANIFEST, [ada.known()]) + judge([ada.sign()], other_bytes, [ada.known()])
 
     assert (of_another.key, of_others.key) == ("", "")
     assert "digits@2.0.0" in of_another.why
