@@ -16,7 +16,7 @@ from registry_client.backends.oci import OciBackend
 from registry_client.bundle import Bundle, load_bundle
 from registry_client.cache import Cache
 from registry_client.client import Published, RegistryClient
-from registry_client.errors import AccessRefused, DigestMismatch, InvalidManifest, RegistryError, RegistryUnavailable
+from registry_client.errors import AccessRefused, DigestMismatch, ImmutabilityViolation, InvalidManifest, RegistryError, RegistryUnavailable
 from tests.fakes.bundles import MODEL_YAML, write_files
 from tests.fixtures.oci_server import OciServer
 from tests.fixtures.registry_homes import OciHome
@@ -225,6 +225,42 @@ def test_whoever_is_not_let_in_is_told_so_and_the_password_is_not_shown(
     with pytest.raises(AccessRefused, match="refuses access") as refusal:
         backend_of(home, proxy.url, Access("joe", secret)).versions("digits")
     assert "hunter2" not in str(refusal.value)
+
+
+@pytest.fixture
+def late(home: OciHome, meddled: Meddled, tmp_path: Path) -> RegistryClient:
+    """A publisher who looked before anybody else had published, and goes on by what he saw."""
+    has_put = threading.Event()
+
+    def before(asked: Asked) -> Answered | None:
+        if "/manifests/1.0.0" not in asked.path or has_put.is_set():
+            return None
+        if asked.method == "PUT":
+            has_put.set()
+            return None
+        return Answered(404)
+
+    return client_of(backend_of(home, meddled(before).url), tmp_path / "late")
+
+
+def test_where_nothing_keeps_two_publishers_apart_nobody_is_given_the_others_bytes_for_what_he_saw(
+    home: OciHome, published: Published, late: RegistryClient, tmp_path: Path
+) -> None:
+    # given
+    first = client_of(backend_of(home), tmp_path / "cache")
+    other = load_bundle(write_files(tmp_path / "other", yaml=MODEL_YAML.replace("digits-0-9", "digits-0-8")))
+
+    # when
+    overtaking = late.publish(other)
+
+    # then
+    assert overtaking.created
+    assert overtaking.manifest_digest != published.manifest_digest
+    assert client_of(backend_of(home), tmp_path / "fresh").digest("digits", "1.0.0") == overtaking.manifest_digest, "the later one stays"
+    with pytest.raises(ImmutabilityViolation):
+        first.digest("digits", "1.0.0")
+    with pytest.raises(DigestMismatch):  # as a node fetches that is told what was deployed, and has nothing in its cache
+        client_of(backend_of(home), tmp_path / "node").fetch("digits", "1.0.0", expected_digest=published.manifest_digest)
 
 
 # --- what is kept beside a version ----------------------------------------------------------------------------------
