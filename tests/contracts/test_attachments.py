@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from registry_client import sigstore
 from registry_client.address import TrustPlan
 from registry_client.backends.base import Annex, Support
 from registry_client.bundle import load_bundle
 from registry_client.cache import Cache
 from registry_client.client import RegistryClient
 from registry_client.errors import UnknownFamily, UnknownVersion
-from registry_client.signing import SigningKey
+from registry_client.signing import SigningKey, new_curve_key
 from registry_client.trust import NotSigned, Trust, read_trust
 from tests.fakes.bundles import write_files
 from tests.fixtures.registry_homes import FilesHome, OciHome, RegistryHome, S3Home, opened
@@ -140,3 +141,21 @@ def test_where_signatures_are_needed_only_a_signed_version_is_fetched(home: Regi
     # then
     fetched = strict.fetch("digits", "1.0.0")
     assert [(one.key, one.by) for one in strict.signatures(fetched.manifest)] == [("ada", "ada")]
+
+
+@pytest.mark.usefixtures("annex")
+def test_a_signature_in_sigstores_format_is_kept_and_counts_as_well(home: RegistryHome, tmp_path: Path) -> None:
+    # given
+    public, keyid = new_curve_key(tmp_path / "release")
+    trust = read_trust(TrustPlan({"release": public}, {"digits": ("release",)}))
+    strict = RegistryClient(opened(home), Cache(tmp_path / "strict"), trust=trust)
+    with pytest.raises(NotSigned):
+        strict.fetch("digits", "1.0.0")
+
+    # when
+    author = RegistryClient(opened(home), Cache(tmp_path / "cache"))
+    author.sign_folder("digits", "1.0.0", lambda manifest, folder: sigstore.sign(manifest, folder, tmp_path / "release"))
+
+    # then
+    fetched = strict.fetch("digits", "1.0.0")
+    assert [(one.key, one.keyid) for one in strict.signatures(fetched.manifest)] == [("release", keyid)]
