@@ -20,6 +20,8 @@ from tests.e2e.waiting import wait_for
 from tests.fixtures.mlflow_server import MlflowServer
 from tests.fixtures.registry_homes import MlflowHome
 
+pytestmark = pytest.mark.timeout(420)  # the first one waits for MLflow, which makes its tables for up to three minutes
+
 POLL_S = 1.0
 SELDOM_S = 60.0
 SECRET = "correct horse battery staple"
