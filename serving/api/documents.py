@@ -45,6 +45,7 @@ def family_document(view: FamilyView, callers: Mapping[str, Mapping[str, int]] |
         production=None if view.production is None else _production(view.production),
         previous=_texts(view.previous),
         canaries=[_share(canary) for canary in view.canaries],
+        holdback=None if view.holdback is None else _share(view.holdback),
         shadows=[_share(shadow) for shadow in view.shadows],
         tags={tag.value: _texts(versions) for tag, versions in view.tags.items()},
         quarantined={str(version): why for version, why in view.quarantined.items()},

@@ -290,7 +290,7 @@ class ShareOut(Document):
 
 
 class ProductionOut(ShareOut):
-    """What is in production, since when, by whom and why. `weight` is what the canaries leave it."""
+    """What is in production, since when, by whom and why. `weight` is what canaries and holdback leave it."""
 
     since: datetime | None = Field(examples=["2026-01-05T09:30:00Z"])
     by: str = Field(examples=["ada@example.org"])
@@ -334,6 +334,7 @@ class FamilyOut(Document):
     production: ProductionOut | None
     previous: list[str] = Field(description="Superseded productions that are kept loaded, the newest first.", examples=[["1.0.0"]])
     canaries: list[ShareOut]
+    holdback: ShareOut | None = Field(default=None, description="The old production, where some callers stay with it to be compared.")
     shadows: list[ShareOut]
     tags: dict[str, list[str]] = Field(examples=[{"production": ["1.0.0"], "candidate": ["1.1.0"]}])
     quarantined: dict[str, str] = Field(description="Versions that were rolled back, and why.", examples=[{"1.2.0": "8 errors in a row"}])

@@ -48,7 +48,9 @@ def render_family(document: Json) -> RenderableType:
             ("  by", production["by"]),
             ("  why", production["reason"]),
         ]
-    pairs += [("canaries", _shares(document["canaries"])), ("shadows", _shares(document["shadows"]))]
+    held = document["holdback"]
+    pairs += [("canaries", _shares(document["canaries"])), ("held back", _shares([held]) if held else None)]
+    pairs += [("shadows", _shares(document["shadows"]))]
     pairs += [(f"tag {tag}", ", ".join(versions)) for tag, versions in document["tags"].items() if tag not in {"production", "shadow"}]
     pairs += [(f"deprecated {one['version']}", _deprecated(one)) for one in document["deprecated"]]
     pairs += [(f"consumer {name}", wanted) for name, wanted in document["consumers"].items()]

@@ -12,6 +12,7 @@ from serving.control.publications import is_published
 from serving.core.consumers import Consumers
 from serving.core.deprecation import Deprecation
 from serving.core.errors import InvalidRecord, NothingRecorded, StoreUnavailable, UnknownFamilyRecord
+from serving.core.holdbacks import holdback_of
 from serving.core.lifecycle import FamilyRecord
 from serving.core.routing import Target
 from serving.core.traffic import WHOLE
@@ -20,7 +21,7 @@ from serving.ports import AuditEntry, FleetBoard, Kept, LoadState, LoadStatus, R
 
 @dataclass(frozen=True, slots=True)
 class ProductionView:
-    """The version in production: since when, by whom and why. `weight` is what the canaries leave it, in basis points."""
+    """The version in production: since when, by whom and why. `weight`: what canaries and holdback leave it, in basis points."""
 
     version: ModelVersion
     digest: str
@@ -33,7 +34,7 @@ class ProductionView:
 
 @dataclass(frozen=True, slots=True)
 class ShareView:
-    """A canary or shadow, with its part of the traffic in basis points."""
+    """A canary, a shadow or a holdback, with its part of the traffic in basis points."""
 
     version: ModelVersion
     digest: str
@@ -60,6 +61,8 @@ class FamilyView:
     """None where it is not known since when."""
     consumers: Consumers = field(default_factory=dict[str, VersionRange])
     problem: str = ""
+    holdback: ShareView | None = None
+    """The old production, where some callers stay with it."""
     stale: str = ""
     """Why this is what was last seen and not what the store says: it did not answer. What runs is then as the node last kept it."""
 
@@ -222,6 +225,7 @@ def _family(sight: _Sight, name: str) -> FamilyView:
         production=_production(record, statuses),
         previous=record.previous,
         canaries=_canaries(record, statuses),
+        holdback=_holdback(record, statuses),
         shadows=_shadows(record, statuses),
         tags=_tags(record),
         quarantined=record.quarantined,
@@ -234,13 +238,13 @@ def _family(sight: _Sight, name: str) -> FamilyView:
 
 
 def _production(record: FamilyRecord, statuses: Mapping[ModelVersion, LoadStatus]) -> ProductionView | None:
-    version, decided = record.production, record.production_decided
+    version, decided, held = record.production, record.production_decided, holdback_of(record)
     if version is None:
         return None
     return ProductionView(
         version=version,
         digest=record.digests[version],
-        weight=WHOLE - sum(canary.slice.weight for canary in record.canaries),
+        weight=WHOLE - sum(canary.slice.weight for canary in record.canaries) - (0 if held is None else held.weight),
         since=None if decided is None else decided.at,
         by="" if decided is None else decided.actor,
         reason="" if decided is None else decided.reason,
@@ -250,6 +254,11 @@ def _production(record: FamilyRecord, statuses: Mapping[ModelVersion, LoadStatus
 
 def _canaries(record: FamilyRecord, statuses: Mapping[ModelVersion, LoadStatus]) -> tuple[ShareView, ...]:
     return _shares(record, statuses, ((each.version, each.slice.weight) for each in record.canaries))
+
+
+def _holdback(record: FamilyRecord, statuses: Mapping[ModelVersion, LoadStatus]) -> ShareView | None:
+    held = holdback_of(record)
+    return None if held is None else _shares(record, statuses, ((held.version, held.weight),))[0]
 
 
 def _shadows(record: FamilyRecord, statuses: Mapping[ModelVersion, LoadStatus]) -> tuple[ShareView, ...]:

@@ -153,7 +153,7 @@ def share_of(policy: Policy, stage: Stage, guard: Guard, new: Totals, observed: 
         # Copies may be shed: what counts is how many trials the arms had, which is fixed before their outcomes are looked at.
         trials = new.canary.trials + new.production.trials
         return min(new.canary.trials / trials, _NEARLY_ALL) if trials else 0.5
-    planned = stage.weight / WHOLE
+    planned = policy.weight(stage) / WHOLE
     if policy.unit.count is Counting.REQUEST and guard.rule.metric is Metric.ERROR:
         # A few busy callers can bring a canary far more requests than its weight; by weight alone it would be blamed for all of them.
         # It is all of them only where it was meant to be, however few were seen of production.

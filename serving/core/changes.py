@@ -25,7 +25,8 @@ from serving.core.fitness import (
     without,
     without_canaries,
 )
-from serving.core.lifecycle import MOST_CANARIES, MOST_SHADOWS, MOST_STANDBYS, Canary, Decided, FamilyRecord, Shadow
+from serving.core.holdbacks import holdback_of
+from serving.core.lifecycle import MOST_CANARIES, MOST_SHADOWS, MOST_STANDBYS, Canary, Decided, FamilyRecord, Shadow, canary_salt
 from serving.core.refusals import (
     AlreadyInProduction,
     DigestChanged,
@@ -200,7 +201,7 @@ def _applied(record: FamilyRecord, change: Change, facts: ChangeFacts) -> Family
         case SetTag():
             return _moved(_known(record, change.version, change.digest), change, facts)
         case SetCanary() | SetShadow() | Promote():
-            _refuse_busy(record)
+            _refuse_busy(record, change)
             return _moved(_known(record, change.version, change.digest), change, facts)
         case ClearTag():
             return _untagged(record, change)
@@ -214,9 +215,12 @@ def _applied(record: FamilyRecord, change: Change, facts: ChangeFacts) -> Family
             return replace(record, consumers=registered(record.family, record.consumers, change))
 
 
-def _refuse_busy(record: FamilyRecord) -> None:
+def _refuse_busy(record: FamilyRecord, change: SetCanary | SetShadow | Promote) -> None:
     """Refuse to move a version forward beside a rollout or a drill: they alone do."""
     if record.rollout is not None and record.rollout.is_afoot:
+        raise RolloutAfoot(record.family, record.rollout.rollout.version)
+    if record.rollout is not None and isinstance(change, SetCanary) and holdback_of(record) is not None:
+        # A canary would be bucketed otherwise, and whoever is held back would change sides.
         raise RolloutAfoot(record.family, record.rollout.rollout.version)
     if record.drill is not None:
         raise DrillUnderway(record.family, record.drill.version)
@@ -298,7 +302,7 @@ def _with_canary(record: FamilyRecord, change: SetCanary, facts: ChangeFacts) ->
     total = sum(each.slice.weight for each in canaries)
     if total > WHOLE:
         raise WeightsExceedWhole(record.family, total=total)
-    return replace(record, canaries=canaries, salt=record.salt or f"{record.family}@{change.version}")
+    return replace(record, canaries=canaries, salt=record.salt or canary_salt(record.family, change.version))
 
 
 def _with_shadow(record: FamilyRecord, change: SetShadow, facts: ChangeFacts) -> FamilyRecord:

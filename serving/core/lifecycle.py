@@ -141,6 +141,11 @@ class FamilyRecord:
         return next((shadow for shadow in self.shadows if shadow.version == version), None)
 
 
+def canary_salt(family: str, version: ModelVersion | str) -> str:
+    """What callers are bucketed by from a family's first canary on."""
+    return f"{family}@{version}"
+
+
 def _contradictions(record: FamilyRecord) -> Iterator[str]:
     yield from _misplaced(record)
     yield from _overweight(record)

@@ -101,7 +101,7 @@ def plan(policy: Policy, traffic: Traffic, regression: Conduct, *, rollouts_a_ye
 def trials_until(policy: Policy, stage: Stage, guard: Guard, conducts: tuple[Conduct, Conduct], finding: Finding) -> int | None:
     """The candidate's trials until a guard says HARM or SAFE, seeing what is to be expected; `conducts`: the candidate's, production's."""
     gauge: Gauge = Evidence.none(policy, "", at=_EPOCH).dials[guard.id].gauge
-    share = _share(stage)
+    share = _share(policy, stage)
     ratio = (1 - share) / share if share else 0.0
     trials = 0
     while trials < _MOST:
@@ -117,7 +117,7 @@ def trials_until(policy: Policy, stage: Stage, guard: Guard, conducts: tuple[Con
 
 
 def _outlook(policy: Policy, stage: Stage, guard: Guard, traffic: Traffic, regression: Conduct) -> Outlook:
-    a_second = traffic.per_second * (stage.mirror if stage.is_shadow else stage.weight) / WHOLE
+    a_second = traffic.per_second * (stage.mirror if stage.is_shadow else policy.weight(stage)) / WHOLE
     safe = trials_until(policy, stage, guard, (traffic.production, traffic.production), Finding.SAFE)
     caught = trials_until(policy, stage, guard, (regression, traffic.production), Finding.HARM)
     return Outlook(
@@ -130,10 +130,10 @@ def _outlook(policy: Policy, stage: Stage, guard: Guard, traffic: Traffic, regre
     )
 
 
-def _share(stage: Stage) -> float:
+def _share(policy: Policy, stage: Stage) -> float:
     if stage.is_shadow:
         return stage.mirror / (stage.mirror + WHOLE)
-    return stage.weight / WHOLE
+    return policy.weight(stage) / WHOLE
 
 
 def _between(conduct: Conduct, before: int, after: int) -> ArmTotals:

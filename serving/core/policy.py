@@ -214,6 +214,8 @@ class WayBackPolicy:
     verify: Verification = Verification()
     cooldown: timedelta = timedelta(minutes=30)
     keep_warm: timedelta = timedelta(hours=72)
+    holdback: int = 0
+    """Basis points of the callers who stay with the old production meanwhile, and from 100 % on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,6 +288,10 @@ class Policy:
         """The guard of that name. Raises `KeyError`."""
         return {guard.id: guard for guard in self.guards}[guard_id]
 
+    def weight(self, stage: Stage) -> int:
+        """The candidate's share of the callers in a stage, in basis points: all of them are all but the holdback."""
+        return min(stage.weight, WHOLE - self.rollback.holdback)
+
     def watching(self, stage: Stage) -> tuple[Guard, ...]:
         """The guards that are asked in a stage."""
         return tuple(guard for guard in self.guards if guard.watches(stage))
@@ -321,6 +327,7 @@ class Pinned:
 def contradictions(policy: Policy) -> Iterator[str]:
     """Everything that makes a policy one that no rollout could go by, each as a sentence that starts with the field."""
     yield from _stage_faults(policy)
+    yield from _holdback_faults(policy)
     yield from _need_faults(policy)
     yield from _guard_faults(policy)
     if not SHORTEST_LEASE <= policy.lease <= LONGEST_LEASE:
@@ -343,6 +350,13 @@ def _stage_faults(policy: Policy) -> Iterator[str]:
     for before, after in pairwise(live):
         if after.weight <= before.weight:
             yield f"stages: {after.name!r} must have more weight than {before.name!r} before it"
+
+
+def _holdback_faults(policy: Policy) -> Iterator[str]:
+    left = WHOLE - policy.rollback.holdback
+    for stage in policy.stages[:-1]:
+        if policy.rollback.holdback and stage.weight >= left:
+            yield f"rollback.holdback: {stage.name!r} has as many callers as the last stage would have; weight only rises"
 
 
 def _need_faults(policy: Policy) -> Iterator[str]:

@@ -118,9 +118,9 @@ def weight(policy: Policy, rollout: Rollout) -> int:
         case State.DRAFT | State.ROLLING_BACK | State.ROLLED_BACK | State.SUPERSEDED:
             return 0
         case State.LIVE:
-            return WHOLE
+            return WHOLE if rollout.warm_until is None else policy.weight(policy.stages[rollout.stage])
         case State.SHADOWING | State.RAMPING | State.SOAKING | State.HELD:
-            return policy.stages[rollout.stage].weight
+            return policy.weight(policy.stages[rollout.stage])
 
 
 def due(policy: Policy, rollout: Rollout) -> tuple[Effect, ...]:
@@ -138,7 +138,7 @@ def due(policy: Policy, rollout: Rollout) -> tuple[Effect, ...]:
             return (flip,) if receipt.flipped is None else (Verify(receipt.decided + policy.rollback.verify.deadline),)
         case State.SHADOWING | State.RAMPING | State.SOAKING | State.HELD:
             stage = policy.stages[rollout.stage]
-            return (SetMirror(stage.mirror), SetWeight(stage.weight))
+            return (SetMirror(stage.mirror), SetWeight(policy.weight(stage)))
 
 
 def taken_back(rollout: Rollout, event: RollBack) -> Rollout:
@@ -348,7 +348,7 @@ def _entered(policy: Policy, rollout: Rollout, index: int, at: datetime) -> Step
     stage = policy.stages[index]
     state = State.SHADOWING if stage.is_shadow else State.SOAKING if stage.weight == WHOLE else State.RAMPING
     after = replace(rollout, state=state, stage=index, entered=at, held=None, approvals=())
-    return after, (SetMirror(stage.mirror), SetWeight(stage.weight))
+    return after, (SetMirror(stage.mirror), SetWeight(policy.weight(stage)))
 
 
 def _onward(policy: Policy, rollout: Rollout, at: datetime) -> Step:

@@ -12,7 +12,7 @@ from registry_client.versions import ModelVersion
 from serving.core.bucketers import Bucketer, place
 from serving.core.deprecation import Deprecation
 from serving.core.errors import FamilyNotServed, NothingInProduction, Refusal, SelectorNotServed
-from serving.core.traffic import WHOLE, Slice, refuse_weight
+from serving.core.traffic import WHOLE, End, Slice, refuse_weight
 from serving.core.watches import Watch
 
 
@@ -23,6 +23,7 @@ class Reason(StrEnum):
 
     PRODUCTION = "production"
     CANARY = "canary"
+    HOLDBACK = "holdback"
     PINNED = "pinned"
     RANGE = "range"
     TAG = "tag"
@@ -36,6 +37,7 @@ class Arm(StrEnum):
 
     PRODUCTION = "production"
     CANARY = "canary"
+    HOLDBACK = "holdback"
     SHADOW = "shadow"
     PINNED = "pinned"
 
@@ -65,6 +67,22 @@ class CanaryRoute:
 
 
 @dataclass(frozen=True, slots=True)
+class HoldbackRoute:
+    """The old production that some callers stay with: `weight` basis points of them, those whom the new one would have got last."""
+
+    target: Target
+    weight: int
+
+    def __post_init__(self) -> None:
+        """Refuse a weight outside 0..WHOLE."""
+        refuse_weight("holdback weight", self.weight)
+
+    def covers(self, at: float) -> bool:
+        """Whether a point is none of the candidate's, as it was before it was live."""
+        return not Slice(End.LOW, WHOLE - self.weight).covers(at)
+
+
+@dataclass(frozen=True, slots=True)
 class ShadowRoute:
     """A shadow in force: its target and how many basis points of the requests are mirrored to it."""
 
@@ -83,6 +101,7 @@ class FamilyRoute:
     family: str
     production: Target | None = None
     canaries: tuple[CanaryRoute, ...] = ()
+    holdback: HoldbackRoute | None = None
     shadows: tuple[ShadowRoute, ...] = ()
     served: Mapping[ModelVersion, Target] = field(default_factory=dict[ModelVersion, Target])
     live: frozenset[ModelVersion] = frozenset()
@@ -111,7 +130,12 @@ class FamilyRoute:
     @property
     def is_undivided(self) -> bool:
         """Whether every request that names no version gets the same decision: production, and nobody listens in."""
-        return self.production is not None and not self.canaries and not self.shadows
+        return self.production is not None and not self.is_split and not self.shadows
+
+    @property
+    def is_split(self) -> bool:
+        """Whether it depends on the caller who answers."""
+        return bool(self.canaries) or self.holdback is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,11 +204,14 @@ def _split(route: FamilyRoute, facts: Facts) -> Decision:
     if production is None:
         raise NothingInProduction(route.family)
     shadows = _mirrored(route, facts.shadow_dice) if route.shadows else ()
-    if route.canaries:
+    if route.is_split:
         at = _place(route, facts)
         for canary in route.canaries:
             if at is not None and canary.slice.covers(at):
                 return Decision(canary.target, Arm.CANARY, Reason.CANARY, shadows, fallback=production)
+        held = route.holdback
+        if at is not None and held is not None and held.covers(at):
+            return Decision(held.target, Arm.HOLDBACK, Reason.HOLDBACK, shadows, fallback=production)
     return Decision(production, Arm.PRODUCTION, Reason.PRODUCTION, shadows)
 
 

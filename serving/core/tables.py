@@ -6,8 +6,9 @@ from dataclasses import replace
 from registry_client.references import Tag
 from registry_client.versions import ModelVersion
 from serving.core.bucketers import Bucketer
-from serving.core.lifecycle import FamilyRecord
-from serving.core.routing import CanaryRoute, FamilyRoute, MissingKey, RouteTable, ShadowRoute, Target
+from serving.core.holdbacks import holdback_of
+from serving.core.lifecycle import FamilyRecord, canary_salt
+from serving.core.routing import CanaryRoute, FamilyRoute, HoldbackRoute, MissingKey, RouteTable, ShadowRoute, Target
 from serving.core.standing import State
 from serving.core.traffic import Slice
 from serving.core.watches import Rewards, Tolerance, Watch
@@ -32,13 +33,15 @@ def table_of(
 def route_of(record: FamilyRecord, *, lapsed: bool = False) -> FamilyRoute:
     """The route of a family. Total: every record has one."""
     targets = {version: Target(record.family, version, record.digests[version]) for version in sorted(record.aspired())}
-    bucketer, salt = _bucketing(record)
+    held = holdback_of(record)
+    bucketer, salt = _bucketing(record, is_split=held is not None or (record.rollout is not None and record.rollout.is_afoot))
     return FamilyRoute(
         family=record.family,
         production=None if record.production is None else targets[record.production],
         canaries=tuple(
             CanaryRoute(targets[canary.version], Slice(canary.slice.end, 0) if lapsed else canary.slice) for canary in record.canaries
         ),
+        holdback=None if held is None else HoldbackRoute(targets[held.version], held.weight),
         shadows=tuple(ShadowRoute(targets[shadow.version], shadow.weight) for shadow in record.shadows),
         served=targets,
         live=_live(record),
@@ -53,16 +56,18 @@ def route_of(record: FamilyRecord, *, lapsed: bool = False) -> FamilyRoute:
     )
 
 
-def _bucketing(record: FamilyRecord) -> tuple[Bucketer, str]:
-    """Whose hash puts callers into arms, and what it hashes beside their keys: while a rollout is afoot, as its policy says.
+def _bucketing(record: FamilyRecord, *, is_split: bool) -> tuple[Bucketer, str]:
+    """Whose hash puts callers into arms, and what it hashes beside their keys: where a rollout splits them, as its policy says.
 
     A flag service's is taken as it is; ours is another for every candidate, so that it is not always the same callers who go first.
     """
     underway = record.rollout
-    if underway is None or not underway.is_afoot:
+    if underway is None or not is_split:
         return Bucketer.NATIVE, record.salt
     unit = underway.terms.unit
-    return unit.bucketer, f"{record.salt}/{unit.salt}" if unit.bucketer is Bucketer.NATIVE else unit.salt
+    # What it was while the candidate was a canary: who is held back now was the last to be moved.
+    salt = record.salt or canary_salt(record.family, underway.rollout.version)
+    return unit.bucketer, f"{salt}/{unit.salt}" if unit.bucketer is Bucketer.NATIVE else unit.salt
 
 
 def watch_of(record: FamilyRecord) -> Watch | None:

@@ -43,6 +43,8 @@ class Terms:
     """Whether a guard looks at feedback."""
     lease: timedelta = DEFAULT_LEASE
     """How long the candidate keeps its callers without the controller's word."""
+    holdback: int = 0
+    """Basis points of the callers who stay with the old production while it is kept warm."""
 
     @classmethod
     def of(cls, policy: Policy, stage: int) -> "Terms":
@@ -67,6 +69,7 @@ class Terms:
             redact=policy.redact,
             is_rewarded=any(isinstance(rule, RewardRule) for rule in rules),
             lease=policy.lease,
+            holdback=policy.rollback.holdback,
         )
 
 

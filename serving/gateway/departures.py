@@ -14,7 +14,7 @@ from serving.ports import Clock, Departed
 REMEMBERED = 16
 """Departed versions that are told of, the latest ones; those with requests in flight always are."""
 
-_ARMS = (Arm.PRODUCTION, Arm.CANARY)
+_ARMS = (Arm.PRODUCTION, Arm.CANARY, Arm.HOLDBACK)
 """The parts that callers get without asking for a version. Who pins one gets it for as long as it is served."""
 
 
@@ -76,6 +76,8 @@ def _answering(route: FamilyRoute) -> Iterator[Target]:
     for canary in route.canaries:
         if canary.slice.weight:
             yield canary.target
+    if route.holdback is not None:
+        yield route.holdback.target
 
 
 def _time_of(monotonic: float, clock: Clock) -> datetime:

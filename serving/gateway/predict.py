@@ -122,7 +122,7 @@ class Gateway:
             raise NoRoutesYet
         selector: Selector = ANY if request.selector is None else parse_selector(request.selector)
         route = self.table.families.get(request.family)
-        key = routing_key(route, request.headers) if route is not None and route.canaries else None
+        key = routing_key(route, request.headers) if route is not None and route.is_split else None
         return decide(self.table, Facts(request.family, selector, key, self.dice(), self.dice()))
 
     def lane(self, target: Target, arm: Arm, reason: Reason) -> Lane:

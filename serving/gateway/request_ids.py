@@ -23,7 +23,7 @@ UNDRAWN = "undrawn"
 """The reason in the id of an answer that could only have been production's: feedback on it says nothing of a rollout."""
 
 _PARTS = 7
-_ARMS = {Reason.PRODUCTION: Arm.PRODUCTION, Reason.FALLBACK: Arm.PRODUCTION, Reason.CANARY: Arm.CANARY}
+_ARMS = {Reason.PRODUCTION: Arm.PRODUCTION, Reason.FALLBACK: Arm.PRODUCTION, Reason.CANARY: Arm.CANARY, Reason.HOLDBACK: Arm.HOLDBACK}
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ SCORES_MOST = 1000
 
 _RATED, _COPY = "rated", "copy:"
 
-DRAWN = frozenset({Reason.PRODUCTION, Reason.CANARY})
+DRAWN = frozenset({Reason.PRODUCTION, Reason.CANARY, Reason.HOLDBACK})
 """Who asked for a version, and who was given production in place of a canary, was not drawn: no trial of either arm."""
 
 

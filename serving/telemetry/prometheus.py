@@ -295,6 +295,9 @@ def _weights(table: RouteTable) -> Iterator[tuple[tuple[str, str, str], int]]:
         for canary in route.canaries:
             rest -= canary.slice.weight
             yield _labels(canary.target, Arm.CANARY), canary.slice.weight
+        if route.holdback is not None:
+            rest -= route.holdback.weight
+            yield _labels(route.holdback.target, Arm.HOLDBACK), route.holdback.weight
         for shadow in route.shadows:
             yield _labels(shadow.target, Arm.SHADOW), shadow.weight
         if route.production is not None:

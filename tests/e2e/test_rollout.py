@@ -7,6 +7,7 @@ import pytest
 from tests.e2e.families import Bundles
 from tests.e2e.installation import Installation
 from tests.e2e.load import Record
+from tests.e2e.waiting import wait_for
 from tests.rollouts.moody import Mood, Moody
 from tests.rollouts.scenes import RATE, Scene
 
@@ -26,12 +27,15 @@ def test_a_good_candidate_becomes_live_and_one_that_turns_bad_is_taken_back(scen
         load.wait_answered(RATE)
         scene.start("1.1.0")
         live = scene.wait_state("live", seconds=150.0)
+        held = load.now().last_sent["1.0.0"]
+        wait_for(lambda: load.now().last_sent["1.0.0"] > held + 1.0, "some callers stay with the old production")
         report = load.finish()
     caught = scene.catch("1.2.0", Mood(fails=0.2))
 
     report.refuse_failures()
     caught.report.refuse_failures()
     assert [stage["name"] for stage in live["stages"]] == ["shadow", "canary5", "half", "full"]
+    assert (live["weight"], report.reasons["holdback"] > 0) == (95.0, True)
     assert (caught.signal in {"errors", "tripwire"}, caught.seconds < 10) == (True, True), caught
     installation = scene.moody.installation
     assert installation.get("families/moody")["production"]["version"] == "1.1.0"

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from registry_client.versions import ModelVersion
-from serving.core.routing import CanaryRoute, FamilyRoute, MissingKey, RouteTable, ShadowRoute, Target
+from serving.core.routing import CanaryRoute, FamilyRoute, HoldbackRoute, MissingKey, RouteTable, ShadowRoute, Target
 from serving.core.traffic import End, Slice
 from serving.core.watches import Watch
 from serving.gateway.messages import Answer, Request
@@ -24,14 +24,16 @@ def target(version: str) -> Target:
 ONE, TWO = target("1.0.0"), target("1.1.0")
 
 
-def table(*, epoch: int = 3, canary: int = 0, shadow: int = 0, watch: Watch | None = None) -> RouteTable:
+def table(*, epoch: int = 3, canary: int = 0, shadow: int = 0, holdback: int = 0, watch: Watch | None = None) -> RouteTable:
+    """1.0.0 is in production; with a holdback it is 1.1.0, and 1.0.0 is what some callers stay with."""
     return RouteTable(
         epoch,
         {
             "digits": FamilyRoute(
                 family="digits",
-                production=ONE,
+                production=TWO if holdback else ONE,
                 canaries=(CanaryRoute(TWO, Slice(End.LOW, canary)),) if canary else (),
+                holdback=HoldbackRoute(ONE, holdback) if holdback else None,
                 shadows=(ShadowRoute(TWO, shadow),) if shadow else (),
                 served={ONE.version: ONE, TWO.version: TWO},
                 live=frozenset({ONE.version}),

@@ -22,6 +22,7 @@ from serving.core.authority import Operators
 from serving.core.course import replay
 from serving.core.effects import Page, Tell
 from serving.core.happenings import Event
+from serving.core.holdbacks import holdback_of
 from serving.core.lifecycle import FamilyRecord
 from serving.core.policy import Tell as Wishes
 from serving.core.routing import Arm, Target
@@ -222,6 +223,9 @@ class Plant:
         """A second's answers on every gateway."""
         record = await self.record()
         shares = {canary.version: canary.slice.weight / WHOLE for canary in record.canaries}
+        held = holdback_of(record)
+        if held is not None:
+            shares[held.version] = held.weight / WHOLE
         for gateway in self.gateways:
             left = self.a_second // len(self.gateways)
             for version, share in shares.items():

@@ -123,6 +123,7 @@ def _way_back(node: schema.RollbackNode) -> core.WayBackPolicy:
         ),
         node.cooldown.span,
         node.keep_warm.span,
+        _points(node.holdback, "rollback.holdback"),
     )
 
 

@@ -163,11 +163,15 @@ def _says_of_pairs(rule: DisagreementRule | PairedLatencyRule) -> str:
 
 def _stage(policy: Policy, stage: Stage) -> str:
     name = (
-        f"{stage.name}: {stage.mirror / WHOLE:.0%} mirrored" if stage.is_shadow else f"{stage.name}: {stage.weight / WHOLE:.2%} of callers"
+        f"{stage.name}: {stage.mirror / WHOLE:.0%} mirrored"
+        if stage.is_shadow
+        else f"{stage.name}: {policy.weight(stage) / WHOLE:.2%} of callers"
     )
     if stage.weight == WHOLE:
         safe = f" and while SAFE by {', '.join(policy.needed(stage))}" if policy.needed(stage) else ""
-        return f"{name}, live after {Duration(stage.soak)}{safe}, the old production kept for {Duration(policy.rollback.keep_warm)}"
+        held = f" with {policy.rollback.holdback / WHOLE:.2%} of the callers" if policy.rollback.holdback else ""
+        kept = f"the old production kept for {Duration(policy.rollback.keep_warm)}{held}"
+        return f"{name}, live after {Duration(stage.soak)}{safe}, {kept}"
     need = stage.need
     wants = [f"at least {Duration(need.time)}"] if need.time else []
     wants += [f"{need.units:,} {_trials(policy)}"] if need.units else []

@@ -294,6 +294,12 @@ class RollbackNode(Node, frozen=True, kw_only=True):
     verify: Annotated[VerifyNode, Meta(description="When it is over.")] = VerifyNode()
     cooldown: Annotated[Duration, Meta(description="Before the family's next rollout may start.")] = span("30m")
     keep_warm: Annotated[Duration, Meta(description="How long the old production stays loaded after 100 %.")] = span("72h")
+    holdback: Annotated[
+        float,
+        Meta(
+            ge=0.0, le=0.5, description="From 100 % on: the share of callers who stay with the old production until then, and are compared."
+        ),
+    ] = 0.0
 
 
 class AuthorityNode(Node, frozen=True, kw_only=True):

@@ -18,7 +18,7 @@ LEAST_ANSWERS = 200
 LEAST_BEYOND = 10
 """Answers that must lie beyond a quantile before it is believed."""
 
-_COUNTED = frozenset({Arm.CANARY, Arm.PRODUCTION})
+_COUNTED = frozenset({Arm.CANARY, Arm.PRODUCTION, Arm.HOLDBACK})
 """A version that answers whoever named it is compared with nobody."""
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from registry_client.versions import ModelVersion
@@ -20,6 +20,7 @@ from serving.core.planning import Plan, Traffic, conduct_of, plan
 from serving.core.policy import Pinned, Stage
 from serving.core.rollout import weight
 from serving.core.standing import Receipt, Rollout, State
+from serving.core.traffic import WHOLE
 from serving.core.underway import Underway
 from serving.ports import Clock, DecisionLog, Progress, RolloutBoard, StateStore
 
@@ -118,7 +119,8 @@ class RolloutViews:
         lacks = tuple(missing(pinned.policy, underway.rollout, assessment, at)) if is_waiting else ()
         share = weight(pinned.policy, underway.rollout)
         sentence = explained(pinned, underway.rollout, share, lacks)
-        return RolloutView(underway, record.revision, pinned.policy.stages, share, progress, lacks, sentence)
+        stages = tuple(replace(stage, weight=pinned.policy.weight(stage)) for stage in pinned.policy.stages)
+        return RolloutView(underway, record.revision, stages, share, progress, lacks, sentence)
 
     async def log(self, family: str, rollout: str = "") -> Logged:
         """A decision log, by default of the family's newest rollout. Raises `NoRollout` or `UnknownRollout`."""
@@ -223,8 +225,9 @@ def _standing(pinned: Pinned, rollout: Rollout, share: int) -> str:
         case State.HELD:
             return f"is held in stage {stage} {callers}" + ("" if rollout.held is None else f": {rollout.held.why}")
         case State.LIVE:
-            warm = rollout.warm_until
-            return "is live" + ("" if warm is None else f"; the version before stays warm until {warm:%Y-%m-%d %H:%M} UTC")
+            warm, rest = rollout.warm_until, WHOLE - share
+            held = f" with {rest / 100:g} % of the callers" if rest else ""
+            return "is live" + ("" if warm is None else f"; the version before stays warm{held} until {warm:%Y-%m-%d %H:%M} UTC")
         case State.ROLLING_BACK | State.ROLLED_BACK:
             return _gone_back(rollout)
 

@@ -73,6 +73,23 @@ def test_status_and_explain_name_the_gateway_whose_reports_are_refused(world: Ad
     ]
 
 
+def test_who_is_held_back_after_a_promotion_is_shown(terminal: Terminal, tmp_path: Path) -> None:
+    file = tmp_path / "held.yaml"
+    guards = POLICY.decode().partition("guards:")[2].replace("keep_warm: 60s", "keep_warm: 60s, holdback: 0.05")
+    file.write_text("policy: 1\nstages:\n  - {name: full, weight: 1.0}\nguards:" + guards, encoding="utf-8")
+    terminal.run("promote", "digits", "1.0.0")
+    terminal.run("start", "digits", "1.1.0", "--policy", str(file))
+    soaking = terminal.json("status", "digits")
+
+    terminal.run("advance", "digits")
+
+    live, family = terminal.json("status", "digits"), terminal.json("show", "digits")
+    assert [(one["state"], one["weight"]) for one in (soaking, live)] == [("soaking", 95.0), ("live", 95.0)]
+    assert (family["production"]["version"], family["production"]["weight"], family["canaries"]) == ("1.1.0", 95.0, [])
+    assert (family["holdback"]["version"], family["holdback"]["weight"]) == ("1.0.0", 5.0)
+    assert ["held", "back", "1.0.0", "5", "%"] in [line.split() for line in terminal.run("show", "digits").stdout.splitlines()]
+
+
 def test_what_was_rolled_back_is_not_even_loaded_again_unless_somebody_says_so(started: Terminal, policy: Path) -> None:
     started.run("rollback", "digits", "--no-wait", "-m", "wrong labels")
     actions = started.json("history", "--limit", "50")["entries"]

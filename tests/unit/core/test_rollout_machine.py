@@ -1,6 +1,7 @@
 """A rollout against a simple model: whatever happens in whatever order, the laws hold after every event."""
 
 from datetime import timedelta
+from typing import ClassVar
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -22,15 +23,15 @@ from serving.core.happenings import (
     Start,
     Supersede,
 )
+from serving.core.policy import Pinned
 from serving.core.rollout import AFOOT, OVER, TABLE, EventRefused, due, step, weight
 from serving.core.standing import Rollout, State
 from serving.core.traffic import WHOLE
 from serving.core.verdicts import Finding
 from tests.fakes.rollout_world import BEGIN, OTHER, OWNER, track
 
-PINNED = track("careful")
-POLICY = PINNED.policy
-WEIGHTS = [stage.weight for stage in POLICY.stages]
+CAREFUL = track("careful")
+HOLDING_BACK = track("careful", **{"keep_warm: 168h": "keep_warm: 168h, holdback: 0.05"})
 
 PATIENCE = 8
 """Events before somebody may end it, so that some rollouts get far."""
@@ -43,19 +44,24 @@ counts = st.sampled_from([0, 999, 5000, 5000])
 class Rollouts(RuleBasedStateMachine):
     """The model knows the weight, the stages that were entered, and whether anything ever flipped back."""
 
+    pinned: ClassVar[Pinned] = CAREFUL
+
     def __init__(self) -> None:
         super().__init__()
+        self.policy = self.pinned.policy
+        self.declared = [self.policy.weight(stage) for stage in self.policy.stages]
         self.at = BEGIN
-        self.rollout = Rollout("digits", "1.1.0", "c" * 64, PINNED.digest, author="ada")
+        self.rollout = Rollout("digits", "1.1.0", "c" * 64, self.pinned.digest, author="ada")
         self.assessment = Assessment()
         self.weights = [0]
+        self.shares = [0]
         self.flips = self.promotions = 0
         self.history = [State.DRAFT]
 
     def happen(self, event: Event) -> None:
         before = self.rollout
         try:
-            self.rollout, effects = step(PINNED, before, event)
+            self.rollout, effects = step(self.pinned, before, event)
         except EventRefused:
             assert self.rollout == before
             return
@@ -69,15 +75,15 @@ class Rollouts(RuleBasedStateMachine):
                     self.flips += 1
                 case Promote():
                     self.promotions += 1
-                    assert before.stage == len(WEIGHTS) - 1
+                    assert before.stage == len(self.declared) - 1
                 case _:
                     pass
 
     def rises(self, before: Rollout, new: int, event: Event) -> None:
         """Weight only rises by one declared stage, and only on SAFE, or by somebody's word for what is not."""
-        stage = POLICY.stages[before.stage]
+        stage = self.policy.stages[before.stage]
         if before.state is not State.DRAFT:
-            assert new == WEIGHTS[before.stage + 1] > WEIGHTS[before.stage]
+            assert new == self.declared[before.stage + 1] > self.declared[before.stage]
             said = {verdict.guard: verdict for verdict in self.assessment.verdicts}
             overridden = event.override if isinstance(event, Advance) else ()
             for name in set(stage.need.safe) - {*before.overridden, *overridden}:
@@ -89,15 +95,15 @@ class Rollouts(RuleBasedStateMachine):
     @rule(
         finding=findings,
         other=findings,
-        guard=st.sampled_from(POLICY.guards),
+        guard=st.sampled_from(CAREFUL.policy.guards),
         has_data=st.sampled_from([True] * 9 + [False]),
         count=counts,
         span=spans,
     )
     def observe(self, *, finding: Finding, other: Finding, guard: object, has_data: bool, count: int, span: timedelta) -> None:
         self.at += span
-        stage = POLICY.stages[self.rollout.stage]
-        said = tuple(GuardVerdict(one.id, other if one == guard else finding, has_data, one.id) for one in POLICY.watching(stage))
+        stage = self.policy.stages[self.rollout.stage]
+        said = tuple(GuardVerdict(one.id, other if one == guard else finding, has_data, one.id) for one in self.policy.watching(stage))
         self.assessment = Assessment(said, count, count)
         self.happen(Observed(self.at, self.assessment))
 
@@ -106,8 +112,8 @@ class Rollouts(RuleBasedStateMachine):
         """The best that can be seen, for long enough."""
         for _ in range(times):
             self.at += timedelta(hours=25)
-            stage = POLICY.stages[self.rollout.stage]
-            said = tuple(GuardVerdict(one.id, Finding.SAFE, has_data=True, sentence="") for one in POLICY.watching(stage))
+            stage = self.policy.stages[self.rollout.stage]
+            said = tuple(GuardVerdict(one.id, Finding.SAFE, has_data=True, sentence="") for one in self.policy.watching(stage))
             self.assessment = Assessment(said, 9000, 9000)
             self.happen(Approve(self.at, OTHER))
             self.happen(Observed(self.at, self.assessment))
@@ -127,7 +133,7 @@ class Rollouts(RuleBasedStateMachine):
     def approve(self, actor: object) -> None:
         self.happen(Approve(self.at, OTHER if actor is OTHER else OWNER))
 
-    @rule(override=st.sampled_from([(), ("errors",), tuple(guard.id for guard in POLICY.guards)]))
+    @rule(override=st.sampled_from([(), ("errors",), tuple(guard.id for guard in CAREFUL.policy.guards)]))
     def advance(self, override: tuple[str, ...]) -> None:
         self.happen(Advance(self.at, OWNER, override, "why", self.assessment))
 
@@ -182,8 +188,19 @@ class Rollouts(RuleBasedStateMachine):
 
     @invariant()
     def the_weight_is_that_of_the_stage_or_none(self) -> None:
-        assert weight(POLICY, self.rollout) in {0, WEIGHTS[self.rollout.stage], WHOLE}
+        assert weight(self.policy, self.rollout) in {0, self.declared[self.rollout.stage], WHOLE}
         assert self.weights == sorted(self.weights)
+
+    @invariant()
+    def only_who_is_live_and_no_longer_kept_warm_has_who_was_held_back(self) -> None:
+        share, is_warm = weight(self.policy, self.rollout), self.rollout.warm_until is not None
+        held = self.policy.rollback.holdback
+        if self.rollout.state is State.LIVE:
+            assert share == (WHOLE - held if is_warm else WHOLE)
+        assert not held or share < WHOLE or (self.rollout.state is State.LIVE and not is_warm)
+        # Whoever has the candidate keeps it until it is taken back.
+        self.shares = [0] if share == 0 else [*self.shares, share]
+        assert self.shares == sorted(self.shares)
 
     @invariant()
     def what_is_over_stays_over(self) -> None:
@@ -207,9 +224,17 @@ class Rollouts(RuleBasedStateMachine):
 
     @invariant()
     def what_is_due_is_never_more_than_the_stage(self) -> None:
-        for effect in due(POLICY, self.rollout):
-            assert not isinstance(effect, SetWeight) or effect.weight == WEIGHTS[self.rollout.stage]
+        for effect in due(self.policy, self.rollout):
+            assert not isinstance(effect, SetWeight) or effect.weight == self.declared[self.rollout.stage]
+
+
+class HoldingBack(Rollouts):
+    """The same with callers who stay with the old production for a while."""
+
+    pinned = HOLDING_BACK
 
 
 TestRollouts = Rollouts.TestCase
+TestHoldingBack = HoldingBack.TestCase
 TestRollouts.settings = settings(max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck))
+TestHoldingBack.settings = settings(max_examples=40, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck))

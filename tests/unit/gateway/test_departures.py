@@ -1,5 +1,5 @@
 from registry_client.versions import ModelVersion
-from serving.core.routing import Arm, CanaryRoute, FamilyRoute, RouteTable, Target
+from serving.core.routing import Arm, CanaryRoute, FamilyRoute, HoldbackRoute, RouteTable, Target
 from serving.core.traffic import End, Slice
 from serving.gateway.departures import REMEMBERED, Departures
 from serving.gateway.tallies import Tallies
@@ -34,6 +34,21 @@ class Gateway:
     def only(self) -> Departed:
         (departed,) = self.departures()
         return departed
+
+
+def test_who_is_held_back_keeps_the_old_version_from_leaving_until_it_ends() -> None:
+    gateway = Gateway()
+    held = FamilyRoute("digits", target("1.1.0"), holdback=HoldbackRoute(target("1.0.0"), 500))
+    gateway.departures.swapped(table(1, "1.0.0"))
+    gateway.departures.swapped(RouteTable(2, {"digits": held}))
+    during = gateway.departures()
+    gateway.sends("1.0.0", Arm.HOLDBACK)
+
+    gateway.departures.swapped(table(3, "1.1.0"))
+    gateway.answers("1.0.0", Arm.HOLDBACK)
+
+    assert during == ()
+    assert (gateway.only().target, gateway.only().strays) == (target("1.0.0"), 1)
 
 
 def test_nobody_has_left_at_first() -> None:

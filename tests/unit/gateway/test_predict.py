@@ -53,6 +53,24 @@ def test_a_failing_canary_is_retried_once_on_production_and_blamed(bench: Bench,
     assert bench.recorder.answers == [("1.1.0", Arm.CANARY, failure), ("1.0.0", Arm.PRODUCTION, None)]
 
 
+def test_who_is_held_back_is_told_so_and_gets_production_where_the_old_one_fails(bench: Bench) -> None:
+    bench.gateway.swap(table(holdback=WHOLE))
+
+    bench.ask()
+    bench.invoker.answer(GOOD)
+    bench.ask()
+    to_old = bench.invoker.answer(BROKEN)
+    to_production = bench.invoker.answer(GOOD)
+
+    assert (to_old.call.digest, to_production.call.digest) == (ONE.digest, TWO.digest)
+    assert b"x-model-version: 1.0.0\r\nx-route-epoch: 3\r\nx-route-reason: holdback\r\n" in bench.answers[0].route_headers
+    assert b"x-route-reason: fallback" in bench.answers[1].route_headers
+    assert [arm for _, arm, _ in bench.recorder.answers] == [Arm.HOLDBACK, Arm.HOLDBACK, Arm.PRODUCTION]
+    origin = bench.request_ids.read(bench.answers[0].request_id)
+    assert origin is not None
+    assert (origin.version, origin.reason, origin.arm, origin.is_drawn) == ("1.0.0", Reason.HOLDBACK, Arm.HOLDBACK, True)
+
+
 def test_a_canary_gets_half_of_the_time_and_no_patience(bench: Bench) -> None:
     bench.gateway.swap(table(canary=WHOLE))
 

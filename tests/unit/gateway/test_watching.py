@@ -66,6 +66,21 @@ def test_a_canary_that_production_stood_in_for_is_the_only_trial(bench: Bench) -
     assert totals.production == ArmTotals()
 
 
+def test_who_is_held_back_counts_for_the_old_production_and_trips_nothing(bench: Bench) -> None:
+    bench.gateway.swap(table(holdback=5000, watch=watch()))
+
+    for dice, replies in ((0.1, [GOOD]), (0.9, [GOOD]), *[(0.9, [BROKEN, GOOD])] * 4):
+        bench.dice = dice
+        bench.ask()
+        for reply in replies:
+            bench.invoker.answer(reply)
+
+    totals = report(bench).totals
+    assert totals.canary == ArmTotals(trials=1)
+    assert totals.production == ArmTotals(trials=5, failures=4)
+    assert (report(bench).row, bench.alarms) == (0, 0)
+
+
 def test_who_asks_for_a_version_is_no_trial(bench: Bench) -> None:
     bench.gateway.swap(table(canary=5000, watch=watch()))
 

@@ -10,7 +10,7 @@ import pytest
 from prometheus_client import values
 
 from registry_client.versions import ModelVersion
-from serving.core.routing import Arm, CanaryRoute, FamilyRoute, RouteTable, ShadowRoute, Target
+from serving.core.routing import Arm, CanaryRoute, FamilyRoute, HoldbackRoute, RouteTable, ShadowRoute, Target
 from serving.core.totals import Fault
 from serving.core.traffic import End, Slice
 from serving.ports import Failure, LoadState, LoadStatus
@@ -157,6 +157,14 @@ def test_weights_follow_the_routes_and_what_is_no_longer_routed_weighs_nothing(d
     assert during == {"1.0.0": 0.975, "1.1.0": 0.025, "1.2.0": 1.0}
     assert after == {"1.0.0": 1.0, "1.1.0": 0.0, "1.2.0": 0.0}
     assert sample(directory, "pointsman_route_epoch", gateway="g1") == 4
+
+
+def test_a_holdback_has_its_share_and_leaves_production_the_rest(directory: Path, recorder: PrometheusRecorder) -> None:
+    recorder.routed(RouteTable(3, {"digits": FamilyRoute("digits", production=V2, holdback=HoldbackRoute(V1, 500))}))
+
+    labels = {"family": "digits", "version": "1.0.0", "arm": "holdback"}
+    assert sample(directory, "pointsman_route_weight_ratio", **labels) == 0.05
+    assert sample(directory, "pointsman_route_weight_ratio", family="digits", version="1.1.0", arm="production") == 0.95
 
 
 def _weight(directory: Path, version: str) -> float | None:

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from registry_client.versions import Bump
+from serving.control.policies.linting import read
 from serving.control.policies.parsing import InvalidPolicy, parse_policy
 from serving.core.policy import Action, Counting, Policy
 from serving.core.rules import ErrorRule, RewardRule
@@ -86,6 +87,8 @@ def test_the_risks_are_split_by_share_and_add_up() -> None:
         ("lease: 15s", "lease: 11m", "lease", "660s is not from 5s to 600s", "docs/policies.md"),
         ("lease: 15s", "lease: .nan", "lease", "nan is no number", "finite"),
         ("policy: 1", "policy: 2", "policy", "2", "write one of 1"),
+        ("keep_warm: 72h", "keep_warm: 72h, holdback: 0.75", "rollback.holdback", "expected `float` <= 0.5", "share of callers who stay"),
+        ("keep_warm: 72h", "holdback: 0.00001", "rollback.holdback", "finer than a hundredth of a percent", "docs/policies.md"),
         ("0 in 10s", "none", "rollback.verify.stray", "not written like '0 in 10s'", "So many answers"),
         ("errors in 5m", "faults in 5m", "rollback.verify.recovered", "there is no 'faults'", "docs/policies.md"),
         ("Sun 02:00-05:00", "Sun 05:00-02:00", "drill.window", "not written like 'Sun 02:00-05:00'", "When in the week"),
@@ -125,3 +128,15 @@ def test_whatever_stands_in_a_field_it_is_read_or_refused(value: object) -> None
     for place in ("lease", "stages", "guards", "unit", "risk"):
         with suppress(InvalidPolicy):
             parse_policy(f"{FULL}\n".replace(f"\n{place}:", f"\n{place}: {value!r} #", 1).encode())
+
+
+def test_a_holdback_that_leaves_no_room_for_a_stage_is_refused_and_one_that_does_is_told_of() -> None:
+    with pytest.raises(InvalidPolicy, match="'quarter' has as many callers as the last stage would have") as caught:
+        parse_policy(FULL.replace("weight: 0.25", "weight: 0.95").replace("keep_warm: 72h", "keep_warm: 72h, holdback: 0.05").encode())
+
+    kept = parse_policy(FULL.replace("keep_warm: 72h", "keep_warm: 72h, holdback: 0.05").encode())
+
+    assert caught.value.field == "rollback.holdback"
+    assert kept.policy.rollback.holdback == 500
+    assert "full: 95.00% of callers" in read(kept).stages[-1]
+    assert "the old production kept for 3d with 5.00% of the callers" in read(kept).stages[-1]
