@@ -7,7 +7,7 @@ import typer
 
 from serving.cli.commands import Session, add_command
 from serving.cli.failures import CommandFailed, NotFound, PolicyRefused, WrongUse
-from serving.control.policies.parsing import InvalidPolicy, parse_policy
+from serving.control.policies.parsing import InvalidPolicy, parse_pinned, parse_policy
 from serving.core.charting import Chart, EmptyLog, chart_of
 from serving.core.decisions import Opened, UnreadableLine, entry_of
 from serving.core.policy import Pinned
@@ -67,7 +67,7 @@ def _read(file: Path) -> bytes:
 
 def _policy(file: Path | None, lines: list[bytes]) -> Pinned:
     try:
-        return parse_policy(_held(lines) if file is None else _read(file))
+        return parse_pinned(_held(lines)) if file is None else parse_policy(_read(file))
     except InvalidPolicy as error:
         raise PolicyRefused(file or Path("the policy in the log"), str(error), error.hint) from error
 

@@ -204,14 +204,14 @@ def replay(
 
 
 def _first_difference(lines: list[bytes], document: bytes) -> int | None:
-    from serving.control.policies.parsing import parse_policy  # noqa: PLC0415 - slow to import, and only this command needs it
+    from serving.control.policies.parsing import parse_pinned  # noqa: PLC0415 - slow to import, and only this command needs it
     from serving.core.course import replay as decide_again  # noqa: PLC0415 - as above
     from serving.core.decisions import UnreadableLine  # noqa: PLC0415 - as above
     from serving.core.rollout import EventRefused  # noqa: PLC0415 - as above
 
     number = 0
     try:
-        for number, (again, line) in enumerate(zip(decide_again(parse_policy(document), lines), lines, strict=True), 1):
+        for number, (again, line) in enumerate(zip(decide_again(parse_pinned(document), lines), lines, strict=True), 1):
             if again != line:
                 return number
     except (UnreadableLine, EventRefused):

@@ -135,6 +135,11 @@ def edges(policy: Policy) -> Mapping[str, tuple[float, float]]:
     return {guard.id: (guard.rule.quantile, guard.rule.ratio) for guard in policy.guards if isinstance(guard.rule, LatencyRule)}
 
 
+def floors(policy: Policy) -> tuple[float, ...]:
+    """For each latency guard, in the same order: how many seconds the second edge is above production's quantile at least."""
+    return tuple(guard.rule.floor.total_seconds() for guard in policy.guards if isinstance(guard.rule, LatencyRule))
+
+
 def _gauge(policy: Policy, guard: Guard, window: int) -> Gauge:
     is_windowed = policy.unit.count is Counting.UNIT_WINDOW and guard.rule.metric in _WINDOWED
     part = 1 / (window * (window + 1)) if is_windowed else 1.0

@@ -258,7 +258,8 @@ def _judged(policy: Policy, rollout: Rollout, event: Observed) -> Step:
 
 
 def _is_late(policy: Policy, rollout: Rollout, at: datetime) -> bool:
-    return at - _entry(rollout) > policy.deadline.per_stage + policy.stages[rollout.stage].soak
+    allowed = policy.deadline.per_stage + policy.stages[rollout.stage].soak
+    return rollout.entered is not None and at - rollout.entered > allowed
 
 
 def _out_of_time(policy: Policy, rollout: Rollout, event: Observed, why: str) -> Step:
@@ -382,12 +383,6 @@ def _refuse_unentitled(roles: tuple[str, ...], actor: Actor, event: Event, rollo
 
 def _name(rollout: Rollout) -> str:
     return f"{rollout.family}@{rollout.version}"
-
-
-def _entry(rollout: Rollout) -> datetime:
-    if rollout.entered is None:
-        raise AssertionError
-    return rollout.entered
 
 
 def _why_held(rollout: Rollout) -> Held:

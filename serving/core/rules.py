@@ -33,10 +33,11 @@ class ErrorRule:
 
 @dataclass(frozen=True, slots=True)
 class LatencyRule:
-    """Harm: its quantile is more than `ratio` times production's. Safe: it is shown to be less than that."""
+    """Harm: its quantile is more than `ratio` times production's, and `floor` above it. Safe: it is shown to be less than that."""
 
     quantile: float
     ratio: float
+    floor: timedelta = timedelta()
     metric: Metric = Metric.LATENCY
 
 

@@ -6,6 +6,7 @@ Buckets add up over gateways, and a quantile read from them is off by at most 2.
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain, repeat
 from math import exp, fsum, isfinite, log
 
 from serving.core.rules import Bins
@@ -87,15 +88,17 @@ class Baseline:
             raise ValueError(msg)
 
 
-def pinned_edges(quantiles: Iterable[tuple[float, float]], latencies: Sketch) -> tuple[float, ...]:
+def pinned_edges(quantiles: Iterable[tuple[float, float]], latencies: Sketch, floors: Iterable[float] = ()) -> tuple[float, ...]:
     """Two edges in seconds for each latency guard, given as in `Terms.quantiles`: production's quantile, and ratio times it.
+
+    The second lies at least as far above the first as its floor says, given as in `Terms.floors`.
 
     Raises `ValueError` when production has answered nothing yet.
     """
     edges: list[float] = []
-    for share, ratio in quantiles:
+    for (share, ratio), floor in zip(quantiles, chain(floors, repeat(0.0))):  # noqa: B905 - the second has no end
         quantile = latencies.quantile(share)
-        edges += [quantile, ratio * quantile]
+        edges += [quantile, max(ratio * quantile, quantile + floor)]
     return tuple(edges)
 
 

@@ -6,7 +6,7 @@ A step of a rollout and what it does to the family are one change of the record 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from serving.core.assessing import edges
+from serving.core.assessing import edges, floors
 from serving.core.happenings import Event
 from serving.core.policy import DEFAULT_LEASE, MirrorLimits, Policy, Unit
 from serving.core.rollout import AFOOT, OVER
@@ -26,6 +26,8 @@ class Terms:
     limits: MirrorLimits = MirrorLimits()  # noqa: RUF009 - frozen
     quantiles: tuple[tuple[float, float], ...] = ()
     """For each latency guard production's quantile, and what it is multiplied with for the second edge."""
+    floors: tuple[float, ...] = ()
+    """For each of them how many seconds the second edge is above the quantile at least; none: 0."""
     bins: Bins | None = None
     """What answers are sorted into, where a guard asks."""
     checks_answers: bool = False
@@ -58,6 +60,7 @@ class Terms:
             warm_up=policy.warm_up,
             limits=policy.stages[stage].limits,
             quantiles=tuple(edges(policy).values()),
+            floors=floors(policy),
             bins=None if outputs is None else outputs.bins,
             checks_answers=any(isinstance(rule, CollapseRule) for rule in rules),
             atol=pairs.atol,

@@ -88,7 +88,7 @@ def _rule(node: schema.AnyGuard) -> rules.Rule:
         case schema.ErrorGuard():
             rule = rules.ErrorRule(node.worse.ratio, node.worse.floor, node.ok.below)
         case schema.LatencyGuard():
-            rule = rules.LatencyRule(node.quantile, node.worse.ratio)
+            rule = rules.LatencyRule(node.quantile, node.worse.ratio, node.worse.floor.span)
         case schema.OutputGuard():
             rule = rules.OutputRule(node.worse.js, node.bins, node.report)
         case schema.CollapseGuard():

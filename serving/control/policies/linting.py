@@ -138,7 +138,8 @@ def _says(rule: Rule) -> str:
             harm = f"it fails more than {rule.ratio:g} times as often as production and more than {rule.floor:.2%}"
             says = f"HARM when {harm}; SAFE below {rule.ok_below:.2%}"
         case LatencyRule():
-            says = f"HARM when the {rule.quantile:g} quantile is more than {rule.ratio:g} times production's; SAFE when shown to be less"
+            more = f"more than {rule.ratio:g} times production's and {Duration(rule.floor)} above it"
+            says = f"HARM when the {rule.quantile:g} quantile is {more}; SAFE when shown to be less"
         case OutputRule():
             says = f"HARM when the {rule.bins.value} differ by a JS divergence of {rule.js:g} or more; SAFE when shown to be closer"
         case CollapseRule():

@@ -154,6 +154,7 @@ class LatencyWorse(Node, frozen=True, kw_only=True):
     """When latency is harm."""
 
     ratio: Annotated[Factor, Meta(description="The quantile is more than so many times production's. Shown to be less, it is safe.")]
+    floor: Annotated[Duration, Meta(description="And by more than so much: a version that is asked seldom is cold.")] = span("1ms")
 
 
 class LatencyGuard(GuardNode, frozen=True, kw_only=True, tag="latency"):

@@ -9,7 +9,7 @@ from registry_client.versions import ModelVersion
 from serving.control.operations import ATTEMPTS, Author, Changed, Operations
 from serving.control.plans import statuses_of
 from serving.control.policies.home import PolicyHome, Wanted
-from serving.control.policies.parsing import parse_policy
+from serving.control.policies.parsing import parse_pinned
 from serving.control.rollouts.obstacles import Candidate, obstacles
 from serving.core.assessing import Assessment
 from serving.core.authority import Operators, roles_named
@@ -128,7 +128,7 @@ class RolloutDesk:
             underway = record.rollout
             if underway is None or underway.is_over:
                 raise NoRollout(family, "" if underway is None else underway.id)
-            pinned = parse_policy(underway.policy.encode())
+            pinned = parse_pinned(underway.policy.encode())
             actor = self._grounds.operators.actor(author.actor, roles_named(pinned.policy))
             at = self._clock.now()
             look = seen if seen is not None and seen.rollout == underway.id else None

@@ -12,7 +12,7 @@ from typing import Protocol
 import structlog
 
 from serving.control.operations import Author, Changed
-from serving.control.policies.parsing import InvalidPolicy, parse_policy
+from serving.control.policies.parsing import InvalidPolicy, parse_pinned
 from serving.control.rollouts.journal import CHECKPOINT_LINES, Journal, UnreadableLog
 from serving.control.rollouts.timing import SteadyTime
 from serving.core.course import Course, Turn, happened, looked, measured, opened, stood
@@ -343,7 +343,7 @@ def _pace(age: timedelta) -> timedelta:
 
 def _pinned(underway: Underway) -> Pinned:
     try:
-        return parse_policy(underway.policy.encode())
+        return parse_pinned(underway.policy.encode())
     except InvalidPolicy as error:
         raise UnreadableLog(underway.id, f"its policy is not understood: {error}") from error
 

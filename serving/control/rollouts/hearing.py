@@ -48,7 +48,7 @@ def _edges(baselines: Sequence[Baseline], underway: Underway) -> tuple[float, ..
     for baseline in baselines:
         sketch += baseline.latencies
     least = max(LEAST_ANSWERS, *(LEAST_BEYOND / (1 - quantile) for quantile, _ in quantiles))
-    return pinned_edges(quantiles, sketch) if sketch.trials >= least else ()
+    return pinned_edges(quantiles, sketch, underway.terms.floors) if sketch.trials >= least else ()
 
 
 def _classes(baselines: Sequence[Baseline], underway: Underway) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from registry_client.versions import ModelVersion
 from serving.control.policies.home import PolicyHome, Wanted
-from serving.control.policies.parsing import parse_policy
+from serving.control.policies.parsing import parse_pinned
 from serving.control.policies.showing import PolicyView, policy_view
 from serving.control.rollouts.desk import NoRollout
 from serving.core.assessing import Assessment
@@ -113,7 +113,7 @@ class RolloutViews:
         if progress is None or progress.rollout != underway.id:
             # The controller has laid it aside, or has yet to look: what was said last is in the log.
             progress = await self._logged(underway)
-        pinned, at = parse_policy(underway.policy.encode()), self._clock.now()
+        pinned, at = parse_pinned(underway.policy.encode()), self._clock.now()
         assessment = Assessment() if progress is None else progress.assessment
         is_waiting = underway.is_afoot and underway.rollout.state is not State.ROLLING_BACK
         lacks = tuple(missing(pinned.policy, underway.rollout, assessment, at)) if is_waiting else ()

@@ -1,12 +1,13 @@
 """Rollouts from the terminal: each word has its command, and what comes of it is told in a sentence."""
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from serving.control.policies.parsing import parse_policy
+from serving.core.assessing import Assessment
 from serving.core.course import happened, opened
 from serving.core.happenings import Actor, Hold, Start
 from serving.core.standing import Rollout
@@ -73,15 +74,17 @@ def test_status_and_explain_name_the_gateway_whose_reports_are_refused(world: Ad
     ]
 
 
-def test_who_is_held_back_after_a_promotion_is_shown(terminal: Terminal, tmp_path: Path) -> None:
+def test_who_is_held_back_after_a_promotion_is_shown(world: AdminWorld, terminal: Terminal, tmp_path: Path) -> None:
     file = tmp_path / "held.yaml"
     guards = POLICY.decode().partition("guards:")[2].replace("keep_warm: 60s", "keep_warm: 60s, holdback: 0.05")
     file.write_text("policy: 1\nstages:\n  - {name: full, weight: 1.0}\nguards:" + guards, encoding="utf-8")
     terminal.run("promote", "digits", "1.0.0")
     terminal.run("start", "digits", "1.1.0", "--policy", str(file))
     soaking = terminal.json("status", "digits")
+    seen = Progress(soaking["id"], world.clock.now() + timedelta(seconds=1), Assessment(units=100), stage="full")
+    asyncio.run(world.rollouts.post_progress({"digits": seen}))
 
-    terminal.run("advance", "digits")
+    assert terminal.run("advance", "digits").stderr == ""
 
     live, family = terminal.json("status", "digits"), terminal.json("show", "digits")
     assert [(one["state"], one["weight"]) for one in (soaking, live)] == [("soaking", 95.0), ("live", 95.0)]

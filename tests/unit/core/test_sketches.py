@@ -54,6 +54,15 @@ def test_each_latency_guard_gets_productions_quantile_and_ratio_times_it() -> No
     assert edges[1] == pytest.approx(1.2 * edges[0])
 
 
+def test_an_edge_lies_at_least_as_far_above_the_quantile_as_the_guard_says() -> None:
+    latencies = sketch([0.0005] * 90 + [0.100] * 10)
+
+    edges = pinned_edges([(0.5, 1.2), (0.99, 1.5)], latencies, [0.001, 0.001])
+
+    assert edges == pytest.approx((0.0005, 0.0015, 0.100, 0.150), rel=0.03)
+    assert edges[1] == pytest.approx(edges[0] + 0.001)
+
+
 # --- classes ---
 
 

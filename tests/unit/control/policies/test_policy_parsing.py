@@ -1,3 +1,4 @@
+import hashlib
 from contextlib import suppress
 from datetime import timedelta
 
@@ -7,7 +8,7 @@ from hypothesis import strategies as st
 
 from registry_client.versions import Bump
 from serving.control.policies.linting import read
-from serving.control.policies.parsing import InvalidPolicy, parse_policy
+from serving.control.policies.parsing import InvalidPolicy, parse_pinned, parse_policy
 from serving.core.policy import Action, Counting, Policy
 from serving.core.rules import ErrorRule, RewardRule
 from serving.core.traffic import WHOLE
@@ -140,3 +141,22 @@ def test_a_holdback_that_leaves_no_room_for_a_stage_is_refused_and_one_that_does
     assert kept.policy.rollback.holdback == 500
     assert "full: 95.00% of callers" in read(kept).stages[-1]
     assert "the old production kept for 3d with 5.00% of the callers" in read(kept).stages[-1]
+
+
+def test_the_policy_of_a_rollout_keeps_its_digest_though_a_later_program_knows_more_fields() -> None:
+    document = (
+        parse_policy(FULL.encode()).document.replace(b',"holdback":0', b"").replace(b',"floor":"1ms"', b"").replace(b'"floor":"1ms",', b"")
+    )
+
+    pinned = parse_pinned(document)
+
+    assert b"holdback" not in document
+    assert (pinned.document, pinned.digest) == (document, hashlib.sha256(document).hexdigest())
+    assert pinned.digest != parse_policy(document).digest
+    assert pinned.policy == parse_policy(document).policy
+
+
+def test_what_is_pinned_by_this_program_has_the_same_digest_again() -> None:
+    first = parse_policy(FULL.encode())
+
+    assert parse_pinned(first.document) == first

@@ -86,27 +86,20 @@ async def test_errors_that_only_come_after_promotion_take_it_back_by_comparison(
     assert replays(await plant.log(), HOLDING_BACK)
 
 
-async def test_without_it_there_is_nothing_to_compare_errors_with_after_promotion() -> None:
-    plant = Plant()
+@pytest.mark.parametrize(("policy", "expected"), [(HOLDING_BACK, State.LIVE), (POLICY, State.ROLLING_BACK)], ids=["held back", "nobody"])
+async def test_trouble_that_both_versions_share_is_the_new_ones_fault_only_where_there_is_nothing_to_compare(
+    policy: bytes, expected: State
+) -> None:
+    plant = Plant(policy)
     await plant.begin()
     await plant.start()
-    await plant.until_state(State.LIVE)
-
-    plant.errors[V2] = 0.05
-    for _ in range(40):
-        await plant.second()
-
-    assert await plant.stands() is State.LIVE
-
-
-async def test_trouble_that_both_versions_share_is_not_the_new_ones_fault(plant: Plant) -> None:
     await plant.until_state(State.LIVE)
 
     plant.errors[V1] = plant.errors[V2] = 0.05
     for _ in range(50):
         await plant.second()
 
-    assert await plant.stands() is State.LIVE
+    assert await plant.stands() is expected
 
 
 async def test_a_rollback_by_hand_ends_it(plant: Plant) -> None:
