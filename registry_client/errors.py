@@ -91,6 +91,7 @@ class UnknownVersion(RegistryError, LookupError):
     def __init__(self, family: str, selector: str) -> None:
         self.family = family
         self.selector = selector
+        self.hint = f"`pointsman versions {family}` lists those there are"
         super().__init__(f"family {family!r} has no version {selector[:80]!r}")
 
 

@@ -10,7 +10,18 @@ from uuid import uuid4
 
 import httpx
 
-from serving.cli.failures import CommandFailed, Conflict, LostAnswer, NobodyAnswers, NotAPointsman, NotFound, NotReachable, WentBack
+from serving.cli.failures import (
+    CommandFailed,
+    Conflict,
+    LostAnswer,
+    NobodyAnswers,
+    NobodyToRollBack,
+    NotAPointsman,
+    NotFound,
+    NotReachable,
+    NoUrl,
+    WentBack,
+)
 
 Json = dict[str, Any]
 
@@ -49,6 +60,8 @@ class AdminClient:
             return self.send("POST", ("families", family, "rollback"), body=body)
         except NotFound as error:
             raise self._nearest(family, error) from error
+        except NobodyAnswers as error:
+            raise NobodyToRollBack(self._url, family) from error
 
     def _nearest(self, family: str, error: NotFound) -> NotFound:
         names = [str(known["family"]) for known in self.get("families")["families"]]
@@ -87,7 +100,9 @@ class AdminClient:
     def _send(self, method: str, path: tuple[str, ...], **options: Any) -> httpx.Response:  # noqa: ANN401 - httpx's own options
         try:
             return self._http.request(method, "/".join((self._url, "v1", *(quote(part, safe="") for part in path))), **options)
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
+        except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
+            raise NoUrl(self._url) from error
+        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
             raise NobodyAnswers(self._url) from error
         except httpx.TransportError as error:
             raise LostAnswer(self._url, str(error) or type(error).__name__) from error

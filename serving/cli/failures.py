@@ -7,7 +7,7 @@ CommandFailed           1   failed, or refused by the server
 ├── BadEvidence         2   a file that is no export of the audit, or no list of its heads
 ├── WrongUse            2   options that do not go together, or lack one another
 ├── NotReachable        3   nobody answers there, or not a Pointsman
-│   └── NobodyAnswers, LostAnswer, NotAPointsman
+│   └── NobodyAnswers, NobodyToRollBack, NoUrl, LostAnswer, NotAPointsman
 ├── NotFound            4   no such family, version or file
 │   └── NoSuchFile
 ├── Conflict            5   somebody else changed the family first
@@ -191,6 +191,24 @@ class NobodyAnswers(NotReachable):
 
     def __init__(self, url: str) -> None:
         super().__init__(f"nobody answers at {url}", "start it with `pointsman serve`, or name the listener with --admin (predict: --url)")
+
+
+class NobodyToRollBack(NotReachable):
+    """The admin API is away, and somebody wants to go back: the gateways may well go on serving what is bad."""
+
+    def __init__(self, url: str, family: str) -> None:
+        hint = (
+            f"if callers get bad answers, break the glass: `pointsman override {family} --reason WHY` on each node, without the admin API"
+        )
+        super().__init__(f"nobody answers at {url}; nothing was changed", hint)
+
+
+class NoUrl(NotReachable):
+    """A listener that was named by something else than a URL: nothing was tried."""
+
+    def __init__(self, text: str) -> None:
+        whole = "http://127.0.0.1:8081" if "/" in text or text.endswith(":") else f"http://{text}"
+        super().__init__(f"{text!r} is no URL of a listener", f"write it with its scheme, e.g. {whole}")
 
 
 class LostAnswer(NotReachable):

@@ -11,7 +11,7 @@ import typer
 
 from serving.cli.client import failure, open_http, read_document
 from serving.cli.commands import FamilyName, Session, add_command
-from serving.cli.failures import LostAnswer, NobodyAnswers, NotFound
+from serving.cli.failures import LostAnswer, NobodyAnswers, NotFound, NoUrl
 
 ANSWER_SECONDS = 30.0
 ROUTE_HEADERS = {"X-Model-Version": "version", "X-Route-Reason": "reason", "X-Route-Epoch": "epoch", "X-Request-Id": "request"}
@@ -44,7 +44,7 @@ def predict(
     response = _post(base, _path(family, selector), body, {} if user_id is None else {"X-User-Id": user_id})
     document = read_document(response, base)
     if not response.is_success:
-        raise failure(response.status_code, document)
+        raise failure(response.status_code, {"hint": _hint(base, family, response.status_code), **document})
     route = {name: response.headers[header] for header, name in ROUTE_HEADERS.items() if header in response.headers}
     session.output.note("  ".join(f"{name} {value}" for name, value in route.items()))
     session.output.document(document, indent=None if session.output.as_json else 2)
@@ -76,6 +76,15 @@ def _read_file(path: Path) -> str:
         raise typer.BadParameter(msg) from error
 
 
+def _hint(base: str, family: str, status: int) -> str:
+    """What to do about an answer whose document does not say: the public listener's answers are for programs."""
+    if status == httpx.codes.NOT_FOUND:
+        return f"`pointsman families` and `pointsman versions {family}` list what there is"
+    if status == httpx.codes.BAD_REQUEST:
+        return f"{base}/v2/models/{family} describes what it takes"
+    return f"`pointsman show {family}` tells how things stand"
+
+
 def _public_url(session: Session) -> str:
     with session.client() as client:
         return str(client.get("info")["public_url"])
@@ -90,7 +99,9 @@ def _post(base: str, path: str, body: bytes, headers: dict[str, str]) -> httpx.R
     try:
         with open_http(base, {"Content-Type": "application/json", **headers}, ANSWER_SECONDS) as client:
             return client.post(base + path, content=body)
-    except (httpx.ConnectError, httpx.ConnectTimeout, httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
+    except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
+        raise NoUrl(base) from error
+    except (httpx.ConnectError, httpx.ConnectTimeout) as error:
         raise NobodyAnswers(base) from error
     except httpx.TransportError as error:
         raise LostAnswer(base, str(error) or type(error).__name__) from error

@@ -110,7 +110,7 @@ def _signals(facts: Facts) -> Iterator[str]:
     yield "## What a person decides on"
     yield ""
     yield "- Callers complain, or errors rise, and the version in production is new: do not wait for a proof. Going back is cheap."
-    yield from (line(guard, " The rollout is held.") for guard in policy.guards if guard.on.harm is Action.HOLD)
+    yield from (line(guard, ". The rollout is held.") for guard in policy.guards if guard.on.harm is Action.HOLD)
     yield (
         f"- A gateway whose reports are refused: nobody counts its failures, and after {Duration(policy.deadline.silence)} the rollout is "
         f"held. `pointsman explain {facts.record.family}` names it and says why; restart it, or roll back."

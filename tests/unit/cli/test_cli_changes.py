@@ -233,3 +233,19 @@ def test_changes_answer_in_json(world: AdminWorld, terminal: Terminal) -> None:
     changed = terminal.json("promote", "digits", "1.0.0")
 
     assert (changed["action"], changed["settled"]["done"]) == ("promote 1.0.0", True)
+
+
+def test_a_version_that_does_not_exist_gets_the_command_that_lists_them(terminal: Terminal) -> None:
+    result = terminal.run("promote", "digits", "9.9.9")
+
+    assert result.exit_code == 4
+    assert "`pointsman versions digits` lists" in result.stderr
+
+
+def test_a_rollback_that_finds_nobody_names_the_way_that_needs_nobody() -> None:
+    result = Terminal("http://127.0.0.1:1").run("rollback", "digits", "--reason", "INC-1")
+
+    assert result.exit_code == 3
+    assert "nothing was changed" in result.stderr
+    assert "`pointsman override digits --reason WHY`" in result.stderr
+    assert says_why(result.stderr)

@@ -126,6 +126,14 @@ def test_a_url_that_is_none_is_not_reachable(url: str) -> None:
     assert says_why(result.stderr)
 
 
+@pytest.mark.parametrize("words", [("families", "--admin", "localhost:1"), ("predict", "digits", "{}", "--url", "localhost:1")])
+def test_a_url_without_its_scheme_is_told_with_it(words: tuple[str, ...]) -> None:
+    result = Terminal("http://127.0.0.1:1").run(*words)
+
+    assert result.exit_code == 3
+    assert "hint: write it with its scheme, e.g. http://localhost:1" in result.stderr
+
+
 def test_somebody_else_who_answers_there_is_no_pointsman() -> None:
     async def shop(_scope: Scope, _receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/html")]})

@@ -40,6 +40,19 @@ def test_the_public_listener_is_asked_of_the_admin_listener(world: AdminWorld, p
     assert given.exit_code == 0
 
 
+@pytest.mark.parametrize(
+    ("status", "hint"), [(404, "`pointsman versions digits` list what"), (400, "/v2/models/digits describes what it takes")]
+)
+def test_a_refused_request_gets_a_hint_that_fits(public: Public, status: int, hint: str) -> None:
+    listener, url = public
+    listener.refusal = (status, {"error": "no"})
+
+    result = Terminal("").run("predict", "digits", "{}", "--url", url)
+
+    assert "error: no" in result.stderr
+    assert hint in result.stderr
+
+
 def test_a_request_comes_from_a_file_or_stdin(public: Public, tmp_path: Path) -> None:
     listener, url = public
     file = tmp_path / "request.json"

@@ -43,7 +43,9 @@ def test_a_runbook_says_who_may_what_sets_it_off_and_how_it_stands(terminal: Ter
     assert "8 of the candidate's own failures in a row" in text
     for guard in ("errors", "p99", "collapse"):
         assert f"- `{guard}`: " in text.split("## What a person decides on")[0]
-    assert "- `p50`: " in text.split("## What a person decides on")[1]
+    held = text.split("## What a person decides on")[1]
+    assert "- `p50`: " in held
+    assert ". The rollout is held." in held
     assert "reports are refused" in text
     assert "`pointsman explain digits` names it" in text
 
