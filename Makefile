@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 COMPILE := pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate
 
-.PHONY: demo test unit check bench bench-statistics registries chaos format lock clean bench-rollout bench-environments
+.PHONY: demo test unit check bench bench-statistics registries chaos format lock clean bench-rollout bench-environments bench-transfers
 
 demo: $(VENV)/.examples
 	$(BIN)/pointsman demo $(if $(KEEP),--keep)
@@ -47,6 +47,10 @@ bench-rollout: $(VENV)/.dev
 # What environments of locked components cost; a minute, fetches two releases of scikit-learn.
 bench-environments: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.environments
+
+# A file of 1 GiB into a registry in a folder and into the cache, beside cp; two minutes, and 5 GiB of the disk.
+bench-transfers: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.transfers
 
 chaos: $(VENV)/.dev
 	$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only "$(ONLY)")

@@ -8,18 +8,19 @@ from pathlib import Path
 
 import msgspec
 
-from benchmarks import environments
+from benchmarks import environments, transfers
 from benchmarks.chaos import CHAOS, markdown, read_chaos
 from benchmarks.environments import read_environments
 from benchmarks.figures import Result
 from benchmarks.report import EXTRA, LATEST, Extra, table
 from benchmarks.rollouts import ROLLOUTS, read_rollouts
 from benchmarks.rollouts import markdown as rollouts_markdown
+from benchmarks.transfers import read_transfers
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 PLACE = r"(<!-- {name}\b[^>]*-->\n).*?(<!-- /{name} -->)"
-BENCHMARK, FAULTS, MEASURED, ENVIRONMENTS = "benchmark", "chaos", "rollouts", "environments"
+BENCHMARK, FAULTS, MEASURED, ENVIRONMENTS, TRANSFERS = "benchmark", "chaos", "rollouts", "environments", "transfers"
 UNMEASURED = "Not measured yet: `make bench`, then `python -m benchmarks.readme`.\n"
 
 
@@ -37,6 +38,7 @@ def documents(measured: tuple[list[Result], Extra] | None) -> dict[Path, dict[st
     own = {
         ROOT / "docs" / "rollouts.md": {MEASURED: rollouts_markdown(read_rollouts(RESULTS / ROLLOUTS))},
         ROOT / "docs" / "environments.md": {ENVIRONMENTS: environments.markdown(read_environments(RESULTS / environments.RESULTS))},
+        ROOT / "docs" / "registries.md": {TRANSFERS: transfers.markdown(read_transfers(RESULTS / transfers.RESULTS))},
     }
     if measured is None:
         places = {BENCHMARK: UNMEASURED, FAULTS: faults}

@@ -89,6 +89,8 @@ class Access:
     endpoint: str = ""
     """The URL of an S3 that is not Amazon's."""
     region: str = ""
+    at_once: int = 4
+    """Parts of a large file that are on their way at once; 1: one stream."""
 
     def password(self) -> str:
         """What the file holds, less a final newline; empty without a file. Raises `OSError`."""

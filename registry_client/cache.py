@@ -1,7 +1,8 @@
 """The cache: verified copies of published files on this machine, put together as whole bundles.
 
 CACHE/manifests/<digest>.json      manifests, by digest
-CACHE/blobs/sha256/ab/<digest>     files, by digest
+CACHE/blobs/sha256/ab/<digest>     files, by digest; of large ones only where they are
+CACHE/partial/<digest>             large files that are not all here yet
 CACHE/bundles/<manifest digest>/   a version's files under their own names, ready to load
 CACHE/components/<digest>/         a library component's files, for the bundles that are made with it
 CACHE/signatures/<manifest digest>/  envelopes that were seen beside a version, by digest
@@ -16,22 +17,32 @@ import hashlib
 import os
 import re
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from shutil import rmtree
 from time import sleep
-from typing import BinaryIO
 
+from registry_client.blobs import Blobs, Housekeeping
 from registry_client.errors import ChangedMeanwhile, InvalidBundle, InvalidManifest
-from registry_client.files import make_directory, measure, move_into_place, open_regular, staging, sync_directory, write_verified
+from registry_client.files import (
+    make_directory,
+    measure,
+    move_into_place,
+    open_regular,
+    staging,
+    sync_directories,
+    sync_directory,
+    write_synced,
+    write_verified,
+)
 from registry_client.manifest import Artifact, Manifest, parse_manifest
+from registry_client.origins import Origin
 from registry_client.seals import TICK_S, Seal, Stamp
+from registry_client.transfers import refuse_without_room
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 Artifacts = Sequence[Artifact]
-
-OpenFile = Callable[[Artifact], BinaryIO]
-"""Opens a file of a published version in the registry."""
 
 
 def _nobody(_damaged: str) -> None:
@@ -44,10 +55,12 @@ class Cache:
     `repaired` is called with the path of whatever was found damaged or foreign, which is then put right.
     """
 
-    def __init__(self, root: Path, repaired: Callable[[str], None] = _nobody) -> None:
+    def __init__(self, root: Path, repaired: Callable[[str], None] = _nobody, keeping: Housekeeping | None = None) -> None:
         self._root = Path(os.path.realpath(root))
         self._staging = self._root / ".staging"
         self._repaired = repaired
+        self._keeping = keeping or Housekeeping()
+        self._blobs = Blobs(self._root, repaired, self._keeping)
 
     @property
     def ledger_path(self) -> Path:
@@ -70,23 +83,23 @@ class Cache:
             return None
         return manifest
 
-    def bundle(self, manifest: Manifest, open_file: OpenFile) -> Seal:
+    def bundle(self, manifest: Manifest, origin: Origin) -> Seal:
         """The directory with a version's files, each of them just verified and sealed. Raises `DigestMismatch` or `MissingBlob`."""
         digest = manifest.digest
-        seal = self._whole(self._root / "bundles" / digest, manifest.artifacts, open_file)
+        seal = self._whole(self._root / "bundles" / digest, manifest.artifacts, origin)
         self._remember(manifest, digest)
         return seal
 
-    def component(self, digest: str, artifacts: Artifacts, open_file: OpenFile) -> Path:
+    def component(self, digest: str, artifacts: Artifacts, origin: Origin) -> Path:
         """The directory with a library component's files, each of them just verified. Raises as `bundle` does."""
-        return self._whole(self._root / "components" / digest, artifacts, open_file).directory
+        return self._whole(self._root / "components" / digest, artifacts, origin).directory
 
-    def _whole(self, directory: Path, artifacts: Artifacts, open_file: OpenFile) -> Seal:
-        if not directory.is_dir():
-            self._assemble(artifacts, directory, open_file)
+    def _whole(self, directory: Path, artifacts: Artifacts, origin: Origin) -> Seal:
+        while not directory.is_dir():
+            self._assemble(artifacts, directory, origin)
             sleep(TICK_S)
         self._remove_foreign(artifacts, directory)
-        return Seal(directory, {artifact.path: self._put_right(artifact, directory, open_file) for artifact in artifacts})
+        return Seal(directory, {artifact.path: self._put_right(artifact, directory, origin) for artifact in artifacts})
 
     def signatures(self, digest: str) -> list[bytes]:
         """The envelopes that were kept of the version with this manifest; they prove themselves, or do not."""
@@ -101,8 +114,9 @@ class Cache:
             if not path.exists():
                 make_directory(folder)
                 with staging(self._staging) as unfinished:
-                    (unfinished / "envelope").write_bytes(document)
+                    write_synced(unfinished / "envelope", document)
                     (unfinished / "envelope").rename(path)
+                sync_directory(folder)
 
     def _remember(self, manifest: Manifest, digest: str) -> None:
         path = self._manifest_path(digest)
@@ -111,34 +125,75 @@ class Cache:
         make_directory(path.parent)
         with staging(self._staging) as unfinished:
             whole = unfinished / "manifest.json"
-            whole.write_bytes(manifest.canonical())
+            write_synced(whole, manifest.canonical())
             whole.rename(path)
+        sync_directory(path.parent)
 
-    def _assemble(self, artifacts: Artifacts, directory: Path, open_file: OpenFile) -> None:
-        with staging(self._staging) as unfinished:
-            (unfinished / "bundle").mkdir()
-            for artifact in artifacts:
-                target = unfinished / "bundle" / artifact.path
-                target.parent.mkdir(parents=True, exist_ok=True)
-                self._copy_blob(artifact, target, open_file)
-            move_into_place(unfinished / "bundle", directory)
+    def _assemble(self, artifacts: Artifacts, directory: Path, origin: Origin) -> None:
+        """Put a bundle together, unless somebody else does so meanwhile."""
+        refuse_without_room(self._root, self._blobs.needed(artifacts), self._keeping.free)
+        large = {artifact.sha256: artifact for artifact in artifacts if self._blobs.is_large(artifact)}
+        with staging(self._staging) as unfinished, ExitStack() as held:
+            wholes = dict[str, Path]()
+            for digest in sorted(large):  # everybody in this order: nobody waits for one who waits for him
+                whole = held.enter_context(self._blobs.whole(large[digest], origin, unfinished / digest))
+                if whole is None:
+                    return
+                wholes[digest] = whole
+            bundle = unfinished / "bundle"
+            bundle.mkdir()
+            self._fill(bundle, artifacts, wholes, origin)
+            sync_directories(bundle)
+            if not move_into_place(bundle, directory):
+                return
+        for artifact in large.values():
+            self._blobs.point(artifact, directory / artifact.path)
 
-    def _put_right(self, artifact: Artifact, directory: Path, open_file: OpenFile) -> Stamp:
+    def _fill(self, bundle: Path, artifacts: Artifacts, wholes: dict[str, Path], origin: Origin) -> None:
+        moved = set[str]()
+        for artifact in sorted(artifacts, key=self._blobs.is_large):  # the large ones last: until then a kill loses nothing of them
+            target = bundle / artifact.path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if artifact.sha256 not in wholes:
+                self._blobs.copy(artifact, target, origin)
+            elif artifact.sha256 not in moved:
+                _move(wholes[artifact.sha256], target)
+                wholes[artifact.sha256] = target
+                moved.add(artifact.sha256)
+            else:
+                with wholes[artifact.sha256].open("rb") as source:
+                    write_verified(source, target, artifact.sha256, what=artifact.path)
+
+    def _put_right(self, artifact: Artifact, directory: Path, origin: Origin) -> Stamp:
         """Hash a file again, and replace it if it is damaged. Raises `ChangedMeanwhile` if it is damaged again at once."""
         stamp = _sound(directory, artifact)
         if stamp is not None:
             return stamp
         self._repaired(str(directory / artifact.path))
-        with staging(self._staging) as unfinished:
-            self._copy_blob(artifact, unfinished / "file", open_file)
-            target = directory / artifact.path
-            target.parent.mkdir(parents=True, exist_ok=True)
-            (unfinished / "file").replace(target)
+        while not self._replace(artifact, directory / artifact.path, origin):
+            pass  # somebody else took what was waited for
         sleep(TICK_S)
         stamp = _sound(directory, artifact)
         if stamp is None:
             raise ChangedMeanwhile(artifact.path)
         return stamp
+
+    def _replace(self, artifact: Artifact, target: Path, origin: Origin) -> bool:
+        """Put a file in the place of a damaged one; whether that was possible."""
+        refuse_without_room(self._root, self._blobs.needed([artifact]), self._keeping.free)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with staging(self._staging) as unfinished:
+            if not self._blobs.is_large(artifact):
+                self._blobs.copy(artifact, unfinished / "file", origin)
+                (unfinished / "file").replace(target)
+                return True
+            with self._blobs.whole(artifact, origin, unfinished / "file") as whole:
+                if whole is None:
+                    return False
+                _move(whole, target)
+        sync_directory(target.parent)
+        self._blobs.point(artifact, target)
+        return True
 
     def _remove_foreign(self, artifacts: Artifacts, directory: Path) -> None:
         files = {artifact.path for artifact in artifacts}
@@ -150,30 +205,6 @@ class Cache:
                 wanted = relative in folders and not path.is_symlink() if path.is_dir() else relative in files
                 if not wanted:
                     self._discard(path)
-
-    def _copy_blob(self, artifact: Artifact, target: Path, open_file: OpenFile) -> None:
-        with self._blob(artifact, open_file) as source:
-            write_verified(source, target, artifact.sha256, what=artifact.path)
-        size = target.stat().st_size
-        if size != artifact.size:  # how much memory a version may take follows from the sizes it states
-            raise InvalidManifest(reason=f"{artifact.path} has {artifact.size} bytes by the manifest, and {size} by its digest")
-
-    def _blob(self, artifact: Artifact, open_file: OpenFile) -> BinaryIO:
-        """The cached file, verified and open; the caller verifies once more what it reads from it."""
-        folder = self._root / "blobs" / "sha256" / artifact.sha256[:2]
-        path = folder / artifact.sha256
-        if path.exists():
-            with path.open("rb") as file:
-                sound = measure(file).sha256 == artifact.sha256
-            if sound:
-                return path.open("rb")
-            self._discard(path)
-        make_directory(folder)
-        with staging(self._staging) as unfinished, open_file(artifact) as source:
-            write_verified(source, unfinished / "blob", artifact.sha256, what=artifact.path)
-            (unfinished / "blob").replace(path)
-        sync_directory(folder)
-        return path.open("rb")
 
     def _discard(self, path: Path) -> None:
         self._repaired(str(path))
@@ -194,3 +225,8 @@ def _sound(directory: Path, artifact: Artifact) -> Stamp | None:
             return stamp if measure(file).sha256 == artifact.sha256 else None
     except InvalidBundle:
         return None
+
+
+def _move(whole: Path, target: Path) -> None:
+    whole.replace(target)
+    target.chmod(0o444)

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from registry_client.authoring import timestamp
-from registry_client.backends.base import Annex, Backend
+from registry_client.backends.base import Annex, Backend, Confined, Ranged
 from registry_client.bundle import Bundle
 from registry_client.cache import Cache
 from registry_client.compatibility.judgement import Judgement
@@ -34,11 +34,13 @@ from registry_client.ledger import Entry, Ledger
 from registry_client.manifest import Artifact, Change, Manifest, Predecessor, parse_manifest
 from registry_client.notes import MEDIA_TYPE as NOTE
 from registry_client.notes import Note, parse_notes, refuse_unfit
+from registry_client.origins import Origin, Parts
 from registry_client.references import AnyVersion, Exact, InRange, Reference, Tagged
 from registry_client.seals import Seal
 from registry_client.signatures import Signature
 from registry_client.signing import SigningKey
 from registry_client.sigstore import MEDIA_TYPE as SIGSTORE
+from registry_client.transfers import Told, Watched, nobody
 from registry_client.trust import NotSigned, Trust
 from registry_client.versions import ModelVersion
 
@@ -149,8 +151,11 @@ class RegistryClient:
             raise UnknownVersion(reference.family, str(reference.selector))
         return found
 
-    def fetch(self, family: str, version: str, *, expected_digest: str | None = None) -> FetchedBundle:
-        """Bring a version's files to this machine, verified. Raises `NotSigned` where the family's versions must be signed.
+    def fetch(self, family: str, version: str, *, expected_digest: str | None = None, told: Told = nobody) -> FetchedBundle:
+        """Bring a version's files to this machine, verified; `told` how far each file is that must be fetched.
+
+        Raises `NotSigned` where the family's versions must be signed, and `NotEnoughRoom`. A large file that an earlier try did not
+        bring to its end goes on from there.
 
         With `expected_digest` a good cached copy is used without asking the registry, so it outlives the registry's absence and
         tampering; and anything but that digest is refused with `DigestMismatch`.
@@ -160,7 +165,13 @@ class RegistryClient:
         if expected_digest not in (None, digest):
             raise DigestMismatch(what=f"the manifest of {family}@{version}", expected=str(expected_digest), actual=digest)
         self._refuse_unsigned(manifest)
-        return FetchedBundle(manifest, digest, self._cache.bundle(manifest, partial(self._backend.open_file, manifest)))
+        return FetchedBundle(manifest, digest, self._cache.bundle(manifest, self._origin(manifest, told)))
+
+    def _origin(self, manifest: Manifest, told: Told) -> Origin:
+        open_file = partial(self._backend.open_file, manifest)
+        if not isinstance(self._backend, Ranged):
+            return Origin(open_file, told=told)
+        return Origin(open_file, partial(self._backend.read_span, manifest), Parts(self._backend.at_once), told)
 
     def read(self, manifest: Manifest, artifact: Artifact) -> bytes:
         """One file of a published version, verified, without the others; for small ones. Raises `DigestMismatch` or `MissingBlob`."""
@@ -250,20 +261,22 @@ class RegistryClient:
 
     # --- publishing -------------------------------------------------------------------------------------------------
 
-    def publish(self, bundle: Bundle, judgement: Judgement | None = None) -> Published:
-        """Publish a version; the same content again changes nothing.
+    def publish(self, bundle: Bundle, judgement: Judgement | None = None, told: Told = nobody) -> Published:
+        """Publish a version; the same content again changes nothing. `told`: how far each file is.
 
         `judgement`: the gate's, when it has run the versions; left out, it judges by the manifests alone. Raises `VersionExists` when
         other content has the version, `BumpTooSmall` or `NothingChanged` when the gate forbids it, `StaleJudgement` when another
-        version came between, and `DigestMismatch` when a file changed since the bundle was loaded.
+        version came between, `NotEnoughRoom`, and `DigestMismatch` when a file changed since the bundle was loaded.
         """
         existing = self._published(bundle.manifest)
         if existing is not None:
             return _same_again(existing, bundle)
         manifest, warnings = self._completed(bundle, judgement or Gate(self).judge(bundle.manifest))
+        if isinstance(self._backend, Confined):
+            self._backend.refuse_without_room(manifest)
         for artifact in manifest.artifacts:
             path = bundle.files[artifact.path]
-            with open_regular(path.parent, path.name) as file:
+            with Watched(open_regular(path.parent, path.name), artifact.path, artifact.size, told) as file:
                 self._backend.put_file(manifest, artifact, file)
         created = self._backend.put_manifest(manifest)
         published = self.manifest(manifest.family, manifest.version)

@@ -20,6 +20,8 @@ RegistryError
 ├── CannotKeep                            the registry keeps nothing beside a version
 ├── NotSigned, UnusableKey, UnreadableEnvelope   signatures (see trust.py, signing.py, dsse.py)
 ├── DigestMismatch                        bytes that are not what the manifest says
+├── NoParts                               a registry that hands out whole files only
+├── NotEnoughRoom                         a disk with less room than is needed
 ├── ChangedMeanwhile                      a file that was touched between its verification and the end of loading
 ├── ImmutabilityViolation                 a version is no longer what it was when first seen
 └── DamagedLedger                         the record of first sights cannot be read
@@ -161,6 +163,24 @@ class ChangedMeanwhile(RegistryError):
         super().__init__(f"{path} was touched while it was loaded, after it had been verified")
 
 
+class NoParts(RegistryError):
+    """The registry hands out files as a whole only, so an earlier try is of no use."""
+
+    def __init__(self) -> None:
+        super().__init__("the registry hands out no parts of files")
+
+
+class NotEnoughRoom(RegistryError):
+    """A disk with less room than is needed; `needed` and `free` are bytes, `needed` is None when it filled up on the way."""
+
+    hint = "make room there: `pointsman gc` takes away cached copies that nobody needs"
+
+    def __init__(self, folder: str, needed: int | None, free: int) -> None:
+        self.folder, self.needed, self.free = folder, needed, free
+        what = f"the disk of {folder} filled up" if needed is None else f"{folder} needs {_readable(needed)}"
+        super().__init__(f"{what}, and {_readable(free)} are free")
+
+
 class BumpTooSmall(RegistryError):
     """More changed than the version number says; `reasons` are sentences, one per rule that was broken, each with the rule's id."""
 
@@ -260,3 +280,13 @@ class DamagedLedger(RegistryError):
 
     def __init__(self, path: str, reason: str) -> None:
         super().__init__(f"{path}: {reason}")
+
+
+def _readable(size: int) -> str:
+    """Bytes as people say them."""
+    value = float(size)
+    for unit in ("bytes", "KiB", "MiB"):
+        if value < 1024:  # noqa: PLR2004 - binary units
+            return f"{value:.4g} {unit}"
+        value /= 1024
+    return f"{value:.4g} GiB"

@@ -9,7 +9,7 @@ import shutil
 import stat
 import tempfile
 import zipfile
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +17,7 @@ from typing import BinaryIO
 
 from registry_client.errors import DigestMismatch, InvalidBundle
 from registry_client.formats import HEAD, foreign_format
+from registry_client.transfers import Landing, filling
 
 CHUNK = 2**20
 
@@ -39,7 +40,7 @@ class Measured:
     sha256: str
 
 
-def open_regular(directory: Path, path: str) -> BinaryIO:
+def open_regular(directory: Path, path: str) -> io.BufferedReader:
     """Open a file of a directory for reading. Raises `InvalidBundle` for whatever is not a plain file inside it."""
     inside = Path(os.path.realpath(directory)) / path
     try:
@@ -96,34 +97,33 @@ def chunks(file: BinaryIO) -> Iterator[bytes]:
         yield chunk
 
 
-def write_verified(source: BinaryIO, path: Path, digest: str, *, what: str, mode: int = 0o444) -> None:
-    """Copy into a new file, hashing on the way, and put it on the disk.
+def write_verified(source: BinaryIO, path: Path, digest: str, *, what: str, told: Callable[[int], None] | None = None) -> None:
+    """Copy into a new file, hashing on the way, and put it on the disk; `told` how many bytes are there.
 
     Raises `DigestMismatch` when other bytes came than were asked for; then there is no file.
     """
-    hasher = hashlib.sha256()
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
-    with os.fdopen(descriptor, "wb") as target:
-        for chunk in chunks(source):
-            hasher.update(chunk)
-            target.write(chunk)
-        target.flush()
-        os.fsync(target.fileno())
-    if hasher.hexdigest() != digest:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o444)
+    with os.fdopen(descriptor, "wb") as target, Landing(target) as landing:
+        for done in landing.pour(source):
+            if told is not None:
+                told(done)
+        actual = landing.settle()
+    if actual != digest:
         path.unlink()
-        raise DigestMismatch(what, expected=digest, actual=hasher.hexdigest())
+        raise DigestMismatch(what, expected=digest, actual=actual)
 
 
 @contextmanager
 def staging(parent: Path) -> Generator[Path]:
-    """A private directory for what is not finished; what is still in it at the end is removed.
+    """A private directory for what is not finished; what is still in it at the end is removed. Raises `NotEnoughRoom` for a full disk.
 
     A kill leaves it behind under a name that nothing reads.
     """
     make_directory(parent)
     directory = Path(tempfile.mkdtemp(dir=parent))
     try:
-        yield directory
+        with filling(parent):
+            yield directory
     finally:
         shutil.rmtree(directory, ignore_errors=True)
 
@@ -156,6 +156,20 @@ def sync_directory(directory: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def sync_directories(top: Path) -> None:
+    """Put the entries of a directory and of all below it on the disk."""
+    for place, _, _ in os.walk(top):
+        sync_directory(Path(place))
+
+
+def write_synced(path: Path, content: bytes) -> None:
+    """Write a new small file, and put it on the disk."""
+    with path.open("xb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def refuse_foreign(file: BinaryIO, path: str, *, is_graph: bool) -> None:

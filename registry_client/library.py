@@ -23,6 +23,7 @@ from registry_client.errors import ComponentExists, DigestMismatch, InvalidBundl
 from registry_client.files import open_regular, read_regular
 from registry_client.manifest import Artifact, Component, ComponentKind, Node, Role
 from registry_client.model_yaml import AuthoredComponent, ModelYaml, check_component, parse_component_yaml
+from registry_client.origins import Origin
 from registry_client.strict_yaml import LARGEST
 from registry_client.versions import ModelVersion
 
@@ -123,7 +124,7 @@ class Library:
         """Bring a component's files to this machine, verified. Raises as `document` does, and `MissingBlob`."""
         document = self.document(name, version)
         opened = partial(self._shelf.open_component_file, name)
-        directory = self._cache.component(document.component.sha256, document.artifacts, opened)
+        directory = self._cache.component(document.component.sha256, document.artifacts, Origin(opened))
         return FetchedComponent(document, directory)
 
     def publish(self, bundle: ComponentBundle) -> bool:

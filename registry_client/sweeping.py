@@ -54,6 +54,14 @@ class CacheSweep:
             for path in _entries(folder):
                 if path.name not in blobs:
                     yield from self.take("file", path)
+        yield from self._unfinished()
+
+    def _unfinished(self) -> Iterator[Swept]:
+        """What nobody went on with; a file that still grows is fresh."""
+        for path in _entries(self.root / "partial"):
+            yield from self.take("partial file", path)
+        for path in _entries(self.root / ".staging"):
+            yield from self.take("unfinished", path)
 
     def _manifest(self, path: Path) -> Iterator[Swept]:
         digest = path.stem
@@ -75,9 +83,15 @@ class CacheSweep:
 
     def _is_fresh(self, path: Path) -> bool:
         try:
-            return self.now - path.stat().st_mtime < FRESH_S
+            return self.now - _touched(path) < FRESH_S
         except FileNotFoundError:
             return True
+
+
+def _touched(path: Path) -> float:
+    """When something in it was written last; of a link, when it was made. Seconds since the epoch."""
+    inside = (Path(place, name) for place, _, names in os.walk(path) for name in names)
+    return max(each.lstat().st_mtime for each in (path, *inside))
 
 
 def size_of(path: Path) -> int:

@@ -147,6 +147,7 @@ class RegistryAccess(Section):
     password_file: Path | None = None
     endpoint: str = ""
     region: str = ""
+    at_once: Annotated[int, Field(ge=1, le=32)] = 4
     follow_alias: str = ""
     follow_every: Annotated[float, Field(ge=1, le=3600)] = 5.0
     webhook_secret_file: Path | None = None
@@ -286,7 +287,7 @@ class Settings(BaseSettings):
         """Where published versions live, and as whom they are asked for."""
         access = self.registry_access
         address = FilesAddress(self.data / "registry") if self.registry is None else parse_registry(self.registry)
-        who = Access(access.username, access.password_file, access.endpoint, access.region)
+        who = Access(access.username, access.password_file, access.endpoint, access.region, access.at_once)
         return RegistryPlan(address, who, TrustPlan(self.signatures.keys, self.signatures.required))
 
     @property

@@ -14,7 +14,7 @@ import httpx
 import msgspec
 
 from registry_client.address import Access
-from registry_client.errors import AccessRefused, RegistryUnavailable
+from registry_client.errors import AccessRefused, NoParts, RegistryUnavailable
 
 Json = dict[str, object]
 
@@ -22,6 +22,7 @@ LARGEST_ANSWER = 32 * 2**20
 """Bytes of an answer that is read whole; files are streamed."""
 
 _TIMEOUT = httpx.Timeout(30.0, connect=5.0)
+_PART, _NOT_FOUND, _NO_SUCH_RANGE = 206, 404, 416
 _REFUSED = frozenset({401, 403})
 _SHOWN = 200
 
@@ -138,6 +139,21 @@ class Asker:
         """Begin to read a file. Raises `missing` when there is none."""
         question = _Question("GET", path, query or {}, {"Accept-Encoding": "identity"}, None, frozenset({httpx.codes.NOT_FOUND}))
         return Download(self, question, missing)
+
+    def span(self, path: str, start: int, length: int, *, missing: Exception) -> bytes:
+        """So many bytes of a file, from `start` on. Raises `missing`, `NoParts` when it answers with anything else, or as `ask` does."""
+        headers = {"Accept-Encoding": "identity", "Range": f"bytes={start}-{start + length - 1}"}
+        question = _Question("GET", path, {}, headers, None, frozenset({_NOT_FOUND, _NO_SUCH_RANGE}))
+        with self.stream(question) as response:
+            if response.status_code == _NOT_FOUND:
+                raise missing
+            ranged = response.headers.get("content-range", "").startswith(f"bytes {start}-")
+            if response.status_code != _PART or not ranged:
+                raise NoParts
+            content = b"".join(self._bounded(response))
+        if len(content) != length:
+            raise RegistryUnavailable(self._name, f"of {length} bytes of {path} {len(content)} came")
+        return content
 
     def own(self, location: str) -> str:
         """The path and query of a location that the registry gave. Raises `RegistryUnavailable` when it points elsewhere."""

@@ -126,6 +126,29 @@ class Backend(Protocol):
 
 
 @runtime_checkable
+class Confined(Protocol):
+    """A backend that writes to a disk of this machine, which may be full."""
+
+    def refuse_without_room(self, manifest: Manifest) -> None:
+        """Raise `NotEnoughRoom` unless the files of a version that are not there yet can be written."""
+        ...
+
+
+@runtime_checkable
+class Ranged(Protocol):
+    """A backend from which parts of a file can be had, and several at once."""
+
+    @property
+    def at_once(self) -> int:
+        """How many parts of a file may be on their way at once."""
+        ...
+
+    def read_span(self, manifest: Manifest, artifact: Artifact, start: int, length: int) -> bytes:
+        """So many bytes of a file, from `start` on. Raises `MissingBlob`, or `NoParts` where the registry hands out whole files only."""
+        ...
+
+
+@runtime_checkable
 class Annex(Protocol):
     """A backend that keeps documents beside versions, signatures for one. They are added, and never changed or replaced."""
 

@@ -30,8 +30,18 @@ from registry_client.backends.base import (
     refuse_damaged,
 )
 from registry_client.errors import DigestMismatch, InvalidManifest, MissingBlob, UnknownComponent, UnknownFamily, UnknownVersion
-from registry_client.files import make_directory, measure, move_into_place, open_plain, staging, sync_directory, write_verified
+from registry_client.files import (
+    make_directory,
+    measure,
+    move_into_place,
+    open_plain,
+    staging,
+    sync_directory,
+    write_synced,
+    write_verified,
+)
 from registry_client.manifest import Artifact, Manifest, is_family_name
+from registry_client.transfers import FreeSpace, free_space, refuse_without_room
 
 _README = """\
 Published model versions, kept by Pointsman. Nothing in here ever changes; do not edit it by hand.
@@ -47,6 +57,8 @@ blobs/sha256/                          every file once, named by its sha256; che
 _LONGEST_DIGEST = 200
 """Bytes: the digest, and the name of what it is of."""
 
+_CHANGED = "a file that changed while it was published"
+
 _CAPABILITIES = Capabilities(
     immutable=Support.EMULATED,  # whoever may write to the disk may change it; the digests and the ledger tell
     cas=Support.NATIVE,  # a rename onto a folder with content fails
@@ -60,8 +72,9 @@ _CAPABILITIES = Capabilities(
 class FilesBackend:
     """A registry in a local directory, which appears with the first version."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, free: FreeSpace = free_space) -> None:
         self._root = Path(os.path.realpath(root))
+        self._free = free
         self._staging = self._root / ".staging"
         self._families = self._root / "families"
         self._components = self._root / "components"
@@ -76,6 +89,11 @@ class FilesBackend:
         """What a directory can do: little by itself."""
         return _CAPABILITIES
 
+    def refuse_without_room(self, manifest: Manifest) -> None:
+        """Raise `NotEnoughRoom` unless the files of a version that are not here yet can be written."""
+        lacking = {each.sha256: each.size for each in manifest.artifacts if not self._blob(each.sha256).exists()}
+        refuse_without_room(self._root, sum(lacking.values()), self._free)
+
     def put_file(self, manifest: Manifest, artifact: Artifact, source: BinaryIO) -> bool:
         """Store a file unless it is there, from this version or another. Raises `DigestMismatch` for other bytes."""
         del manifest
@@ -89,9 +107,13 @@ class FilesBackend:
     def put_blob(self, digest: str, source: BinaryIO) -> bool:
         """Store a file under its sha256 unless it is there; whether it was new. Raises `DigestMismatch` for other bytes."""
         target = self._blob(digest)
+        if target.exists():
+            _refuse_other(source, digest)
+            _verify(target, digest)
+            return False
         self._explain()
         with staging(self._staging) as unfinished:
-            write_verified(source, unfinished / digest, digest, what="a file that changed while it was published")
+            write_verified(source, unfinished / digest, digest, what=_CHANGED)
             make_directory(target.parent)
             created = _link(unfinished / digest, target)
         sync_directory(target.parent)
@@ -275,6 +297,12 @@ def _link(file: Path, name: Path) -> bool:
     return True
 
 
+def _refuse_other(source: BinaryIO, digest: str) -> None:
+    actual = measure(source).sha256
+    if actual != digest:
+        raise DigestMismatch(_CHANGED, expected=digest, actual=actual)
+
+
 def _verify(path: Path, digest: str) -> None:
     with path.open("rb") as file:
         actual = measure(file).sha256
@@ -283,8 +311,5 @@ def _verify(path: Path, digest: str) -> None:
 
 
 def _write(path: Path, content: bytes) -> None:
-    with path.open("xb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
+    write_synced(path, content)
     path.chmod(0o444)

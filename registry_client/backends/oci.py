@@ -69,6 +69,7 @@ class OciBackend:
         self._name = str(address)
         self._repository = address.repository
         self._asker = Asker(self._name, address.base, access)
+        self._at_once = access.at_once
 
     @property
     def name(self) -> str:
@@ -102,6 +103,16 @@ class OciBackend:
         path = f"{path}/blobs/sha256:{artifact.sha256}"
         download = self._asker.download(path, missing=MissingBlob(artifact.sha256))
         return as_file(download, artifact, download.close)
+
+    @property
+    def at_once(self) -> int:
+        """How many parts of a file may be on their way at once."""
+        return self._at_once
+
+    def read_span(self, manifest: Manifest, artifact: Artifact, start: int, length: int) -> bytes:
+        """Read a part of a file. Raises `MissingBlob`, or `NoParts` of a registry that knows no `Range`."""
+        path = f"{self._path(manifest.family)}/blobs/sha256:{artifact.sha256}"
+        return self._asker.span(path, start, length, missing=MissingBlob(artifact.sha256))
 
     def _has_blob(self, path: str, digest: str) -> bool:
         return self._asker.ask("HEAD", f"{path}/blobs/sha256:{digest}", expect=frozenset({_NOT_FOUND})).is_ok

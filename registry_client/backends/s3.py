@@ -37,6 +37,7 @@ from registry_client.errors import (
     DigestMismatch,
     InvalidManifest,
     MissingBlob,
+    NoParts,
     RegistryUnavailable,
     UnknownComponent,
     UnknownFamily,
@@ -55,6 +56,7 @@ _FAMILIES = "families/"
 _COMPONENTS = "components/"
 _COMPONENT = re.compile(r"components/([^/]+)/([^/]+)/component\.json")
 _PUBLISHED = re.compile(r"families/([^/]+)/([^/]+)/manifest\.json")
+_WHOLE = re.compile(r"non-partial response|[Rr]ange.*(not supported|416)|status code: 416\b")
 _REFUSED = re.compile(r"status code: 40[13]\b")
 
 _CAPABILITIES = Capabilities(
@@ -74,6 +76,7 @@ class S3Backend:
         self._place = access.endpoint.rstrip("/")
         self._address = address
         self._store = _connect(address, access)
+        self._at_once = access.at_once
 
     @property
     def name(self) -> str:
@@ -118,6 +121,27 @@ class S3Backend:
         except FileNotFoundError as error:
             raise MissingBlob(artifact.sha256) from error
         return as_file(self._pieces(stream), artifact, _nothing)
+
+    @property
+    def at_once(self) -> int:
+        """How many parts of a file may be on their way at once."""
+        return self._at_once
+
+    def read_span(self, manifest: Manifest, artifact: Artifact, start: int, length: int) -> bytes:
+        """Read a part of a file. Raises `MissingBlob`, or `NoParts` of a store that answers with all of it."""
+        del manifest
+        try:
+            with self._asking():
+                found = bytes(obstore.get_range(self._store, _blob(artifact.sha256), start=start, length=length))
+        except FileNotFoundError as error:
+            raise MissingBlob(artifact.sha256) from error
+        except RegistryUnavailable as error:
+            if _WHOLE.search(str(error)):
+                raise NoParts from error
+            raise
+        if len(found) != length:
+            raise RegistryUnavailable(self.name, f"of {length} bytes of {_blob(artifact.sha256)} {len(found)} came")
+        return found
 
     def _pieces(self, stream: Iterable[bytes]) -> Iterator[bytes]:
         with self._asking():

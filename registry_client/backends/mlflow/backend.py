@@ -60,6 +60,7 @@ class MlflowBackend:
     def __init__(self, address: MlflowAddress, access: Access) -> None:
         self._name = str(address)
         self._rest = Rest(self._name, Asker(self._name, address.base, access))
+        self._at_once = access.at_once
         self._turn = threading.Lock()
         self._runs: dict[str, Run] = {}
         """Where the files of a manifest, by its digest, are put by this publisher: nobody else writes there."""
@@ -175,6 +176,18 @@ class MlflowBackend:
             raise MissingBlob(artifact.sha256)
         download = self._rest.open(source, artifact.path, missing=MissingBlob(artifact.sha256))
         return as_file(download, artifact, download.close)
+
+    @property
+    def at_once(self) -> int:
+        """How many parts of a file may be on their way at once."""
+        return self._at_once
+
+    def read_span(self, manifest: Manifest, artifact: Artifact, start: int, length: int) -> bytes:
+        """Read a part of a file. Raises `MissingBlob`, or `NoParts` of a server that knows no `Range`."""
+        source = self._source(manifest)
+        if source is None:
+            raise MissingBlob(artifact.sha256)
+        return self._rest.span(source, artifact.path, start, length, missing=MissingBlob(artifact.sha256))
 
     def _source(self, manifest: Manifest) -> str | None:
         if manifest.digest not in self._sources:

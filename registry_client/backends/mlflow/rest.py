@@ -143,6 +143,10 @@ class Rest:
         """A file of a folder. Raises `missing`."""
         return self._asker.download(self._place(folder, path), missing=missing)
 
+    def span(self, folder: str, path: str, start: int, length: int, *, missing: Exception) -> bytes:
+        """A part of a file of a folder. Raises `missing` or `NoParts`."""
+        return self._asker.span(self._place(folder, path), start, length, missing=missing)
+
     def _place(self, folder: str, path: str) -> str:
         """Where the server hands out a file. Raises `RegistryUnavailable` for a folder that it does not hand out itself."""
         url = urlsplit(folder)

@@ -12,6 +12,7 @@ from registry_client.cache import Cache
 from registry_client.client import RegistryClient
 from registry_client.errors import DigestMismatch
 from registry_client.manifest import Artifact, Manifest
+from registry_client.origins import Origin
 from tests.fakes.bundles import DAMAGED, MODEL
 
 WriteBundle = Callable[..., Path]
@@ -34,18 +35,18 @@ def cached_blob(tmp_path: Path, manifest: Manifest) -> Path:
 
 def test_a_second_look_fetches_nothing(cache: Cache, backend: FilesBackend, manifest: Manifest, repairs: list[str]) -> None:
     # given
-    first = cache.bundle(manifest, partial(backend.open_file, manifest)).directory
+    first = cache.bundle(manifest, Origin(partial(backend.open_file, manifest))).directory
 
     def refuse(artifact: Artifact) -> BinaryIO:
         raise AssertionError(artifact.path)
 
     # when / then
-    assert cache.bundle(manifest, refuse).directory == first
+    assert cache.bundle(manifest, Origin(refuse)).directory == first
     assert repairs == []
 
 
 def test_a_bundle_shares_no_file_with_the_cached_blobs(cache: Cache, backend: FilesBackend, manifest: Manifest) -> None:
-    directory = cache.bundle(manifest, partial(backend.open_file, manifest)).directory
+    directory = cache.bundle(manifest, Origin(partial(backend.open_file, manifest))).directory
     assert [(directory / artifact.path).stat().st_nlink for artifact in manifest.artifacts] == [1] * len(manifest.artifacts)
 
 
@@ -54,11 +55,11 @@ def test_a_damaged_bundle_file_is_put_right_and_reported(
     cache: Cache, backend: FilesBackend, manifest: Manifest, repairs: list[str], content: bytes
 ) -> None:
     # given
-    directory = cache.bundle(manifest, partial(backend.open_file, manifest)).directory
+    directory = cache.bundle(manifest, Origin(partial(backend.open_file, manifest))).directory
     overwrite(directory / "model.onnx", content)
 
     # when
-    cache.bundle(manifest, partial(backend.open_file, manifest))
+    cache.bundle(manifest, Origin(partial(backend.open_file, manifest)))
 
     # then
     assert (directory / "model.onnx").read_bytes() == MODEL
@@ -69,12 +70,12 @@ def test_a_damaged_blob_is_fetched_again_and_reported(
     cache: Cache, backend: FilesBackend, manifest: Manifest, repairs: list[str], tmp_path: Path
 ) -> None:
     # given
-    directory = cache.bundle(manifest, partial(backend.open_file, manifest)).directory
+    directory = cache.bundle(manifest, Origin(partial(backend.open_file, manifest))).directory
     overwrite(cached_blob(tmp_path, manifest), DAMAGED)
     (directory / "model.onnx").unlink()
 
     # when
-    cache.bundle(manifest, partial(backend.open_file, manifest))
+    cache.bundle(manifest, Origin(partial(backend.open_file, manifest)))
 
     # then
     assert (directory / "model.onnx").read_bytes() == MODEL
@@ -88,25 +89,25 @@ def test_what_cannot_be_put_right_is_not_handed_out(cache: Cache, backend: Files
 
     # when
     with pytest.raises(DigestMismatch):
-        cache.bundle(manifest, lambda _: wrong.open("rb"))
+        cache.bundle(manifest, Origin(lambda _: wrong.open("rb")))
 
     # then
     assert not cached_blob(tmp_path, manifest).exists()
-    assert (cache.bundle(manifest, partial(backend.open_file, manifest)).directory / "model.onnx").read_bytes() == MODEL
+    assert (cache.bundle(manifest, Origin(partial(backend.open_file, manifest))).directory / "model.onnx").read_bytes() == MODEL
 
 
 def test_what_the_manifest_does_not_name_is_removed(
     cache: Cache, backend: FilesBackend, manifest: Manifest, repairs: list[str], tmp_path: Path
 ) -> None:
     # given
-    directory = cache.bundle(manifest, partial(backend.open_file, manifest)).directory
+    directory = cache.bundle(manifest, Origin(partial(backend.open_file, manifest))).directory
     (directory / "__pycache__").mkdir()
     (directory / "__pycache__" / "post.cpython-311.pyc").write_bytes(b"other code")
     (directory / "weights" / "extra").write_bytes(b"x")
     (directory / "linked").symlink_to(tmp_path)
 
     # when
-    cache.bundle(manifest, partial(backend.open_file, manifest))
+    cache.bundle(manifest, Origin(partial(backend.open_file, manifest)))
 
     # then
     assert sorted(path.name for path in directory.rglob("*")) == [
@@ -127,7 +128,7 @@ def test_another_kind_of_entry_in_a_files_place_is_replaced(
     cache: Cache, backend: FilesBackend, manifest: Manifest, tmp_path: Path, foreign: str
 ) -> None:
     # given
-    directory = cache.bundle(manifest, partial(backend.open_file, manifest)).directory
+    directory = cache.bundle(manifest, Origin(partial(backend.open_file, manifest))).directory
     (tmp_path / "same").write_bytes(MODEL)
     (directory / "model.onnx").unlink()
     match foreign:
@@ -141,7 +142,7 @@ def test_another_kind_of_entry_in_a_files_place_is_replaced(
             (directory / "weights").write_bytes(b"x")
 
     # when
-    cache.bundle(manifest, partial(backend.open_file, manifest))
+    cache.bundle(manifest, Origin(partial(backend.open_file, manifest)))
 
     # then
     assert (directory / "model.onnx").read_bytes() == MODEL
@@ -150,7 +151,7 @@ def test_another_kind_of_entry_in_a_files_place_is_replaced(
 
 
 def test_a_manifest_is_remembered_by_its_digest(cache: Cache, backend: FilesBackend, manifest: Manifest) -> None:
-    cache.bundle(manifest, partial(backend.open_file, manifest))
+    cache.bundle(manifest, Origin(partial(backend.open_file, manifest)))
     assert cache.manifest(manifest.digest) == manifest
     assert cache.manifest("ab" * 32) is None
     assert cache.manifest("../ledger") is None
@@ -161,7 +162,7 @@ def test_a_damaged_manifest_is_forgotten(
     cache: Cache, backend: FilesBackend, manifest: Manifest, tmp_path: Path, repairs: list[str], damage: bytes
 ) -> None:
     # given
-    cache.bundle(manifest, partial(backend.open_file, manifest))
+    cache.bundle(manifest, Origin(partial(backend.open_file, manifest)))
     path = tmp_path / "cache" / "manifests" / f"{manifest.digest}.json"
     path.write_bytes(manifest.canonical().replace(b"jane", b"kane") if damage == b"jane" else damage)
 
@@ -178,7 +179,7 @@ def test_what_a_killed_fetch_left_counts_for_nothing(cache: Cache, backend: File
     (half / "model.onnx").write_bytes(b"\x08")
 
     # when
-    directory = cache.bundle(manifest, partial(backend.open_file, manifest)).directory
+    directory = cache.bundle(manifest, Origin(partial(backend.open_file, manifest))).directory
 
     # then
     assert (directory / "model.onnx").read_bytes() == MODEL
@@ -192,7 +193,7 @@ def test_several_who_fetch_at_once_all_get_it(backend: FilesBackend, manifest: M
     def fetch() -> None:
         cache = Cache(tmp_path / "shared", repairs.append)
         together.wait()
-        seen.append((cache.bundle(manifest, partial(backend.open_file, manifest)).directory / "model.onnx").read_bytes())
+        seen.append((cache.bundle(manifest, Origin(partial(backend.open_file, manifest))).directory / "model.onnx").read_bytes())
 
     # when
     threads = [threading.Thread(target=fetch) for _ in range(4)]

@@ -13,7 +13,7 @@ from registry_client.backends.files import FilesBackend
 from registry_client.bundle import load_bundle
 from registry_client.cache import Cache
 from registry_client.client import RegistryClient
-from registry_client.errors import DigestMismatch, MissingBlob, UnknownFamily, UnknownVersion
+from registry_client.errors import DigestMismatch, MissingBlob, NotEnoughRoom, UnknownFamily, UnknownVersion
 from registry_client.manifest import Manifest
 from tests.fakes.bundles import MODEL
 
@@ -148,7 +148,7 @@ def test_a_publish_that_breaks_off_leaves_no_version(
     # when
     with monkeypatch.context() as broken:
         broken.setattr(step, fail)
-        with pytest.raises(OSError, match="No space"):
+        with pytest.raises(NotEnoughRoom, match="filled up"):
             publish()
 
     # then

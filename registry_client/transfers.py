@@ -1,0 +1,187 @@
+"""Bytes on their way to a disk: hashed as they go, in blocks, while somebody is told how far they are.
+
+What is written is what is hashed: nothing is read twice, and nothing is believed that was not hashed.
+"""
+
+import errno
+import hashlib
+import io
+import itertools
+import os
+from collections import deque
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Self
+
+from registry_client.errors import NotEnoughRoom
+
+BLOCK = 2**19
+"""Bytes that are moved at once. Blocks of 4 MiB took three times as long: they leave the processor's cache between write and hash."""
+
+_SMALL = 2**22
+"""Bytes up to which threads cost more than they save."""
+_WAITING = 8
+"""Blocks that may be written and not yet hashed."""
+_SETTLED = 2**26
+"""Bytes after which the disk is asked to begin: at the end less is left to wait for."""
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+Piece = bytes | memoryview
+
+FreeSpace = Callable[[Path], int]
+"""Bytes that may still be written where a folder is, or will be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """How far a file is: `done` of `size` bytes; `what` is its name in the bundle."""
+
+    what: str
+    done: int
+    size: int
+
+
+Told = Callable[[Moved], None]
+"""Told often, from the thread that moves the bytes, and must be quick."""
+
+
+def nobody(_moved: Moved) -> None:
+    """Where nobody wants to know."""
+
+
+def free_space(folder: Path) -> int:
+    """Bytes that this user may still write where a folder is, or will be."""
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    found = os.statvfs(folder)
+    return found.f_bavail * found.f_frsize
+
+
+def refuse_without_room(folder: Path, needed: int, free: FreeSpace = free_space) -> None:
+    """Raise `NotEnoughRoom` unless so many bytes can be written where a folder is, or will be."""
+    if needed and (left := free(folder)) < needed:
+        raise NotEnoughRoom(str(folder), needed, left)
+
+
+@contextmanager
+def filling(folder: Path, free: FreeSpace = free_space) -> Generator[None]:
+    """Say in our words that the disk filled up after all."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _FULL:
+            raise NotEnoughRoom(str(folder), None, free(folder)) from error
+        raise
+
+
+class Watched(io.BufferedReader):
+    """A file that tells how far it was read."""
+
+    def __init__(self, file: io.BufferedReader, what: str, size: int, told: Told) -> None:
+        super().__init__(file.detach())
+        self._what, self._size, self._told = what, size, told
+        self._done = 0
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Read, and tell."""
+        piece = super().read(size)
+        self._moved(self._done + len(piece))
+        return piece
+
+    def readinto(self, buffer: bytearray | memoryview, /) -> int:  # type: ignore[override]  # the Buffer of the base is new in Python 3.12
+        """Read, and tell."""
+        count = super().readinto(buffer)
+        self._moved(self._done + count)
+        return count
+
+    def seek(self, target: int, whence: int = io.SEEK_SET, /) -> int:
+        """Go elsewhere, and tell."""
+        self._moved(super().seek(target, whence))
+        return self._done
+
+    def _moved(self, done: int) -> None:
+        self._done = done
+        self._told(Moved(self._what, done, self._size))
+
+
+class Landing:
+    """A file that is being written: one thread hashes it and another puts it on the disk while more of it comes.
+
+    Use it as a context, from one thread. `file` is open for writing, where the next byte belongs.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._hasher = hashlib.sha256()
+        self._pools = ThreadPoolExecutor(1), ThreadPoolExecutor(1)  # their threads start when there is something to do
+        self._hashed = deque[Future[None]]()
+        self._settling: Future[None] | None = None
+        self._unsettled = 0
+        self.done = 0
+        """Bytes that were taken."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for pool in self._pools:
+            pool.shutdown(cancel_futures=True)
+
+    def recall(self, stands: BinaryIO) -> None:
+        """Take what is left to read of the file itself: it need not be written again."""
+        for piece in blocks(stands):
+            self._hash(piece)
+            self.done += len(piece)
+
+    def pour(self, source: BinaryIO) -> Iterator[int]:
+        """Take what is left to read of a file; after each block, how many bytes there are. Raises `OSError`."""
+        for piece in blocks(source):
+            self.write(piece)
+            yield self.done
+
+    def write(self, piece: Piece) -> None:
+        """Take the next piece, which must stay as it is for as many more as may wait. Raises `OSError`."""
+        self._hash(piece)
+        self._file.write(piece)
+        self.done += len(piece)
+        self._unsettled += len(piece)
+        if self._unsettled >= _SETTLED and (self._settling is None or self._settling.done()):
+            self._unsettled = 0
+            self._settling = self._pools[1].submit(os.fdatasync, self._file.fileno())
+
+    def settle(self) -> str:
+        """Wait until all of it is on the disk; the sha256 of all that was taken. Raises `OSError`."""
+        self._file.flush()
+        if self._settling is not None:
+            self._settling.result()
+        os.fsync(self._file.fileno())
+        while self._hashed:
+            self._hashed.popleft().result()
+        return self._hasher.hexdigest()
+
+    def _hash(self, piece: Piece) -> None:
+        if self.done < _SMALL:
+            self._hasher.update(piece)
+            return
+        self._hashed.append(self._pools[0].submit(self._hasher.update, piece))
+        if len(self._hashed) > _WAITING:
+            self._hashed.popleft().result()
+
+
+def blocks(file: BinaryIO) -> Iterator[Piece]:
+    """What is left to read of a file, for a `Landing`: a buffer is used again once it is through with it; fresh ones cost a fifth more."""
+    if not isinstance(file, io.BufferedIOBase | io.RawIOBase):
+        while piece := file.read(BLOCK):
+            yield piece
+        return
+    buffers = list[bytearray]()
+    for number in itertools.count():
+        if len(buffers) < _WAITING + 2:
+            buffers.append(bytearray(BLOCK))
+        buffer = buffers[number % (_WAITING + 2)]
+        if not (count := file.readinto(buffer)):
+            return
+        yield memoryview(buffer)[:count]

@@ -1,0 +1,72 @@
+"""Scenes of a process that fetches or publishes a version and is killed at the n-th thing that it asks of the file system."""
+
+import os
+import signal
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from registry_client.address import Access, RegistryPlan, parse_registry
+from registry_client.backends.files import FilesBackend
+from registry_client.backends.opening import open_backend
+from registry_client.blobs import Housekeeping
+from registry_client.bundle import load_bundle
+from registry_client.cache import Cache
+from registry_client.client import RegistryClient
+from registry_client.transfers import Moved
+
+FAMILY, VERSION = "digits", "1.0.0"
+KEEPING = Housekeeping(large=4096)
+CHANGES = ("rename", "link", "symlink", "mkdir", "remove", "rmdir", "chmod", "truncate")
+STEPS = frozenset({"open", "fcntl.flock"} | {f"os.{change}" for change in CHANGES})
+
+
+@dataclass
+class Killer:
+    """Kills this process before the step of that number, counted from 0."""
+
+    at: int
+    count: int = 0
+
+    def __call__(self, event: str, _arguments: tuple[object, ...]) -> None:
+        """Told by Python of every step."""
+        if event in STEPS:
+            if self.count == self.at:
+                os.kill(os.getpid(), signal.SIGKILL)
+            self.count += 1
+
+
+def registry_of(folder: Path) -> RegistryClient:
+    """The registry and the cache in a folder."""
+    return RegistryClient(FilesBackend(folder / "registry"), Cache(folder / "cache", keeping=KEEPING))
+
+
+def fetch(folder: str, at: int) -> int:
+    """Fetch the version; how many steps it took."""
+    client, killer = registry_of(Path(folder)), Killer(at)
+    sys.addaudithook(killer)
+    client.fetch(FAMILY, VERSION)
+    return killer.count
+
+
+def publish(folder: str, at: int) -> int:
+    """Publish the bundle that lies there; how many steps it took."""
+    client, killer = registry_of(Path(folder)), Killer(at)
+    bundle = load_bundle(Path(folder) / "bundle")
+    sys.addaudithook(killer)
+    client.publish(bundle)
+    return killer.count
+
+
+def fetch_until(address: str, access: dict[str, str], cache: str, size: int) -> int:
+    """Fetch the version from any registry, and be killed when so many bytes of a file are there; how many were never reached."""
+    secret = access["password_file"]
+    who = Access(access["username"], Path(secret) if secret else None, access["endpoint"], access["region"])
+    plan = RegistryPlan(parse_registry(address), who)
+
+    def kill(moved: Moved) -> None:
+        if moved.done >= size:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    RegistryClient(open_backend(plan), Cache(Path(cache))).fetch(FAMILY, VERSION, told=kill)
+    return size
