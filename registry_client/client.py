@@ -222,7 +222,7 @@ class RegistryClient:
         Raises as `sign` does, `DigestMismatch`, `ChangedMeanwhile`, and what the one that is given raises.
         """
         manifest = self.manifest(family, version)
-        seal = self._cache.bundle(manifest, partial(self._backend.open_file, manifest))
+        seal = self._cache.bundle(manifest, self._origin(manifest, nobody))
         document = sign(manifest, seal.directory)
         seal.refuse_change()
         self._annex().attach(family, version, SIGSTORE, document)
