@@ -55,6 +55,8 @@ def rollout_document(view: RolloutView) -> RolloutOut:
         verdicts=[VerdictOut.model_validate(verdict) for verdict in seen.verdicts],
         looked=None if progress is None else progress.at,
         looks=0 if progress is None else progress.looks,
+        blind=view.blind,
+        ends=view.ends,
         trouble="" if progress is None else progress.trouble,
         refused=[] if progress is None else [RefusedReportOut.model_validate(one) for one in progress.refused],
         lacks=list(view.lacks),

@@ -138,6 +138,8 @@ class RolloutOut(Document):
     verdicts: list[VerdictOut]
     looked: datetime | None = Field(description="When the controller last looked.")
     looks: int = Field(examples=[61])
+    blind: str = Field(description="Why nothing is known of it now: its guards have not looked for so long.", examples=[""])
+    ends: datetime | None = Field(description="The deadline of its stage, while that runs.")
     trouble: str = Field(description="What keeps it from going on though nothing else does.", examples=[""])
     refused: list[RefusedReportOut] = Field(description="Gateways whose newest report does not count: they cannot be heard.")
     lacks: list[str] = Field(description="What its stage still needs.", examples=[["688 of 1,000 units"]])

@@ -1,11 +1,16 @@
 """How rollouts read in a terminal."""
 
+from collections.abc import Iterator
+from math import log
+
 from rich.console import RenderableType
 from rich.text import Text
 
 from serving.cli.client import Json
 from serving.cli.output import facts, moment, stack, table
 from serving.cli.verifying import instant
+
+_TEN = log(10)
 
 
 def render_rollout(stands: Json) -> RenderableType:
@@ -18,7 +23,12 @@ def render_rollout(stands: Json) -> RenderableType:
                 ("rollout", stands["id"]),
                 ("stages", " ".join(_stage(stands, index) for index in range(len(stands["stages"])))),
                 ("seen", f"{stands['units']:,} trials and {stands['pairs']:,} pairs in this stage, {stands['looks']:,} looks"),
-                ("looked", moment(stands["looked"])),
+                ("started by", stands["author"]),
+                ("in it since", moment(stands["entered"])),
+                ("deadline", moment(stands["ends"])),
+                ("approved by", ", ".join(stands["approvals"])),
+                ("overridden", ", ".join(stands["overridden"])),
+                ("looked", moment(stands["looked"]) + (f", NOT SINCE: {stands['blind']}" if stands["blind"] else "")),
                 ("lease", f"{stands['lease_seconds']:g} s without the controller, then its callers go to production"),
                 ("trouble", stands["trouble"]),
                 *_refused(stands),
@@ -33,7 +43,7 @@ def render_explained(stands: Json) -> RenderableType:
     guards: list[RenderableType] = []
     for verdict in stands["verdicts"]:
         says = Text(f"{verdict['guard']}: {verdict['finding']}: {verdict['sentence']}")
-        guards += ["", says, facts([*sorted(verdict["numbers"].items())])]
+        guards += ["", says, facts([*_evidence(verdict["numbers"]), *_others(verdict["numbers"])])]
     refused = _refused(stands)
     return stack(Text(stands["sentence"]), *(["", facts(refused)] if refused else []), *guards)
 
@@ -80,6 +90,7 @@ def render_plan(planned: Json) -> RenderableType:
             [
                 ("shortest time to live", _span(planned["least_seconds"])),
                 ("false rollbacks", f"{planned['false_rollbacks_a_year']:.2f} a year, with one rollout a week"),
+                ("never", "not in ten million answers, or not by a regression of this kind"),
             ]
         ),
     )
@@ -89,9 +100,29 @@ def _refused(stands: Json) -> list[tuple[str, object]]:
     return [(f"refused from {one['source']}", one["why"]) for one in stands["refused"]]
 
 
+def _evidence(numbers: Json) -> Iterator[tuple[str, str]]:
+    """What there is of it, and what it takes; as powers of ten, since it may be anything."""
+    for finding in ("harm", "safe"):
+        log_e, enough = numbers.get(f"log_e_{finding}"), numbers.get(f"{finding}_at")
+        if log_e is not None and enough is not None:
+            yield f"for {finding}", f"10^{log_e / _TEN:.1f} to 1, and 10^{enough / _TEN:.1f} to 1 is enough"
+
+
+def _others(numbers: Json) -> Iterator[tuple[str, str]]:
+    for name, value in sorted(numbers.items()):
+        if value is not None and not name.startswith("log_e_") and not name.endswith("_at"):
+            yield name.replace("_", " "), f"{value:,.0f}" if float(value).is_integer() else f"{value:.4g}"
+
+
 def _verdicts(stands: Json) -> RenderableType:
+    overridden = {*stands["overridden"]}
     rows = [
-        (one["guard"], one["finding"].upper() if one["finding"] == "harm" else one["finding"], one["sentence"])
+        (
+            one["guard"],
+            (one["finding"].upper() if one["finding"] == "harm" else one["finding"])
+            + (", overridden" if one["guard"] in overridden else ""),
+            one["sentence"],
+        )
         for one in stands["verdicts"]
     ]
     return table(("guard", "says", "because"), rows)

@@ -59,6 +59,7 @@ class Reading:
     trials: int
     compared: str
     numbers: Mapping[str, float]
+    """Evidence in natural logarithms, and from where on it is enough: `harm_at`, `safe_at`."""
     is_doubtful: bool = False
     """Whether what is seen here speaks against safe, though it proves nothing yet."""
 
@@ -170,7 +171,14 @@ class OutputGauge:
         bound = apart.js_at_most(self.chances.beta)
         how_far = f"JS {apart.js:.3f}, surely below {bound:.3f}; PSI {apart.psi:.3f}"
         compared = f"answered {trials:,} times with classes apart from production's by {how_far}"
-        numbers = {"log_e_harm": arms.log_e, "js": apart.js, "psi": apart.psi, "js_at_most": bound, "trials": trials}
+        numbers = {
+            "log_e_harm": arms.log_e,
+            "harm_at": -log(self.chances.alpha),
+            "js": apart.js,
+            "psi": apart.psi,
+            "js_at_most": bound,
+            "trials": trials,
+        }
         is_harm = arms.log_e >= -log(self.chances.alpha) and apart.js >= self.rule.js
         return Reading(is_harm, bool(trials) and bound < self.rule.js, trials, compared, numbers, is_doubtful=apart.js >= self.rule.js)
 
@@ -282,7 +290,7 @@ class AssignmentGauge:
         seen = self.seen
         total = seen.canary + seen.production
         compared = f"got {seen.canary:,} of {total:,} trials where {seen.share:.2%} were planned"
-        numbers = {"log_e_harm": seen.log_e, "canary": seen.canary, "trials": total}
+        numbers = {"log_e_harm": seen.log_e, "harm_at": -log(self.chances.alpha), "canary": seen.canary, "trials": total}
         is_safe = seen.is_within(self.rule.within, self.chances.beta)
         return Reading(seen.log_e >= -log(self.chances.alpha), is_safe, seen.canary, compared, numbers)
 
@@ -312,10 +320,12 @@ def gauge(rule: Rule, chances: Chances, *, edge: int) -> Gauge:
 
 
 def _read(chances: Chances, harm: float, safe: float, seen: Outcomes, compared: str, production: Outcomes | None = None) -> Reading:
-    numbers: dict[str, float] = {"log_e_harm": harm, "log_e_safe": safe, "trials": seen.trials, "bad": seen.failures}
+    harm_at, safe_at = -log(chances.alpha), -log(chances.beta)
+    numbers: dict[str, float] = {"log_e_harm": harm, "harm_at": harm_at, "log_e_safe": safe, "safe_at": safe_at}
+    numbers |= {"trials": seen.trials, "bad": seen.failures}
     if production is not None:
         numbers |= {"production_trials": production.trials, "production_bad": production.failures}
-    return Reading(harm >= -log(chances.alpha), safe >= -log(chances.beta), seen.trials, compared, numbers, is_doubtful=safe < 0)
+    return Reading(harm >= harm_at, safe >= safe_at, seen.trials, compared, numbers, is_doubtful=safe < 0)
 
 
 def _of(seen: Outcomes) -> str:

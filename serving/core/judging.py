@@ -1,7 +1,7 @@
 """What follows for a rollout from what was seen: what its stage still misses, what harm leads to, and what keeps a rollback open."""
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from serving.core.assessing import Assessment, GuardVerdict
 from serving.core.happenings import Checked
@@ -15,8 +15,9 @@ def missing(policy: Policy, rollout: Rollout, assessment: Assessment, at: dateti
     stage = policy.stages[rollout.stage]
     yield from _missing_counts(stage, assessment)
     least = max(stage.need.time, stage.soak)
-    if rollout.entered is None or at - rollout.entered < least:
-        yield f"less than {least} in stage {stage.name}"
+    here = timedelta() if rollout.entered is None else at - rollout.entered
+    if rollout.entered is None or here < least:
+        yield f"{lasting(here)} of {lasting(least)} in stage {stage.name}"
     needed = policy.needed(stage)
     for name in needed:
         verdict = assessment.of(name)
@@ -56,6 +57,15 @@ def harm(policy: Policy, rollout: Rollout, assessment: Assessment) -> tuple[Acti
 def heeded(rollout: Rollout, assessment: Assessment) -> list[GuardVerdict]:
     """The verdicts of the guards that nobody overrode."""
     return [verdict for verdict in assessment.verdicts if verdict.guard not in rollout.overridden]
+
+
+def lasting(span: timedelta) -> str:
+    """A time for people, in its two largest units; a part of a second is none."""
+    left, parts = max(int(span.total_seconds()), 0), list[str]()
+    for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1)):
+        count, left = divmod(left, length)
+        parts += [f"{count} {unit}"] if count else []
+    return " ".join(parts[:2]) or "0 s"
 
 
 def said(verdicts: list[GuardVerdict]) -> str:

@@ -12,6 +12,7 @@ from math import floor
 from serving.core.assessing import Evidence, edges, share_of
 from serving.core.gauges import Gauge
 from serving.core.policy import Guard, Policy, Stage
+from serving.core.rules import Metric
 from serving.core.statistics import Sums
 from serving.core.totals import MARGIN, ArmTotals, PairTotals, Totals
 from serving.core.traffic import WHOLE
@@ -44,12 +45,21 @@ _TAIL = 4.0
 """How steeply latencies are taken to fall off beyond a quantile, as 1/x to this power: nobody has measured the tail before it is pinned."""
 
 
+_SPREAD = (0.1,) * 10
+"""Output classes as they are supposed before any were seen: ten alike. Scores are binned by their tenths, so for them it is just so."""
+
+_ALONE = frozenset({Metric.ERROR, Metric.COLLAPSE})
+"""What can still be judged where the candidate has all callers and nobody is beside it."""
+
+
 def conduct_of(policy: Policy, *, errors: float = 0.0, slower: float = 1.0, odd: float = 0.0, disagreeing: float = 0.0) -> Conduct:
     """How a version behaves that is `slower` times as slow as production, in the policy's own edges."""
     over: list[float] = []
     for quantile, ratio in edges(policy).values():
         over += [min((1 - quantile) * (slower / edge) ** _TAIL, 1.0) for edge in (1.0, ratio)]
-    return Conduct(errors, odd, tuple(over), (), disagreeing, signs=(_longer(slower / MARGIN), _longer(1 / (slower * MARGIN))))
+    sorts = any(guard.rule.metric is Metric.OUTPUT for guard in policy.guards)
+    signs = (_longer(slower / MARGIN), _longer(1 / (slower * MARGIN)))
+    return Conduct(errors, odd, tuple(over), _SPREAD if sorts else (), disagreeing, signs=signs)
 
 
 def _longer(times: float) -> float:
@@ -93,9 +103,14 @@ class Plan:
 
 def plan(policy: Policy, traffic: Traffic, regression: Conduct, *, rollouts_a_year: float) -> Plan:
     """What to expect, stage by stage and guard by guard."""
-    outlooks = tuple(_outlook(policy, stage, guard, traffic, regression) for stage in policy.stages for guard in policy.watching(stage))
+    outlooks = tuple(_outlook(policy, stage, guard, traffic, regression) for stage in policy.stages for guard in _judging(policy, stage))
     least = sum((max(stage.need.time, stage.soak) for stage in policy.stages), timedelta())
     return Plan(outlooks, policy.risk.false_rollback * rollouts_a_year, least)
+
+
+def _judging(policy: Policy, stage: Stage) -> tuple[Guard, ...]:
+    """The guards that learn something in a stage."""
+    return tuple(guard for guard in policy.watching(stage) if stage.weight < WHOLE or guard.rule.metric in _ALONE)
 
 
 def trials_until(policy: Policy, stage: Stage, guard: Guard, conducts: tuple[Conduct, Conduct], finding: Finding) -> int | None:
@@ -143,7 +158,7 @@ def _between(conduct: Conduct, before: int, after: int) -> ArmTotals:
     def new(chance: float) -> int:
         return floor(after * chance) - floor(before * chance)
 
-    classes = [new(chance) for chance in conduct.classes]
+    classes = _in_turn(len(conduct.classes), before, after) if conduct.classes == _SPREAD else [new(chance) for chance in conduct.classes]
     while sum(classes) > trials:
         classes[classes.index(max(classes))] -= 1
     # Thumbs up or down: of all scores with this mean the ones that vary most.
@@ -156,6 +171,11 @@ def _between(conduct: Conduct, before: int, after: int) -> ArmTotals:
         classes=tuple(classes),
         rewards=rewards,
     )
+
+
+def _in_turn(classes: int, before: int, after: int) -> list[int]:
+    """Of trials that go through the classes in turn: to round each by itself would put them off together, which looks like drift."""
+    return [(after - one + classes - 1) // classes - (before - one + classes - 1) // classes for one in range(classes)]
 
 
 def _pairs(conduct: Conduct, before: int, after: int) -> PairTotals:

@@ -3,13 +3,14 @@
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from registry_client.versions import ModelVersion
 from serving.control.operations import ATTEMPTS, Author, Changed, Operations
 from serving.control.plans import statuses_of
 from serving.control.policies.home import PolicyHome, Wanted
 from serving.control.policies.parsing import parse_pinned
+from serving.control.rollouts.blindness import LOOK_HINT, blindness
 from serving.control.rollouts.obstacles import Candidate, obstacles
 from serving.core.assessing import Assessment
 from serving.core.authority import Operators, roles_named
@@ -21,12 +22,7 @@ from serving.core.policy import Pinned, Policy
 from serving.core.rollout import EventRefused, step
 from serving.core.standing import Rollout
 from serving.core.underway import MOST_ASKED, Terms, Underway
-from serving.ports import Clock, FleetBoard, LoadState, Progress, Registry, RolloutBoard
-
-LOOKED_LATELY = timedelta(minutes=1)
-"""How old a look may be that somebody advances by: the slowest looks are a quarter of that apart."""
-
-LOOK_HINT = "wait for their next look, a second or two; if none comes, see whether a controller leads: pointsman leader"
+from serving.ports import Clock, FleetBoard, LoadState, Registry, RolloutBoard
 
 
 class NoRollout(PointsmanError):
@@ -132,7 +128,7 @@ class RolloutDesk:
             actor = self._grounds.operators.actor(author.actor, roles_named(pinned.policy))
             at = self._clock.now()
             look = seen if seen is not None and seen.rollout == underway.id else None
-            blind = _blindness(underway, look, at, pinned.policy)
+            blind = blindness(underway, look, at, pinned.policy)
             event = event_of(Request(actor, at, Assessment() if look is None or blind else look.assessment))
             if len(underway.asked) >= MOST_ASKED and not isinstance(event, RollBack):
                 raise NobodyListens(family)
@@ -157,17 +153,6 @@ def _started(record: FamilyRecord, rollout: Rollout, pinned: Pinned, event: Star
         terms=Terms.of(pinned.policy, after.stage),
     )
     return Move(underway.stepped(after, revision=revision, event=event), effects, override=bool(event.override))
-
-
-def _blindness(underway: Underway, look: Progress | None, at: datetime, policy: Policy) -> str:
-    """Why nothing is known of the stage now, though something may have been seen earlier; nothing where it is known."""
-    if look is None or not look.stage:
-        return "its guards have not looked yet"
-    if look.stage != policy.stages[underway.rollout.stage].name:
-        return "its guards have not looked since the stage began"
-    if at - look.at > max(policy.deadline.silence, LOOKED_LATELY):
-        return f"its guards last looked {(at - look.at).total_seconds():,.0f} s ago"
-    return ""
 
 
 def _happened(record: FamilyRecord, underway: Underway, pinned: Pinned, event: Event) -> Move:

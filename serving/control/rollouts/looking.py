@@ -10,6 +10,7 @@ from registry_client.versions import ModelVersion
 from serving.control.policies.home import PolicyHome, Wanted
 from serving.control.policies.parsing import parse_pinned
 from serving.control.policies.showing import PolicyView, policy_view
+from serving.control.rollouts.blindness import blindness
 from serving.control.rollouts.desk import NoRollout
 from serving.core.assessing import Assessment
 from serving.core.decisions import LastLook, Opened, UnreadableLine, entry_of, last_look, stands_in
@@ -17,7 +18,7 @@ from serving.core.errors import PointsmanError, UnknownFamilyRecord
 from serving.core.judging import missing
 from serving.core.lifecycle import FamilyRecord
 from serving.core.planning import Plan, Traffic, conduct_of, plan
-from serving.core.policy import Pinned, Stage
+from serving.core.policy import Pinned, Policy, Stage
 from serving.core.rollout import weight
 from serving.core.standing import Receipt, Rollout, State
 from serving.core.traffic import WHOLE
@@ -57,6 +58,10 @@ class RolloutView:
     progress: Progress | None
     lacks: tuple[str, ...]
     sentence: str
+    blind: str = ""
+    """Why nothing is known of it now; empty where it is."""
+    ends: datetime | None = None
+    """The deadline of its stage, while that runs."""
 
     @property
     def stage(self) -> Stage:
@@ -114,13 +119,15 @@ class RolloutViews:
             # The controller has laid it aside, or has yet to look: what was said last is in the log.
             progress = await self._logged(underway)
         pinned, at = parse_pinned(underway.policy.encode()), self._clock.now()
-        assessment = Assessment() if progress is None else progress.assessment
         is_waiting = underway.is_afoot and underway.rollout.state is not State.ROLLING_BACK
+        blind = blindness(underway, progress, at, pinned.policy) if underway.is_watched else ""
+        assessment = Assessment() if progress is None or blind else progress.assessment
         lacks = tuple(missing(pinned.policy, underway.rollout, assessment, at)) if is_waiting else ()
         share = weight(pinned.policy, underway.rollout)
-        sentence = explained(pinned, underway.rollout, share, lacks)
+        sentence = explained(pinned, underway.rollout, share, lacks) + (f"; {blind}" if blind else "")
+        ends = _ends(pinned.policy, underway.rollout) if is_waiting else None
         stages = tuple(replace(stage, weight=pinned.policy.weight(stage)) for stage in pinned.policy.stages)
-        return RolloutView(underway, record.revision, stages, share, progress, lacks, sentence)
+        return RolloutView(underway, record.revision, stages, share, progress, lacks, sentence, blind, ends)
 
     async def log(self, family: str, rollout: str = "") -> Logged:
         """A decision log, by default of the family's newest rollout. Raises `NoRollout` or `UnknownRollout`."""
@@ -205,6 +212,10 @@ class NoTraffic(PointsmanError):
 
     def __init__(self, family: str) -> None:
         super().__init__(f"no traffic of {family!r} was seen lately")
+
+
+def _ends(policy: Policy, rollout: Rollout) -> datetime | None:
+    return None if rollout.entered is None else rollout.entered + policy.deadline.per_stage + policy.stages[rollout.stage].soak
 
 
 def explained(pinned: Pinned, rollout: Rollout, share: int, lacks: Sequence[str]) -> str:

@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 
 from serving.control.policies.parsing import parse_policy
-from serving.core.assessing import Assessment
+from serving.core.assessing import Assessment, GuardVerdict
 from serving.core.course import happened, opened
 from serving.core.happenings import Actor, Hold, Start
 from serving.core.standing import Rollout
 from serving.core.totals import Fault, RefusedReport
+from serving.core.verdicts import Finding
 from serving.ports import Progress
 from tests.fakes.admin import AdminWorld
 from tests.fakes.rollout_plant import POLICY
@@ -91,6 +92,34 @@ def test_who_is_held_back_after_a_promotion_is_shown(world: AdminWorld, terminal
     assert (family["production"]["version"], family["production"]["weight"], family["canaries"]) == ("1.1.0", 95.0, [])
     assert (family["holdback"]["version"], family["holdback"]["weight"]) == ("1.0.0", 5.0)
     assert ["held", "back", "1.0.0", "5", "%"] in [line.split() for line in terminal.run("show", "digits").stdout.splitlines()]
+
+
+def test_status_says_who_and_until_when_and_that_nobody_has_looked_lately(world: AdminWorld, started: Terminal) -> None:
+    stands = started.json("status", "digits")
+    look = Progress(stands["id"], world.clock.now() - timedelta(hours=1), looks=7, stage="canary")
+    asyncio.run(world.rollouts.post_progress({"digits": look}))
+
+    said = " ".join(started.run("status", "digits").stdout.split())
+
+    assert f"started by {stands['author']}" in said
+    assert f"in it since {stands['entered'][:10]}" in said
+    assert f"deadline {stands['ends'][:10]}" in said
+    assert "NOT SINCE: its guards last looked 1 h " in said
+    assert started.json("status", "digits")["blind"].startswith("its guards last looked 1 h ")
+
+
+def test_explain_sets_evidence_beside_what_it_takes_and_says_what_is_overridden(world: AdminWorld, started: Terminal) -> None:
+    numbers = {"log_e_harm": -2.302585, "harm_at": 5.298317, "log_e_safe": 9.210340, "safe_at": 2.995732, "trials": 1234.0, "bad": 3.0}
+    verdict = GuardVerdict("errors", Finding.HARM, has_data=True, sentence="it fails", numbers=numbers)
+    stands = started.json("status", "digits")
+    look = Progress(stands["id"], world.clock.now(), Assessment((verdict,), 1234), stage="canary")
+    asyncio.run(world.rollouts.post_progress({"digits": look}))
+
+    explained = " ".join(started.run("explain", "digits").stdout.split())
+
+    assert "for harm 10^-1.0 to 1, and 10^2.3 to 1 is enough" in explained
+    assert "for safe 10^4.0 to 1, and 10^1.3 to 1 is enough" in explained
+    assert "trials 1,234" in explained
 
 
 def test_what_was_rolled_back_is_not_even_loaded_again_unless_somebody_says_so(started: Terminal, policy: Path) -> None:

@@ -74,6 +74,30 @@ def test_the_plan_says_how_often_it_will_be_wrong_and_how_long_it_takes_at_least
     assert made.least == timedelta(hours=6 + 1, minutes=10 + 5 + 15)
 
 
+@pytest.mark.parametrize("name", ["standard", "careful"])
+def test_output_drift_is_planned_over_ten_classes_and_a_version_like_production_does_not_drift(name: str) -> None:
+    policy = track(name).policy
+    usual = conduct_of(policy, errors=0.001)
+
+    made = plan(policy, Traffic(200.0, usual), replace(usual, errors=0.05), rollouts_a_year=52)
+
+    drift = [outlook for outlook in made.outlooks if outlook.guard == "drift"]
+    assert len(drift) >= 4
+    assert all(outlook.safe_after is not None and outlook.caught_after is None for outlook in drift)
+
+
+def test_with_all_callers_only_what_needs_no_comparison_is_planned() -> None:
+    policy = track("standard").policy
+    usual = conduct_of(policy, errors=0.001)
+
+    made = plan(policy, Traffic(200.0, usual), replace(usual, errors=0.05), rollouts_a_year=52)
+
+    full = {outlook.guard: outlook.caught_after for outlook in made.outlooks if outlook.stage == "full"}
+    assert full.keys() == {"errors", "collapse"}
+    assert full["errors"] is not None
+    assert full["errors"] < timedelta(seconds=5)
+
+
 def test_rewards_are_planned_too() -> None:
     policy = track("careful").policy
     good, bad = Conduct(reward=0.8), Conduct(reward=0.6)

@@ -94,3 +94,36 @@ async def test_a_log_that_cannot_be_read_is_no_reason_not_to_say_how_it_stands()
 
     assert view.progress is None
     assert view.underway.rollout.state is State.ROLLED_BACK
+
+
+async def test_while_nobody_looks_it_says_so_and_believes_nothing_that_was_seen() -> None:
+    plant = Plant()
+    await plant.begin()
+    await plant.start()
+    for _ in range(4):
+        await plant.second()
+    seen = await views(plant).status(FAMILY)
+
+    plant.clock.advance(734)  # no controller
+    view = await views(plant).status(FAMILY)
+
+    assert seen.blind == ""
+    assert view.blind == "its guards last looked 12 min 14 s ago"
+    assert view.sentence.endswith(view.blind)
+    assert "errors is not heard" in view.lacks
+    assert view.ends is not None
+    assert view.underway.rollout.entered is not None
+    assert (view.ends - view.underway.rollout.entered).total_seconds() == 600
+
+
+async def test_a_stage_that_has_just_begun_is_not_told_of_by_what_was_seen_before() -> None:
+    plant = Plant()
+    await plant.begin()
+    await plant.start()
+    while await plant.weight() == 500:
+        await plant.second()
+
+    view = await views(plant).status(FAMILY)
+
+    assert view.blind == "its guards have not looked since the stage began"
+    assert "0 s of 5 s in stage half" in view.lacks
