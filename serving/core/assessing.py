@@ -38,6 +38,8 @@ class Assessment:
     pairs: int = 0
     """Pairs compared in this stage."""
     trip: str = ""
+    spent: timedelta = timedelta()
+    """In this stage, as its looks have measured: no clock that is put forward or back changes it."""
 
     def of(self, guard: str) -> GuardVerdict | None:
         """A guard's verdict, None where it does not watch."""

@@ -5,7 +5,7 @@ The control loop and `replay` go through the same two functions, so a log that i
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from serving.core.assessing import Assessment, Evidence, assess, edges
 from serving.core.decisions import Entry, Look, Measured, Opened, Stood, UnreadableLine, entry_of, line
@@ -13,6 +13,7 @@ from serving.core.effects import Effect
 from serving.core.happenings import Advance, Checked, Event, Flipped, Observed
 from serving.core.policy import Pinned
 from serving.core.rollout import OVER, step
+from serving.core.spending import passed, spent
 from serving.core.standing import Rollout, State
 from serving.core.totals import Book, Fault, Listening, RefusedReport, Tick, Totals
 
@@ -37,6 +38,14 @@ class Course:
     """How often the guards were asked."""
     looked: datetime | None = None
     """When they last were."""
+    at: datetime | None = None
+    """Of the last look or check."""
+    spent: timedelta = timedelta()
+    """In the stage, or since the rollback was decided or flipped: as looks and checks have measured it."""
+
+    def spent_by(self, at: datetime, measured: timedelta | None) -> timedelta:
+        """The same at a later moment; `measured`: how long after the last one."""
+        return self.spent + passed(self.at or at, at, measured)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +61,7 @@ def opened(pinned: Pinned, rollout: Rollout, *, at: datetime, classes: int = 0) 
     """The beginning. `classes`: how many classes or bins answers are counted in, pinned before the rollout."""
     slow = 2 * len(edges(pinned.policy))
     book = Book(warm_up=pinned.policy.warm_up, slow=slow, classes=classes, opened=at)
-    course = Course(pinned, rollout, book, Evidence.none(pinned.policy, rollout.digest, at=at))
+    course = Course(pinned, rollout, book, Evidence.none(pinned.policy, rollout.digest, at=at), at=at)
     return Turn(course, (), line(Opened(at, rollout, slow, classes, pinned.document.decode())))
 
 
@@ -66,11 +75,12 @@ def looked(course: Course, look: Look) -> Turn:
     if rollout.state in _BEFORE_OR_AFTER:
         return Turn(replace(course, book=book, totals=totals), (), line(look, rollout, steps=course.steps))
     stage = policy.stages[rollout.stage]
-    evidence = course.evidence.after(policy, stage, tick, at=look.at)
-    assessment = assess(policy, stage, evidence, at=look.at)
+    evidence, so_far = course.evidence.after(policy, stage, tick, at=look.at), course.spent_by(look.at, look.passed)
+    assessment = replace(assess(policy, stage, evidence, at=look.at), spent=so_far)
     after, effects = step(course.pinned, rollout, Observed(look.at, assessment))
     steps = course.steps if after == rollout else course.steps + 1
-    course = Course(course.pinned, after, book, evidence, assessment, steps, totals, course.looks + 1, look.at)
+    seen = replace(course, book=book, evidence=evidence, assessment=assessment, totals=totals, looks=course.looks + 1, looked=look.at)
+    course = replace(seen, rollout=after, steps=steps, at=look.at, spent=spent(rollout, after, so_far))
     return Turn(course, effects, line(look, after, assessment, steps=steps))
 
 
@@ -87,16 +97,20 @@ def happened(course: Course, event: Event) -> Turn:
         # By what whoever decided it had before them, where that is known: the guards may have looked again since.
         said = event.assessment if event.assessment.verdicts else course.assessment
         event = replace(event, assessment=said)
+    at, so_far = course.at, course.spent
+    if isinstance(event, Checked):
+        at, so_far = event.at, course.spent_by(event.at, event.passed)
+        event = replace(event, spent=so_far)
     rollout, effects = step(course.pinned, course.rollout, event)
     # A check that finds nothing new is noted and changes nothing; whatever people ask, the record has counted.
     is_step = rollout != course.rollout or not isinstance(event, Checked | Flipped)
-    after = replace(course, rollout=rollout, steps=course.steps + is_step)
+    after = replace(course, rollout=rollout, steps=course.steps + is_step, at=at, spent=spent(course.rollout, rollout, so_far))
     return Turn(after, effects, line(event, rollout, said, steps=after.steps))
 
 
 def stood(course: Course, entry: Stood) -> Turn:
     """The course by the rollout that the store has. What was seen stays seen, of the same candidate."""
-    after = replace(course, rollout=entry.rollout, steps=entry.steps)
+    after = replace(course, rollout=entry.rollout, steps=entry.steps, spent=spent(course.rollout, entry.rollout, course.spent))
     return Turn(after, (), line(entry, entry.rollout, steps=entry.steps))
 
 

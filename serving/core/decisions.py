@@ -6,7 +6,7 @@ another machine changes no byte. Replaying a log gives the same bytes, or it was
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from math import isfinite
 from typing import Any, cast
 
@@ -54,12 +54,16 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """The reports of one look, and the sources that should have been heard of. `unreadable`: whose newest report is none, and why."""
+    """The reports of one look, and the sources that should have been heard of. `unreadable`: whose newest report is none, and why.
+
+    `passed`: since the look before, by a clock that only goes on; None for a leader's first.
+    """
 
     at: datetime
     reports: tuple[Report, ...]
     expected: tuple[str, ...] = ()
     unreadable: tuple[tuple[str, str], ...] = ()
+    passed: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True)

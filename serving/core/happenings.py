@@ -1,7 +1,7 @@
 """What can happen to a rollout: what people ask for, what is seen, and what came of an effect. Each knows when it was."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import ClassVar
 
@@ -122,7 +122,10 @@ class Flipped:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """How far a rollback is. `strays`: answers of the bad version in the last `quiet` of the policy."""
+    """How far a rollback is. `strays`: answers of the bad version in the last `quiet` of the policy.
+
+    `passed`: since the line before it, as far as is known; `spent`: since the flip, or since the decision while there is none.
+    """
 
     at: datetime
     is_acked: bool
@@ -130,6 +133,8 @@ class Checked:
     is_probed: bool
     is_recovered: bool
     last_stray: datetime | None = None
+    passed: timedelta | None = None
+    spent: timedelta = timedelta()
     kind: ClassVar[Kind] = Kind.CHECKED
 
 

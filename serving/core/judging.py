@@ -1,7 +1,7 @@
 """What follows for a rollout from what was seen: what its stage still misses, what harm leads to, and what keeps a rollback open."""
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from serving.core.assessing import Assessment, GuardVerdict
 from serving.core.happenings import Checked
@@ -10,14 +10,13 @@ from serving.core.standing import Rollout
 from serving.core.verdicts import Finding
 
 
-def missing(policy: Policy, rollout: Rollout, assessment: Assessment, at: datetime) -> Iterator[str]:
+def missing(policy: Policy, rollout: Rollout, assessment: Assessment) -> Iterator[str]:
     """What the stage needs and has not: while there is anything, it does not advance."""
     stage = policy.stages[rollout.stage]
     yield from _missing_counts(stage, assessment)
     least = max(stage.need.time, stage.soak)
-    here = timedelta() if rollout.entered is None else at - rollout.entered
-    if rollout.entered is None or here < least:
-        yield f"{lasting(here)} of {lasting(least)} in stage {stage.name}"
+    if assessment.spent < least:
+        yield f"{lasting(assessment.spent)} of {lasting(least)} in stage {stage.name}"
     needed = policy.needed(stage)
     for name in needed:
         verdict = assessment.of(name)

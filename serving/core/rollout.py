@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 
+from serving.core.assessing import Assessment
 from serving.core.effects import Effect, FlipBack, KeepWarm, Page, Promote, ReleaseWarm, SetMirror, SetWeight, TakeOff, Tell, Verify
 from serving.core.errors import PointsmanError
 from serving.core.happenings import (
@@ -188,7 +189,7 @@ def _advance(policy: Policy, rollout: Rollout, event: Advance) -> Step:
         hint = f"the guards are {', '.join(guard.id for guard in policy.guards)}"
         raise EventRefused(event.kind, rollout.state, f"there is no guard {', '.join(unknown)}", hint)
     ready = replace(rollout, overridden=tuple(dict.fromkeys((*rollout.overridden, *event.override))))
-    lacks = [*missing(policy, ready, event.assessment, event.at)]
+    lacks = [*missing(policy, ready, event.assessment)]
     if lacks:
         raise EventRefused(event.kind, rollout.state, "; ".join(lacks), "wait, or name the guards with --override and a --reason")
     return _onward(policy, ready, event.at)
@@ -249,17 +250,16 @@ def _judged(policy: Policy, rollout: Rollout, event: Observed) -> Step:
         return _rolling_back(rollout, RollBack(event.at, AUTO, f"no data: {said(silent)}", "no-data", detected=event.at))
     if silent:
         return _held(rollout, f"no data: {said(silent)}", is_passing=True)
-    lacks = [*missing(policy, rollout, event.assessment, event.at)]
+    lacks = [*missing(policy, rollout, event.assessment)]
     if not lacks:
         return _onward(policy, rollout, event.at)
-    if _is_late(policy, rollout, event.at):
+    if _is_late(policy, rollout, event.assessment):
         return _out_of_time(policy, rollout, event, "; ".join(lacks))
     return rollout, ()
 
 
-def _is_late(policy: Policy, rollout: Rollout, at: datetime) -> bool:
-    allowed = policy.deadline.per_stage + policy.stages[rollout.stage].soak
-    return rollout.entered is not None and at - rollout.entered > allowed
+def _is_late(policy: Policy, rollout: Rollout, assessment: Assessment) -> bool:
+    return assessment.spent > policy.deadline.per_stage + policy.stages[rollout.stage].soak
 
 
 def _out_of_time(policy: Policy, rollout: Rollout, event: Observed, why: str) -> Step:
@@ -276,7 +276,7 @@ def _still_held(policy: Policy, rollout: Rollout, event: Observed) -> Step:
     verdicts = heeded(rollout, event.assessment)
     if held.is_passing and verdicts and all(verdict.has_data and verdict.finding is not Finding.HARM for verdict in verdicts):
         return replace(rollout, state=held.before, held=None, entered=event.at), ()
-    if held.is_passing and _is_late(policy, rollout, event.at):
+    if held.is_passing and _is_late(policy, rollout, event.assessment):
         # Nobody decided on this hold: the deadline runs on, and ends it unless it would end in a hold as well.
         after, effects = _out_of_time(policy, rollout, event, held.why)
         return (after, effects) if after.state is State.ROLLING_BACK else (rollout, ())
@@ -286,7 +286,7 @@ def _still_held(policy: Policy, rollout: Rollout, event: Observed) -> Step:
 def _watched(policy: Policy, rollout: Rollout, event: Observed) -> Step:
     if rollout.warm_until is None:
         return rollout, ()
-    if event.at > rollout.warm_until:
+    if event.assessment.spent > policy.rollback.keep_warm:
         return replace(rollout, warm_until=None), (ReleaseWarm(),)
     found = harm(policy, rollout, event.assessment)
     if found is None or found[0] is not Action.ROLLBACK:
@@ -307,13 +307,13 @@ def _checked(policy: Policy, rollout: Rollout, event: Checked) -> Step:
     receipt, wanted = _receipt(rollout), policy.rollback.verify
     if event.last_stray is not None:
         receipt = replace(receipt, last_stray=max(event.last_stray, receipt.last_stray or event.last_stray))
-    quiet = receipt.flipped is not None and event.strays <= wanted.stray and event.at - receipt.flipped >= wanted.quiet
+    quiet = receipt.flipped is not None and event.strays <= wanted.stray and event.spent >= wanted.quiet
     if quiet and event.is_acked and event.is_probed and event.is_recovered:
         receipt = replace(receipt, verified=event.at)
         over = replace(rollout, state=State.ROLLED_BACK, receipt=receipt)
         return over, (Tell("verified", f"{_name(rollout)}: the rollback is verified"),)
     effects: list[Effect] = [] if receipt.flipped else [FlipBack(rollout.digest, receipt.reason, receipt.signal)]
-    if not receipt.is_escalated and event.at > receipt.decided + wanted.deadline:
+    if not receipt.is_escalated and event.spent > wanted.deadline:
         receipt = replace(receipt, is_escalated=True)
         effects.append(Page(f"{_name(rollout)}: the rollback is not verified: {open_ends(event, flipped=receipt.flipped is not None)}"))
     return replace(rollout, receipt=receipt), tuple(effects)

@@ -1,6 +1,6 @@
 """A made-up world for rollouts: gateways that count what a candidate and production do, and dice that can be thrown again."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -11,8 +11,10 @@ from serving.core.assessing import edges
 from serving.core.course import Course, Turn, happened, looked, opened
 from serving.core.decisions import Look, as_written
 from serving.core.effects import Effect
-from serving.core.happenings import Actor, Event, Start
+from serving.core.happenings import Actor, Advance, Checked, Event, Observed, Start
 from serving.core.policy import Pinned, Stage
+from serving.core.rollout import Step
+from serving.core.rollout import step as taken
 from serving.core.standing import Rollout, State
 from serving.core.totals import ArmTotals, PairTotals, Report, Totals
 from serving.core.traffic import WHOLE
@@ -30,6 +32,20 @@ def track(name: str, **changes: str) -> Pinned:
         assert old in text
         text = text.replace(old, new)
     return parse_policy(text.encode())
+
+
+def step(pinned: Pinned, rollout: Rollout, event: Event) -> Step:
+    """The rollout's step, in a world in which no clock is ever put elsewhere."""
+    receipt = rollout.receipt
+    match event:
+        case Observed() | Advance():
+            spent = event.at - (rollout.entered or event.at)
+            event = replace(event, assessment=replace(event.assessment, spent=spent))
+        case Checked() if receipt is not None:
+            event = replace(event, spent=event.at - (receipt.flipped or receipt.decided))
+        case _:
+            pass
+    return taken(pinned, rollout, event)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +103,11 @@ class World:
         self.course = self._taken(happened(self.course, event))
 
     def look(self, reports: tuple[Report, ...]) -> None:
-        self.course = self._taken(looked(self.course, as_written(Look(self.at, reports, self.gateways))))
+        since = self.course.at or self.at
+        self.look_at(Look(self.at, reports, self.gateways, passed=self.at - since))
+
+    def look_at(self, look: Look) -> None:
+        self.course = self._taken(looked(self.course, as_written(look)))
 
     def advance(self, span: timedelta = timedelta(minutes=1)) -> None:
         self.pass_time(span)

@@ -14,7 +14,7 @@ import structlog
 from serving.control.operations import Author, Changed
 from serving.control.policies.parsing import InvalidPolicy, parse_pinned
 from serving.control.rollouts.journal import CHECKPOINT_LINES, Journal, UnreadableLog
-from serving.control.rollouts.timing import SteadyTime
+from serving.control.rollouts.timing import Lap, SteadyTime
 from serving.core.course import Course, Turn, happened, looked, measured, opened, stood
 from serving.core.decisions import Look, Measured, Stood, as_written
 from serving.core.effects import Effect, FlipBack, Page, Tell
@@ -70,8 +70,8 @@ class Herald(Protocol):
 class Check(Protocol):
     """Looks how far a rollback is."""
 
-    async def check(self, pinned: Pinned, underway: Underway, at: datetime) -> Checked:
-        """How far it is now, `at`. Raises a `PointsmanError`."""
+    async def check(self, pinned: Pinned, underway: Underway, at: datetime, since: timedelta) -> Checked:
+        """How far it is now, `at`, so long since the flip. Raises a `PointsmanError`."""
         ...
 
     async def flip_of(self, underway: Underway) -> Flipped | None:
@@ -117,6 +117,7 @@ class Follower:
         self._tools = tools
         self._journal = Journal(underway.id, tools.log, tools.term, every=tools.checkpoint_every)
         self._time = SteadyTime(tools.clock)
+        self._lap = Lap(tools.clock)
         self._course: Course | None = None
 
     @property
@@ -181,12 +182,14 @@ class Follower:
                 continue
             self._time.set()
             course = await self._write(turn, Failpoint.COURSE_HEARD)
+            self._lap.begin()
             await self._tell(turn.effects, turn.course)
         if (course.rollout, course.steps) != (underway.rollout, underway.steps):
             course = await self._stand(underway, "the store says so")
         return course
 
     async def _resume(self, underway: Underway) -> Course:
+        self._lap.forget()
         turn = await self._journal.resume(self._pinned)
         if turn is None:
             fresh = Rollout(**{name: getattr(underway.rollout, name) for name in _IDENTITY})
@@ -203,17 +206,19 @@ class Follower:
             return await self._resume(underway)
         self._time.set()
         entry = Stood(self._time.now(), underway.rollout, underway.steps, why)
-        return await self._write(stood(course, entry))
+        course = await self._write(stood(course, entry))
+        self._lap.begin()
+        return course
 
     # --- looking
 
     def _is_due(self, course: Course, heard: Heard) -> bool:
-        now, rollout = self._time.now(), course.rollout
+        now = self._time.now()
         if self.looked is None or now < self.looked:
             return True
         if any(report.row >= self._pinned.policy.tripwire.errors_in_a_row for report in heard.reports):
             return now - self.looked >= ALARMED
-        return now - self.looked >= _pace(timedelta() if rollout.entered is None else now - rollout.entered)
+        return now - self.looked >= _pace(course.spent)
 
     async def _measure(self, record: FamilyRecord, course: Course, entry: Measured) -> None:
         turn = measured(course, entry)
@@ -222,9 +227,10 @@ class Follower:
 
     async def _look(self, record: FamilyRecord, course: Course, heard: Heard) -> None:
         now = self._time.now()
-        turn = looked(course, as_written(Look(now, heard.reports, heard.expected, heard.unreadable)))
+        turn = looked(course, as_written(Look(now, heard.reports, heard.expected, heard.unreadable, self._lap.take())))
         self.looked = now
         await self._write(turn, Failpoint.COURSE_LOOKED)
+        self._lap.end()
         self._note_refused(turn.course)
         if turn.course.rollout == course.rollout:
             return
@@ -289,9 +295,11 @@ class Follower:
         if self.looked is not None and timedelta() <= now - self.looked < QUICK:
             return
         self.looked = now
-        checked = await self._tools.check.check(self._pinned, underway, now)
-        turn = happened(course, checked)
+        passed = self._lap.take()
+        checked = await self._tools.check.check(self._pinned, underway, now, course.spent_by(now, passed))
+        turn = happened(course, replace(checked, passed=passed))
         await self._write(turn, Failpoint.COURSE_CHECKED)
+        self._lap.end()
         if turn.course.rollout == course.rollout:
             return
         is_over = turn.course.rollout.state is State.ROLLED_BACK
@@ -303,6 +311,7 @@ class Follower:
         if turn.course.rollout == course.rollout:
             return
         await self._write(turn, Failpoint.COURSE_FLIPPED)
+        self._lap.begin()
         await self._commit(record, turn.course, (), f"{course.rollout.version} flipped at epoch {event.epoch}")
         await self._tell(turn.effects, turn.course)
 

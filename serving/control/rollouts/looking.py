@@ -122,7 +122,7 @@ class RolloutViews:
         is_waiting = underway.is_afoot and underway.rollout.state is not State.ROLLING_BACK
         blind = blindness(underway, progress, at, pinned.policy) if underway.is_watched else ""
         assessment = Assessment() if progress is None or blind else progress.assessment
-        lacks = tuple(missing(pinned.policy, underway.rollout, assessment, at)) if is_waiting else ()
+        lacks = tuple(missing(pinned.policy, underway.rollout, assessment)) if is_waiting else ()
         share = weight(pinned.policy, underway.rollout)
         sentence = explained(pinned, underway.rollout, share, lacks) + (f"; {blind}" if blind else "")
         ends = _ends(pinned.policy, underway.rollout) if is_waiting else None

@@ -22,3 +22,29 @@ class SteadyTime:
     def now(self) -> datetime:
         """The time, in UTC."""
         return self._wall + timedelta(seconds=self._clock.monotonic() - self._since)
+
+
+class Lap:
+    """The time since the last line that counts by it, by the clock that only goes on; none is known before the first."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._begun: float | None = None
+        self._taken = 0.0
+
+    def take(self) -> timedelta | None:
+        """How long it has been; it goes on until `end`, since the line may not get written."""
+        self._taken = self._clock.monotonic()
+        return None if self._begun is None else timedelta(seconds=self._taken - self._begun)
+
+    def end(self) -> None:
+        """The line stands: from when it was taken the next one counts."""
+        self._begun = self._taken
+
+    def forget(self) -> None:
+        """Somebody else may have written lines meanwhile: it is not known any more."""
+        self._begun = None
+
+    def begin(self) -> None:
+        """Count from now on: something has just happened that the next one is to count from."""
+        self._begun = self._clock.monotonic()

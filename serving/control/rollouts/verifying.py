@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import cast
 
 from serving.control.rollouts.hearing import answered
@@ -52,12 +52,12 @@ class RollbackCheck:
             found = Flipped(entry.at, entry.epoch)
         return found
 
-    async def check(self, pinned: Pinned, underway: Underway, at: datetime) -> Checked:
-        """How far it is now, `at`. Raises what `Verification.verify` does."""
+    async def check(self, pinned: Pinned, underway: Underway, at: datetime, since: timedelta) -> Checked:
+        """How far it is now, `at`, so long since the flip. Raises what `Verification.verify` does."""
         receipt, wanted = underway.rollout.receipt, pinned.policy.rollback.verify
         if receipt is None or receipt.flipped is None or receipt.epoch is None:
             raise AssertionError
-        is_quiet = at - receipt.flipped >= wanted.quiet
+        is_quiet = since >= wanted.quiet
         # Golden examples are asked once the rest has settled: until then they show what the gateways say anyway.
         probes = wanted.probes if is_quiet else 0
         proof = await self._verification.verify(underway.rollout.family, epoch=receipt.epoch, timeout=0, probes=probes)

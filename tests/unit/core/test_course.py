@@ -81,9 +81,9 @@ def test_an_advance_is_judged_by_what_the_guards_said_last() -> None:
     world = World(track("standard"), candidate=Behaviour(disagreeing=0.2))
     world.start()
     world.advance(MINUTE)  # in which it warms up
-    world.advance(MINUTE)
-    held = world.course
-    late = world.at + 11 * MINUTE
+    for _ in range(11):
+        world.advance(MINUTE)
+    held, late = world.course, world.at
 
     with pytest.raises(EventRefused, match="disagreement is harm"):
         happened(held, Advance(late, OWNER))

@@ -13,12 +13,12 @@ from serving.core.happenings import RollBack as TakeBack
 from serving.core.lifecycle import Decided, FamilyRecord, summary
 from serving.core.moving import Move, moved
 from serving.core.refusals import NotReady, RolloutAfoot
-from serving.core.rollout import step, weight
+from serving.core.rollout import weight
 from serving.core.routing import MissingKey
 from serving.core.standing import Rollout, State
 from serving.core.underway import MOST_ASKED, Terms, Underway
 from serving.core.verdicts import Finding
-from tests.fakes.rollout_world import BEGIN, OWNER, track
+from tests.fakes.rollout_world import BEGIN, OWNER, step, track
 
 V1, V2, V3 = (ModelVersion.parse(text) for text in ("1.0.0", "1.1.0", "2.0.0"))
 STANDARD = track("standard")

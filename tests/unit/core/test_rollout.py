@@ -23,11 +23,11 @@ from serving.core.happenings import (
     Supersede,
 )
 from serving.core.policy import Policy
-from serving.core.rollout import TABLE, EventRefused, due, step, weight
+from serving.core.rollout import TABLE, EventRefused, due, weight
 from serving.core.standing import Rollout, State
 from serving.core.traffic import WHOLE
 from serving.core.verdicts import Finding
-from tests.fakes.rollout_world import BEGIN, OTHER, OWNER, track
+from tests.fakes.rollout_world import BEGIN, OTHER, OWNER, step, track
 from tests.unit.control.policies.examples import FULL
 
 PINNED = parse_policy(FULL.replace("on: {harm: hold}}   #", "on: {harm: hold, no_data: rollback}}   #").encode())
@@ -358,12 +358,6 @@ def test_what_is_live_is_rolled_back_while_the_old_production_is_warm() -> None:
 
     assert after(live, Observed(BEGIN + 3 * DAY, verdicts("full", errors=Finding.HARM))).state is State.ROLLING_BACK
     assert after(live, Observed(BEGIN + 3 * DAY, verdicts("full", p50=Finding.HARM))).state is State.LIVE
-
-
-def test_a_superseded_rollout_leaves_without_blame() -> None:
-    superseded, effects = step(PINNED, at_stage("canary5"), Supersede(BEGIN, OWNER, "1.2.0"))
-
-    assert (superseded.state, effects[0]) == (State.SUPERSEDED, TakeOff())
 
 
 @pytest.mark.parametrize("state", list(State))

@@ -24,11 +24,11 @@ from serving.core.happenings import (
     Supersede,
 )
 from serving.core.policy import Pinned
-from serving.core.rollout import AFOOT, OVER, TABLE, EventRefused, due, step, weight
+from serving.core.rollout import AFOOT, OVER, TABLE, EventRefused, due, weight
 from serving.core.standing import Rollout, State
 from serving.core.traffic import WHOLE
 from serving.core.verdicts import Finding
-from tests.fakes.rollout_world import BEGIN, OTHER, OWNER, track
+from tests.fakes.rollout_world import BEGIN, OTHER, OWNER, step, track
 
 CAREFUL = track("careful")
 HOLDING_BACK = track("careful", **{"keep_warm: 168h": "keep_warm: 168h, holdback: 0.05"})
