@@ -182,11 +182,11 @@ def _is_heard(guard: Guard, new: Totals) -> bool:
         case Metric.REWARD:
             return new.canary.rewards.count > 0
         case Metric.OUTPUT:
-            return any(new.canary.classes)
+            return bool(new.canary.classes) and new.canary.is_heard
         case Metric.LATENCY:
-            return bool(new.canary.slow) and new.canary.trials > 0
+            return bool(new.canary.slow) and new.canary.is_heard
         case Metric.ERROR | Metric.COLLAPSE | Metric.ASSIGNMENT:
-            return new.canary.trials > 0
+            return new.canary.is_heard
 
 
 def _patience(policy: Policy, guard: Guard) -> timedelta:

@@ -48,6 +48,8 @@ class ArmCounter:
     sorter: Sorter = UNSORTED
     classes: list[int] = field(default_factory=list)
     rewards: Sums = field(default_factory=Sums)
+    again: int = 0
+    """Answers to units that were counted already."""
 
     def pin(self, edges: tuple[float, ...], sorter: Sorter) -> None:
         """Count against these edges and into these classes from now on."""
@@ -78,7 +80,9 @@ class ArmCounter:
 
     def totals(self) -> ArmTotals:
         """The counters as they are."""
-        return ArmTotals(self.trials, self.failures, self.mistakes, self.odd, tuple(self.slow), tuple(self.classes), self.rewards)
+        return ArmTotals(
+            self.trials, self.failures, self.mistakes, self.odd, tuple(self.slow), tuple(self.classes), self.rewards, self.again
+        )
 
 
 @dataclass(slots=True)

@@ -71,6 +71,8 @@ class WatchedArm:
             watching.sketch.answered(seconds, reply.said)
         if watching.is_trial(key, now):
             self._counter.answered(failure, seconds, reply.said)
+        else:
+            self._counter.again += 1
 
 
 class BaselineCounter:
@@ -204,12 +206,14 @@ class Watching:
         self.note(failure)
         if self.is_trial(key, now, kind=_COPY):
             self.canary.answered(failure, seconds, said)
+        else:
+            self.canary.again += 1
 
     @property
     def stamp(self) -> int:
         """Another number when there is something new to report."""
         arms = (self.canary, self.production)
-        return self.pairs.ended + sum(arm.trials + arm.mistakes + arm.rewards.count for arm in arms)
+        return self.pairs.ended + sum(arm.trials + arm.mistakes + arm.again + arm.rewards.count for arm in arms)
 
     def report(self, source: str, life: float) -> Report:
         """All of it, in the next report."""

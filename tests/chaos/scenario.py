@@ -29,6 +29,7 @@ class Full(IntEnum):
     TAMPERINGS = 1_000
     MUTATIONS = 10_000
     BLIND_ROLLOUTS = 1_050
+    IDENTICAL_ROLLOUTS = 200
 
 
 Site = TypeVar("Site")

@@ -5,19 +5,16 @@ by gateways that count; the store, the logs and the registry, by fakes that pass
 """
 
 import asyncio
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import cycle, islice
 from random import Random
-
-import structlog
-from structlog.testing import capture_logs
 
 from serving.core.standing import State
 from serving.ports import Observations, Reports
 from serving.telemetry.reports import DatagramObservations, DatagramReports
 from tests.fakes.rollout_plant import V2, Plant, replays
+from tests.simulated.hush import hushed
 from tests.simulated.spoiling import WAYS, SpoilingOutbox, Trouble, Way
 from tests.simulated.wire import Wire
 
@@ -117,18 +114,5 @@ def play(names: Sequence[str], number: int, seed: int) -> list[Blind]:
     async def all_of_them() -> list[Blind]:
         return [await played(name, seed + index) for index, name in enumerate(islice(cycle(names), number))]
 
-    with _unheard():
+    with hushed():
         return asyncio.run(all_of_them())
-
-
-@contextmanager
-def _unheard() -> Iterator[None]:
-    """Thousands of rollouts leave no log of this installation."""
-    with capture_logs():
-        structlog.configure(processors=[_dropped])
-        yield
-    structlog.reset_defaults()
-
-
-def _dropped(_logger: object, _name: str, _event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    raise structlog.DropEvent

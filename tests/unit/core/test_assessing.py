@@ -225,6 +225,17 @@ def test_silence_takes_back_what_was_safe_and_never_what_is_harm() -> None:
     assert finding(loud, "errors") is Finding.HARM
 
 
+def test_a_candidate_whose_callers_are_all_counted_already_is_not_silent() -> None:
+    policy, stage = FULL_POLICY, FULL_POLICY.stages[1]
+    calm = Evidence.none(policy, "c" * 64, at=BEGIN).after(policy, stage, Tick(Totals(ArmTotals(1000), ArmTotals(99_000))), at=BEGIN)
+    later = BEGIN + timedelta(minutes=3)
+
+    busy = calm.after(policy, stage, Tick(Totals(ArmTotals(again=7), ArmTotals(again=700))), at=later)
+
+    assert finding(assess(policy, stage, busy, at=later), "errors") is Finding.SAFE
+    assert busy.units == 1000
+
+
 def test_a_gateway_that_is_not_heard_makes_everything_undecided() -> None:
     policy, stage = FULL_POLICY, FULL_POLICY.stages[1]
     calm = Tick(Totals(ArmTotals(1000), ArmTotals(99_000)), silent=("g2",))

@@ -49,7 +49,7 @@ def test_a_unit_counts_by_its_first_answer_in_a_window(bench: Bench) -> None:
     for user, reply in (("ada", BROKEN), ("ada", GOOD), ("ada", BROKEN), ("bob", GOOD), ("bob", BROKEN)):
         ask(bench, user, reply)
 
-    assert bench.gateway.watchings.reports("g1", 1.0)["r1"].totals.canary == ArmTotals(trials=2, failures=1)
+    assert bench.gateway.watchings.reports("g1", 1.0)["r1"].totals.canary == ArmTotals(trials=2, failures=1, again=3)
 
 
 def test_the_next_window_counts_it_again(bench: Bench) -> None:
