@@ -48,7 +48,7 @@ def create_app(services: AdminServices, surface: AdminSurface) -> FastAPI:
     rollouts = RolloutRoutes(services.desk, services.rollouts, services.operations, services.entitlement)
     app.include_router(rollouts.router(), prefix="/v1")
     app.include_router(PolicyRoutes(services.rollouts).router(), prefix="/v1")
-    app.include_router(DrillRoutes(services.drills, services.drill_book, services.entitlement).router(), prefix="/v1")
+    app.include_router(DrillRoutes(services.drills, services.rehearsing, services.drill_book, services.entitlement).router(), prefix="/v1")
     app.include_router(RunbookRoutes(services.runbooks, services.entitlement, services.correspondence).router(), prefix="/v1")
     app.include_router(PromotionRoutes(services.promotions, services.entitlement).router(), prefix="/v1")
     app.include_router(StoreRoutes(services.reseeding, services.entitlement).router(), prefix="/v1")

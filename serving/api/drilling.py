@@ -1,7 +1,7 @@
 """The routes of drills: hold one now, and see how rollback is practised."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Path
 from pydantic import Field
@@ -12,8 +12,10 @@ from serving.api.schemas import Body, Document, ReasonText
 from serving.control.drill_book import DrillBook, DrillStanding
 from serving.control.entitlement import Entitlement
 from serving.control.practising import Drills
+from serving.control.rehearsing import Rehearsing
 from serving.core.authority import Right
-from serving.core.drills import DrillResult
+from serving.core.drills import DrillResult, Trend
+from serving.core.rehearsals import Injection
 
 Family = Annotated[str, Path(pattern=r"^[a-z0-9-]{1,63}$", description="The model family.", examples=["digits"])]
 Asking = Annotated[Caller, Depends(caller)]
@@ -24,8 +26,13 @@ class DrillAsked(Body):
     """A drill to hold now."""
 
     reason: ReasonText = ""
-    timeout: Annotated[float, Field(gt=0, le=20, allow_inf_nan=False, description="Seconds for both proofs together.", examples=[10])] = (
-        20.0
+    timeout: Annotated[
+        float, Field(gt=0, le=20, allow_inf_nan=False, description="Seconds for both proofs together, or for the guards.", examples=[10])
+    ] = 20.0
+    inject: Literal["", "errors"] = Field(
+        "",
+        description="Make up a bad version on a route of its own, for the guards to catch: half of its answers fail.",
+        examples=["errors"],
     )
 
 
@@ -37,6 +44,7 @@ class DrillTimesOut(Document):
     flipped: datetime | None = Field(description="When the store had the change.")
     last_stray: datetime | None = Field(description="When the version that left gave its last answer.")
     verified: datetime | None
+    began: datetime | None = Field(description="When a made-up version gave its first bad answer.")
     restored: datetime | None = Field(description="When production was back.")
 
 
@@ -52,6 +60,9 @@ class DrillOut(Document):
     failure: str = Field(description="Why it failed.", examples=[""])
     flip_seconds: float | None = Field(description="From the decision to the write.", examples=[0.004])
     verified_seconds: float | None = Field(description="From the decision to the proof.", examples=[0.21])
+    injected: str = Field(description="What was bad of a made-up version; empty where the way back was gone.", examples=[""])
+    signal: str = Field(description="The guard, or the tripwire, that caught a made-up version.", examples=["drill"])
+    caught_seconds: float | None = Field(description="From its first bad answer to the guards' seeing it.", examples=[None])
     times: DrillTimesOut
 
 
@@ -82,14 +93,16 @@ class DrillsOut(Document):
     windows: list[str] = Field(description="When drills are held; none while it is not known yet.", examples=[["Sun 03:00-04:00 UTC"]])
     complaints: list[str] = Field(description="What is wrong with it.", examples=[[]])
     trend: DrillTrendOut
+    caught: DrillTrendOut = Field(description="The same of made-up bad versions, in seconds until the guards saw them.")
     drills: list[DrillOut] = Field(description="The newest first.")
 
 
 class DrillRoutes:
     """A drill takes seconds; the answer comes when it is over."""
 
-    def __init__(self, drills: Drills, book: DrillBook, entitlement: Entitlement) -> None:
+    def __init__(self, drills: Drills, rehearsing: Rehearsing, book: DrillBook, entitlement: Entitlement) -> None:
         self._drills = drills
+        self._rehearsing = rehearsing
         self._book = book
         self._entitlement = entitlement
 
@@ -114,20 +127,27 @@ class DrillRoutes:
     async def hold(self, family: Family, body: DrillAsked, asking: Asking) -> DrillOut:
         """Refused while a canary or a rollout is under way, or the version to go back to is not loaded. A failed drill is a 200 too."""
         await self._entitlement.admit(family, asking.actor, Right.ROLLBACK)
+        if body.inject:
+            return drill_document(await self._rehearsing.hold(family, Injection(body.inject), asking.author(body.reason), body.timeout))
         return drill_document(await self._drills.hold(family, asking.author(body.reason), body.timeout))
 
 
 def _standing(standing: DrillStanding) -> DrillsOut:
-    due, trend = standing.due, standing.trend
+    due = standing.due
     return DrillsOut(
         family=standing.family,
         under_way=None if standing.under_way is None else str(standing.under_way.version),
         due=None if due is None else DrillDueOut(since=due.since, by=due.by, why=due.why),
         windows=[str(window) for window in standing.windows],
         complaints=list(standing.complaints),
-        trend=DrillTrendOut(drills=trend.drills, passed=trend.passed, newest=trend.newest, median=trend.median, worst=trend.worst),
+        trend=_trend(standing.trend),
+        caught=_trend(standing.caught),
         drills=[drill_document(result) for result in standing.results],
     )
+
+
+def _trend(trend: Trend) -> DrillTrendOut:
+    return DrillTrendOut(drills=trend.drills, passed=trend.passed, newest=trend.newest, median=trend.median, worst=trend.worst)
 
 
 def drill_document(result: DrillResult) -> DrillOut:
@@ -143,7 +163,11 @@ def drill_document(result: DrillResult) -> DrillOut:
         failure=result.failure,
         flip_seconds=result.flip_seconds,
         verified_seconds=result.verified_seconds,
+        injected=result.injected,
+        signal=receipt.signal,
+        caught_seconds=result.caught_seconds,
         times=DrillTimesOut(
+            began=result.began,
             detected=receipt.detected,
             decided=receipt.decided,
             flipped=receipt.flipped,

@@ -13,12 +13,13 @@ class PublicListener:
     def __init__(self, url: str) -> None:
         self._url = url
 
-    async def predict(self, family: str, request: Mapping[str, object], seconds: float) -> PublicAnswer:
+    async def predict(self, family: str, request: Mapping[str, object], seconds: float, selector: str = "") -> PublicAnswer:
         """Ask for a prediction; what keeps it from being answered is an answer too."""
         try:
             # A connection of its own, and no proxy of the environment's: this is a listener of ours.
             async with httpx.AsyncClient(trust_env=False, timeout=seconds, verify=False) as client:  # noqa: S501 - plain HTTP; reading certificates takes 70 ms
-                response = await client.post(f"{self._url}/v1/families/{family}/predict", json=request)
+                slot = f"/versions/{selector}" if selector else ""
+                response = await client.post(f"{self._url}/v1/families/{family}{slot}/predict", json=request)
         except httpx.HTTPError as error:
             return PublicAnswer(trouble=str(error) or type(error).__name__)
         return _answer(response)

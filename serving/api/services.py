@@ -12,6 +12,7 @@ from serving.control.keeping import Keeping
 from serving.control.operations import Operations
 from serving.control.practising import Drills
 from serving.control.promotions import PromotionRequests
+from serving.control.rehearsing import Rehearsing
 from serving.control.reseeding import Reseeding
 from serving.control.rollouts.desk import RolloutDesk
 from serving.control.rollouts.looking import RolloutViews
@@ -45,6 +46,7 @@ class AdminServices:
     desk: RolloutDesk
     rollouts: RolloutViews
     drills: Drills
+    rehearsing: Rehearsing
     drill_book: DrillBook
     samples: PairSamples
     runbooks: Runbooks

@@ -11,6 +11,7 @@ from serving.bootstrap.between import Between, url
 from serving.bootstrap.layout import Layout
 from serving.bootstrap.registry import PublishedVersions
 from serving.bootstrap.telling import WebhookPlan, hint_secret_of
+from serving.control import rehearsing
 from serving.control.auditing import Auditing, Publishing
 from serving.control.drill_book import DrillBook
 from serving.control.drill_news import DrillNews
@@ -22,6 +23,7 @@ from serving.control.policies.holding import HeldPolicies
 from serving.control.policies.home import PolicyHome
 from serving.control.practising import Drills, Means
 from serving.control.promotions import PromotionRequests
+from serving.control.rehearsing import Rehearsing
 from serving.control.reseeding import Reseeding
 from serving.control.rollouts.authorities import PolicyAuthorities
 from serving.control.rollouts.desk import Grounds, RolloutDesk
@@ -82,16 +84,22 @@ class Base:
     clock: Clock
 
 
+def _auditing(seen: SeenStore, base: Base, layout: Layout) -> Auditing:
+    publishing = Publishing(Ed25519Signer(layout.read_audit_key()), HeadFile(layout.heads), base.recorder)
+    return Auditing(seen, publishing, base.clock)
+
+
 def services_of(plan: AdminPlan, base: Base) -> AdminServices:
     """Everything behind the routes."""
     store, registry, clock, layout = base.store, base.registry, base.clock, plan.layout
     seen = SeenStore(store, SnapshotFile(layout.snapshot))
-    publishing = Publishing(Ed25519Signer(layout.read_audit_key()), HeadFile(layout.heads), base.recorder)
     operations, policies = Operations(seen, store, store, registry, clock), PolicyHome(plan.policies)
-    verification = Verification(seen, store, registry, PublicListener(url(plan.public_host, plan.public_port)), clock)
+    public = PublicListener(url(plan.public_host, plan.public_port))
+    verification = Verification(seen, store, registry, public, clock)
     outbox, webhooks, held = OutboxFiles(layout.outbox), tuple(plan.webhooks), HeldPolicies(policies)
     drill_book = DrillBook(operations, held, TrafficFile(layout.traffic), clock)
     runbooks = Runbooks(operations, held, store, drill_book, clock)
+    news = DrillNews(Telling(outbox, webhooks), operations, held, clock)
     desk = RolloutDesk(operations, Grounds(policies, store, base.rollouts, registry, plan.operators, runbooks.hindrances), clock)
     return AdminServices(
         operations=operations,
@@ -106,12 +114,13 @@ def services_of(plan: AdminPlan, base: Base) -> AdminServices:
         leadership=store,
         board=store,
         metrics=partial(scrape, layout.metrics),
-        auditing=Auditing(seen, publishing, clock),
+        auditing=_auditing(seen, base, layout),
         entitlement=Entitlement(plan.operators, PolicyAuthorities(seen, policies)),
         correspondence=Correspondence(outbox, webhooks, clock),
         desk=desk,
         rollouts=RolloutViews(seen, base.rollouts, base.rollouts, policies, clock),
-        drills=Drills(Means(operations, verification, clock, DrillNews(Telling(outbox, webhooks), operations, held, clock))),
+        drills=Drills(Means(operations, verification, clock, news)),
+        rehearsing=Rehearsing(rehearsing.Means(operations, seen, held, registry, public, clock, news)),
         drill_book=drill_book,
         samples=PairSamples(seen, PairFiles(layout.pairs)),
         runbooks=runbooks,

@@ -141,7 +141,7 @@ class GatewayService:
             dice=dice,
             limits=self._plan.gateway,
         )
-        gateway.on_failing = self._report
+        gateway.on_failing = gateway.rehearsals.on_failing = self._report
         return gateway
 
     async def _keep_routes(self) -> None:

@@ -13,6 +13,7 @@ from serving.cli.output import facts, moment, stack, table
 PROOF_SECONDS = 20.0
 """For both proofs of a drill together."""
 
+REHEARSED = ("began", "detected", "decided", "flipped", "last_stray", "verified")
 TIMES = ("detected", "decided", "flipped", "last_stray", "verified", "restored")
 
 
@@ -26,11 +27,20 @@ def drill(
     family: FamilyName,
     reason: Annotated[str, typer.Option("--reason", "-m", help="Why; written to the history.", show_default=False)] = "",
     *,
+    inject: Annotated[
+        str,
+        typer.Option(
+            "--inject", metavar="errors", help="Make up a bad version on a route of its own, for the guards to catch.", show_default=False
+        ),
+    ] = "",
     look: Annotated[
         bool, typer.Option("--list", help="Hold none: list the past ones and when the next is due.", show_default=False)
     ] = False,
 ) -> None:
-    """Practise a rollback: roll back for real, prove it, and restore. Takes a second or two; callers are answered throughout."""
+    """Practise a rollback: roll back for real, prove it, and restore. Takes a second or two; callers are answered throughout.
+
+    With --inject the guards are practised instead: they must catch a bad version that is made up, and that no caller ever reaches.
+    """
     with session.client() as client:
         if look:
             standing = client.get("families", client.family(family)["family"], "drills")
@@ -38,7 +48,7 @@ def drill(
             for complaint in standing["complaints"]:
                 session.output.note(f"warning: {complaint}")
             return
-        held = client.send("POST", ("families", family, "drills"), body={"reason": reason, "timeout": PROOF_SECONDS})
+        held = client.send("POST", ("families", family, "drills"), body={"reason": reason, "timeout": PROOF_SECONDS, "inject": inject})
     session.output.data(held, lambda: render_drill(family, held))
     if not held["passed"]:
         raise DrillFailed(family, str(held["failure"]))
@@ -47,10 +57,28 @@ def drill(
 def render_drill(family: str, held: Json) -> RenderableType:
     """A drill's moments, each with the seconds since it was asked for."""
     verdict = "passed" if held["passed"] else "FAILED"
+    if held["injected"]:
+        return _rehearsal(family, held, verdict)
     return stack(
         f"{family}: the drill {verdict}: from {held['version']} to {held['to']} and back",
         facts([(name.replace("_", " "), _time(held["times"], name)) for name in TIMES]),
     )
+
+
+def _rehearsal(family: str, held: Json, verdict: str) -> RenderableType:
+    took = held["caught_seconds"]
+    times = held["times"]
+    began = times["began"] or times["detected"]
+    rows = [(name.replace("_", " "), _since(times[name], began)) for name in REHEARSED]
+    return stack(
+        f"{family}: the rehearsal of a version with {held['injected']} {verdict}"
+        + ("" if took is None else f": {held['signal']} caught it after {took * 1000:,.0f} ms"),
+        facts([*rows, ("because", held["reason"])]),
+    )
+
+
+def _since(stamp: str | None, began: str) -> str:
+    return "none" if stamp is None else f"{stamp[11:23]}Z  +{_seconds(began, stamp) * 1000:,.0f} ms"
 
 
 def _time(times: dict[str, str | None], name: str) -> str:
@@ -77,6 +105,10 @@ def _standing(standing: Json) -> RenderableType:
         ("passed", f"{trend['passed']} of {trend['drills']}"),
         ("until verified", "" if trend["median"] is None else f"median {trend['median']:.3f} s, worst {trend['worst']:.3f} s"),
     ]
+    caught = standing["caught"]
+    if caught["drills"]:
+        seen = "" if caught["median"] is None else f", seen after {caught['median']:.3f} s in the median, {caught['worst']:.3f} s at worst"
+        about.append(("bad versions caught", f"{caught['passed']} of {caught['drills']}{seen}"))
     columns = ("when", "from", "to", "who", "verified ms", "outcome")
     return stack(facts(about), "", table(columns, [_row(one) for one in standing["drills"]]))
 
@@ -87,7 +119,7 @@ def _row(one: Json) -> tuple[object, ...]:
     return (
         moment(one["times"]["detected"]),
         one["version"],
-        one["to"],
+        f"rehearsed {one['injected']}" if one["injected"] else one["to"],
         one["actor"],
         verified,
         "passed" if one["passed"] else one["failure"],

@@ -17,6 +17,7 @@ from serving.control.leases import Leases
 from serving.control.loads import Loads, Yard
 from serving.control.reconciler import LoadPolicy
 from serving.control.records import Records
+from serving.control.rehearsals import EndsRehearsals, Rehearsals
 from serving.control.rollouts.following import Check, Herald, Moves, Tools
 from serving.control.rollouts.loop import Rollouts
 from serving.core.errors import StoreUnavailable
@@ -30,7 +31,7 @@ TICK_S = 1.0
 """Between two looks, where nothing asks for more."""
 
 
-class ControllerOperations(RollsBack, Moves, Protocol):
+class ControllerOperations(RollsBack, Moves, EndsRehearsals, Protocol):
     """The changes that a controller makes."""
 
 
@@ -95,6 +96,7 @@ class Controller:
         self.loads = Loads(records, yard, around.clock, policies.loads)
         self.guards = Guards(records, around.observations, levers, around.clock, policies.guards)
         self.rollouts = Rollouts(records, around.observations, around.rollouts.acks, around.rollouts.home, _tools(around))
+        self.rehearsals = Rehearsals(records, around.observations, around.operations, around.clock)
         self.leases = Leases(records, around.store, around.observations, around.lead, around.clock, policies.guards)
         self._also = also or {}
         self._lead = around.lead
@@ -119,6 +121,7 @@ class Controller:
         """One look at the canaries and rollouts: judge them, then renew the leases of those that may go on."""
         await self.guards.step()
         await self.rollouts.step()
+        await self.rehearsals.step()
         await self.leases.step(self.guards.harmful | self.rollouts.unfit)
 
     async def _as_leader(self, step: Callable[[], Awaitable[None]]) -> None:

@@ -6,7 +6,7 @@ from typing import Protocol
 from serving.control.families import ReadsFamilies
 from serving.control.policies.holding import HeldPolicies
 from serving.core.drilling import practice_of
-from serving.core.drills import Drilling, DrillResult, Due, Practice, Trend, complaints, due, obstacles, trend_of
+from serving.core.drills import Drilling, DrillResult, Due, Practice, Trend, caught_trend_of, complaints, due, obstacles, trend_of
 from serving.core.policy import Drill, Policy
 from serving.core.quiet import Profile, Window, quietest
 from serving.ports import Clock
@@ -28,6 +28,8 @@ class DrillStanding:
     under_way: Drilling | None
     results: tuple[DrillResult, ...]
     trend: Trend
+    caught: Trend
+    """Of made-up bad versions."""
     due: Due | None
     """None where the policy has no drills, or there is no way back to practise."""
     windows: tuple[Window, ...]
@@ -54,6 +56,7 @@ class DrillBook:
             under_way=record.drill,
             results=record.drills,
             trend=trend_of(record.drills),
+            caught=caught_trend_of(record.drills),
             due=None if scheduled is None else due(*scheduled),
             windows=() if drill is None else windows_of(drill, await self._profiles.profile(family)),
             complaints=() if scheduled is None else complaints(*scheduled, self._clock.now()),

@@ -34,9 +34,19 @@ class DrillNews:
 
 def sentence_of(family: str, result: DrillResult) -> str:
     """A result for people."""
+    if result.injected:
+        return _rehearsed(family, result)
     way = f"{family}: the drill from {result.version} to {result.to} and back"
     if not result.passed:
         back = "" if result.restored is not None else " Production was not restored by it."
         return f"{way} failed: {result.failure}.{back}"
     took = result.verified_seconds
     return f"{way} passed" + ("" if took is None else f": verified in {took:.2f} s")
+
+
+def _rehearsed(family: str, result: DrillResult) -> str:
+    what = f"{family}: the rehearsal of a version with {result.injected}"
+    if not result.passed:
+        return f"{what} failed: {result.failure}."
+    took = result.caught_seconds
+    return f"{what} passed" + ("" if took is None else f": {result.receipt.signal} saw it {took:.2f} s after its first bad answer")

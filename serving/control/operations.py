@@ -16,11 +16,12 @@ from serving.control.publications import is_published
 from serving.control.steps import MOVE, Steps, steps_of
 from serving.core.changes import Change, ChangeFacts, ClearTag, Promote, Release, RollBack, SetCanary, SetShadow, SetTag, apply, way_back
 from serving.core.consumers import ClearConsumer, ConsumersLeftBehind, SetConsumer, left_behind
-from serving.core.drilling import BeginDrill, DrillChange, EndDrill, FailDrill
+from serving.core.drilling import BeginDrill, EndDrill, FailDrill
 from serving.core.errors import InvalidRecord, StaleRevision, StoreUnavailable, UnknownFamilyRecord
 from serving.core.lifecycle import Decided, FamilyRecord, differences
 from serving.core.moving import Move, moved
 from serving.core.refusals import OperationReused, ReasonMissing
+from serving.core.rehearsing import BeginRehearsal, CatchRehearsal, EndRehearsal, PracticeChange
 from serving.failpoints import reach
 from serving.ports import Acks, Clock, Commit, FleetBoard, GatewayAck, LoadState, Mark, Registry, Snapshot, StateStore, Transition
 
@@ -180,8 +181,8 @@ class Operations:
         facts = await self._ready(record, author)
         return await self._commit(begun, moved(begun.record, move, facts), Deed(action, MOVE), facts, author)
 
-    async def drill(self, family: str, change: DrillChange, author: Author) -> Changed:
-        """Take one step of a drill."""
+    async def drill(self, family: str, change: PracticeChange, author: Author) -> Changed:
+        """Take one step of a drill or of a rehearsal."""
         return await self._make(family, change, author, None)
 
     async def read(self, family: str) -> FamilyRecord:
@@ -293,6 +294,8 @@ class Operations:
                 # Ending something must work whatever the registry does.
                 return replace(change, digest=record.digests.get(change.version, ""))
             case ClearTag() | RollBack() | Release() | BeginDrill() | EndDrill() | FailDrill() | SetConsumer() | ClearConsumer():
+                return change
+            case BeginRehearsal() | CatchRehearsal() | EndRehearsal():
                 return change
 
     async def _facts(self, record: FamilyRecord, change: Change, author: Author) -> ChangeFacts:

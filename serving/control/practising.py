@@ -11,11 +11,12 @@ from typing import Protocol
 
 from serving.control.operations import Author, Changed
 from serving.control.proof import Proof
-from serving.core.drilling import BeginDrill, DrillChange, EndDrill, FailDrill
+from serving.core.drilling import BeginDrill, EndDrill, FailDrill
 from serving.core.drills import Drilling, DrillResult
 from serving.core.errors import PointsmanError, StaleRevision, StoreUnavailable
 from serving.core.lifecycle import FamilyRecord
 from serving.core.refusals import CannotDrill
+from serving.core.rehearsing import PracticeChange
 from serving.core.standing import Receipt
 from serving.ports import Clock
 
@@ -32,7 +33,7 @@ AGAIN_SECONDS = 0.25
 class ChangesFamilies(Protocol):
     """Whoever makes a change of a family."""
 
-    async def drill(self, family: str, change: DrillChange, author: Author) -> Changed:
+    async def drill(self, family: str, change: PracticeChange, author: Author) -> Changed:
         """Take one step of a drill."""
         ...
 
@@ -92,7 +93,7 @@ class Drills:
         begun = await self._operations.drill(family, BeginDrill(author.operation_id, now, now + PATIENCE), author)
         drill = begun.record.drill
         if begun.commit.replayed or drill is None:
-            return _known(begun.record, author.operation_id)
+            return known(begun.record, author.operation_id)
         flipped = replace(drill.receipt, flipped=begun.committed_at, epoch=begun.commit.epoch)
         end = EndDrill(*await self._proven(family, flipped, begun.commit.epoch, seconds))
         return await self._over(family, drill, end, author, seconds)
@@ -110,7 +111,7 @@ class Drills:
     async def _over(self, family: str, drill: Drilling, end: EndDrill, author: Author, seconds: float) -> DrillResult:
         over = replace(author, operation_id=f"{drill.id}.over")
         record, epoch = await self._restored(family, end, over, drill.until)
-        result = _known(record, drill.id)
+        result = known(record, drill.id)
         if epoch is not None and result.passed:
             result = await self._confirmed(family, result, epoch, seconds, author)
         await self._heard(family, result)
@@ -138,10 +139,11 @@ class Drills:
         if not failure:
             return result
         failed = FailDrill(result.id, failure.replace("the rollback", "the restoration", 1))
-        return _known((await self._operations.drill(family, failed, replace(author, operation_id=f"{result.id}.failed"))).record, result.id)
+        return known((await self._operations.drill(family, failed, replace(author, operation_id=f"{result.id}.failed"))).record, result.id)
 
 
-def _known(record: FamilyRecord, drill: str) -> DrillResult:
+def known(record: FamilyRecord, drill: str) -> DrillResult:
+    """What a drill came to. Raises `CannotDrill` for one that is under way or forgotten."""
     found = next((one for one in record.drills if one.id == drill), None)
     if found is None:
         raise CannotDrill(record.family, "this one is under way, or so long ago that nobody remembers")

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from serving.core.changes import Change, ClearTag, Promote, Release, RollBack, SetCanary, SetShadow, SetTag
 from serving.core.consumers import ClearConsumer, SetConsumer
 from serving.core.drilling import BeginDrill, EndDrill, FailDrill
+from serving.core.rehearsing import BeginRehearsal, CatchRehearsal, EndRehearsal
 from serving.failpoints import Failpoint
 
 
@@ -34,4 +35,6 @@ def steps_of(change: Change) -> Steps:
         case EndDrill():
             return PROMOTION
         case SetTag() | ClearTag() | SetCanary() | SetShadow() | Release() | FailDrill() | SetConsumer() | ClearConsumer():
+            return FLIP
+        case BeginRehearsal() | CatchRehearsal() | EndRehearsal():
             return FLIP

@@ -13,7 +13,7 @@ from registry_client.references import Tag
 from registry_client.versions import ModelVersion
 from serving.core.consumers import ClearConsumer, SetConsumer, registered
 from serving.core.deprecation import deprecated_anew
-from serving.core.drilling import BeginDrill, DrillChange, EndDrill, FailDrill, broken_off, drilled
+from serving.core.drilling import BeginDrill, EndDrill, FailDrill, broken_off
 from serving.core.fitness import (
     free_end,
     refuse_deprecated,
@@ -45,6 +45,7 @@ from serving.core.refusals import (
     WeightOutOfRange,
     WeightsExceedWhole,
 )
+from serving.core.rehearsing import BeginRehearsal, CatchRehearsal, EndRehearsal, PracticeChange, practised
 from serving.core.reversing import reversed_by, superseded_by
 from serving.core.traffic import WHOLE, Slice
 
@@ -133,7 +134,7 @@ class Release:
         return f"release {self.version}"
 
 
-Change = SetTag | ClearTag | SetCanary | SetShadow | Promote | RollBack | Release | DrillChange | SetConsumer | ClearConsumer
+Change = SetTag | ClearTag | SetCanary | SetShadow | Promote | RollBack | Release | PracticeChange | SetConsumer | ClearConsumer
 """A change says in a phrase what it asks for; the phrase is the action in the audit."""
 
 
@@ -209,8 +210,8 @@ def _applied(record: FamilyRecord, change: Change, facts: ChangeFacts) -> Family
             return _rolled_back(record, way_back(record, change.to), facts)
         case Release():
             return _freed(record, change.version)
-        case BeginDrill() | EndDrill() | FailDrill():
-            return drilled(record, change, facts.decided, facts.ready)
+        case BeginDrill() | EndDrill() | FailDrill() | BeginRehearsal() | CatchRehearsal() | EndRehearsal():
+            return practised(record, change, facts.decided, facts.ready)
         case SetConsumer() | ClearConsumer():
             return replace(record, consumers=registered(record.family, record.consumers, change))
 

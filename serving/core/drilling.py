@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from registry_client.versions import ModelVersion
-from serving.core.drills import MOST_DRILLS, Drilling, DrillResult, Practice
+from serving.core.drills import MOST_DRILLS, Drilling, DrillResult, Practice, practised
 from serving.core.lifecycle import Decided, FamilyRecord
 from serving.core.refusals import CannotDrill, NothingToRollBack, NotReady
 from serving.core.standing import Receipt
@@ -69,7 +69,7 @@ def target_of(record: FamilyRecord) -> ModelVersion | None:
 
 
 def _begun(record: FamilyRecord, change: BeginDrill, decided: Decided, ready: frozenset[ModelVersion]) -> FamilyRecord:
-    _refuse_busy(record)
+    refuse_busy(record)
     production, target = record.production, target_of(record)
     if production is None or target is None:
         raise NothingToRollBack(record.family)
@@ -86,9 +86,12 @@ def _begun(record: FamilyRecord, change: BeginDrill, decided: Decided, ready: fr
     )
 
 
-def _refuse_busy(record: FamilyRecord) -> None:
+def refuse_busy(record: FamilyRecord) -> None:
+    """Raise `CannotDrill` while something is under way that a drill would disturb, or be disturbed by."""
     if record.drill is not None:
         raise CannotDrill(record.family, "one is under way")
+    if record.rehearsal is not None:
+        raise CannotDrill(record.family, "a rehearsal is under way")
     if record.canaries:
         raise CannotDrill(record.family, "a canary runs, and a rollback would only end it")
     if record.rollout is not None and record.rollout.is_afoot:
@@ -127,4 +130,4 @@ def practice_of(record: FamilyRecord) -> Practice | None:
     before = target_of(record) if drill is None else drill.to
     if production is None or before is None or record.production_decided is None:
         return None
-    return Practice(production, record.production_decided.at, before, record.drills)
+    return Practice(production, record.production_decided.at, before, practised(record.drills))

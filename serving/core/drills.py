@@ -3,7 +3,7 @@
 A drill rolls production back for real, verifies it, and restores it; nothing is quarantined, and its receipt has the moments of a rollback.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from statistics import median
@@ -40,6 +40,10 @@ class DrillResult:
     receipt: Receipt
     restored: datetime | None = None
     failure: str = ""
+    injected: str = ""
+    """What was made bad of a made-up version, where that was rehearsed and not the way back."""
+    began: datetime | None = None
+    """When the first bad answer of it was given."""
 
     @property
     def passed(self) -> bool:
@@ -50,6 +54,11 @@ class DrillResult:
     def flip_seconds(self) -> float | None:
         """From the decision to the write."""
         return _between(self.receipt.decided, self.receipt.flipped)
+
+    @property
+    def caught_seconds(self) -> float | None:
+        """From the first bad answer to the guards' seeing it."""
+        return None if self.began is None or self.failure else _between(self.began, self.receipt.detected)
 
     @property
     def verified_seconds(self) -> float | None:
@@ -63,7 +72,7 @@ def _between(begin: datetime, end: datetime | None) -> float | None:
 
 @dataclass(frozen=True, slots=True)
 class Trend:
-    """What the drills of a family come to: how many passed, and how long a rollback takes until it is verified, in seconds."""
+    """What drills of one kind come to: how many passed, and the seconds that they are told by."""
 
     drills: int
     passed: int
@@ -72,9 +81,23 @@ class Trend:
     newest: float | None
 
 
+def practised(results: Sequence[DrillResult]) -> tuple[DrillResult, ...]:
+    """Those in which the way back was gone, and not only seen that the guards would have it gone."""
+    return tuple(one for one in results if not one.injected)
+
+
 def trend_of(results: Sequence[DrillResult]) -> Trend:
-    """The trend of results, the newest first."""
-    seconds = [took for one in results if one.passed and (took := one.verified_seconds) is not None]
+    """The trend of rollbacks that were practised, the newest first."""
+    return _trend(practised(results), lambda one: one.verified_seconds)
+
+
+def caught_trend_of(results: Sequence[DrillResult]) -> Trend:
+    """The trend of made-up bad versions: how long from the first bad answer until the guards saw it."""
+    return _trend([one for one in results if one.injected], lambda one: one.caught_seconds)
+
+
+def _trend(results: Sequence[DrillResult], seconds_of: Callable[[DrillResult], float | None]) -> Trend:
+    seconds = [took for one in results if one.passed and (took := seconds_of(one)) is not None]
     return Trend(
         drills=len(results),
         passed=sum(one.passed for one in results),

@@ -20,6 +20,7 @@ from registry_client.versions import ModelVersion, VersionRange
 from serving.core.consumers import MOST_CONSUMERS, Consumers, is_consumer_name
 from serving.core.deprecation import Deprecation
 from serving.core.drills import MOST_DRILLS, Drilling, DrillResult
+from serving.core.rehearsals import Rehearsal
 from serving.core.routing import MissingKey
 from serving.core.standing import State
 from serving.core.traffic import WHOLE, End, Slice, refuse_weight
@@ -92,6 +93,8 @@ class FamilyRecord:
     """The rollout that is afoot, or the last one; None where there never was one."""
     drill: Drilling | None = None
     """The drill that is under way."""
+    rehearsal: Rehearsal | None = None
+    """The rehearsal that is under way."""
     drills: tuple[DrillResult, ...] = ()
     """What past drills came to, the newest first."""
 
@@ -238,6 +241,7 @@ def summary(record: FamilyRecord) -> Mapping[str, object]:
         "consumers": {name: str(wanted) for name, wanted in record.consumers.items()},
         "quarantined": {str(version): why for version, why in record.quarantined.items()},
         "drill": None if record.drill is None else str(record.drill.version),
+        "rehearsal": None if record.rehearsal is None else "caught" if record.rehearsal.is_caught else record.rehearsal.injection.value,
         "rollout": None if record.rollout is None else _rollout(record.rollout),
     }
 

@@ -12,6 +12,7 @@ from registry_client.versions import ModelVersion
 from serving.core.bucketers import Bucketer, place
 from serving.core.deprecation import Deprecation
 from serving.core.errors import FamilyNotServed, NothingInProduction, Refusal, SelectorNotServed
+from serving.core.rehearsals import Injection
 from serving.core.traffic import WHOLE, End, Slice, refuse_weight
 from serving.core.watches import Watch
 
@@ -95,6 +96,18 @@ class ShadowRoute:
 
 
 @dataclass(frozen=True, slots=True)
+class RehearsalRoute:
+    """Where a made-up bad version answers whoever names the key whose SHA-256 this is: nobody else, and never by itself (`rehearsals`)."""
+
+    key: str
+    target: Target
+    weight: int
+    """The bad arm's share of what is asked here, in basis points."""
+    injection: Injection
+    watch: Watch
+
+
+@dataclass(frozen=True, slots=True)
 class FamilyRoute:
     """How one family's requests are routed. `served` holds every target a version slot may name, newest last."""
 
@@ -120,6 +133,8 @@ class FamilyRoute:
     """The names by which callers may be counted."""
     watch: Watch | None = None
     """What gateways count of the family's rollout; None while none is afoot."""
+    rehearsal: RehearsalRoute | None = None
+    """A route of its own, which nothing that `decide` gives leads to."""
 
     def __post_init__(self) -> None:
         """Refuse slices that overlap: together they may not exceed the whole."""

@@ -8,7 +8,8 @@ from registry_client.versions import ModelVersion
 from serving.core.bucketers import Bucketer
 from serving.core.holdbacks import holdback_of
 from serving.core.lifecycle import FamilyRecord, canary_salt
-from serving.core.routing import CanaryRoute, FamilyRoute, HoldbackRoute, MissingKey, RouteTable, ShadowRoute, Target
+from serving.core.policy import Counting, Unit
+from serving.core.routing import CanaryRoute, FamilyRoute, HoldbackRoute, MissingKey, RehearsalRoute, RouteTable, ShadowRoute, Target
 from serving.core.standing import State
 from serving.core.traffic import Slice
 from serving.core.watches import Rewards, Tolerance, Watch
@@ -53,7 +54,18 @@ def route_of(record: FamilyRecord, *, lapsed: bool = False) -> FamilyRoute:
         deprecated={version: record.deprecations.get(version) for version in record.deprecated},
         consumers=frozenset(record.consumers),
         watch=watch_of(record),
+        rehearsal=_rehearsal(record, targets),
     )
+
+
+def _rehearsal(record: FamilyRecord, targets: Mapping[ModelVersion, Target]) -> RehearsalRoute | None:
+    """The route of a rehearsal that was not caught yet; every request is a trial of its own."""
+    rehearsal = record.rehearsal
+    target = None if rehearsal is None else targets.get(rehearsal.version)
+    if rehearsal is None or target is None or rehearsal.is_caught:
+        return None
+    watch = Watch(rehearsal.id, candidate="", production="", stage=rehearsal.stage, unit=Unit(count=Counting.REQUEST))
+    return RehearsalRoute(rehearsal.key, target, rehearsal.weight, rehearsal.injection, watch)
 
 
 def _bucketing(record: FamilyRecord, *, is_split: bool) -> tuple[Bucketer, str]:

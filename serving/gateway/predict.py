@@ -13,6 +13,7 @@ from serving.core.errors import NoRoutesYet, Refusal
 from serving.core.routing import Arm, Decision, Facts, FamilyRoute, Reason, RouteTable, Target, decide
 from serving.gateway.callers import Callers
 from serving.gateway.messages import RETRY_AFTER_S, Answer, Request, failed, refused
+from serving.gateway.rehearsing import Rehearsals, rehearsal_of
 from serving.gateway.request_ids import RequestIds
 from serving.gateway.shadow import OK, Answered, Mirror
 from serving.gateway.tallies import Tallies, Tally
@@ -77,6 +78,7 @@ class Gateway:
         self.monotonic = monotonic
         self.dice = dice
         self.limits = limits
+        self.rehearsals = Rehearsals(invoker, watchings, monotonic, dice)
         self._lanes: dict[tuple[str, Arm, Reason], Lane] = {}
         self._undivided: dict[str, Lane] = {}
         """The lane of all requests to a family that name no version, where nothing is left to decide."""
@@ -100,6 +102,10 @@ class Gateway:
             Exchange(self, request, respond, lane).start()
 
     def _route(self, request: Request, respond: Callable[[Answer], None]) -> None:
+        rehearsal = rehearsal_of(self.table, request)
+        if rehearsal is not None:
+            self.rehearsals.answer(rehearsal, request, self.limits.timeout, respond)
+            return
         try:
             decision = self.decide(request)
         except (Refusal, InvalidReference) as error:

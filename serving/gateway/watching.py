@@ -240,8 +240,9 @@ class Watchings:
     def swap(self, table: RouteTable) -> bool:
         """Go by a new table; whether a rollout is in it that was not before, of which a report should go out before its first answer."""
         watches = {family: route.watch for family, route in table.families.items() if route.watch is not None}
+        rehearsed = [route.rehearsal.watch for route in table.families.values() if route.rehearsal is not None]
         before, afoot, now = self._afoot, dict[str, Watching](), self._around.monotonic()
-        for watch in watches.values():
+        for watch in (*watches.values(), *rehearsed):
             watching = before.get(watch.rollout)
             if watching is None:
                 watching = Watching(watch, self._around, epoch=table.epoch, now=now)
@@ -252,13 +253,17 @@ class Watchings:
             self._end(before, afoot)
         self._afoot = afoot
         self._families = {family: afoot[watch.rollout] for family, watch in watches.items()}
-        self._candidates = {watching.watch.candidate: watching for watching in afoot.values()}
+        self._candidates = {watching.watch.candidate: watching for watching in self._families.values()}
         return not afoot.keys() <= before.keys()
 
     def _end(self, before: Mapping[str, Watching], afoot: Mapping[str, Watching]) -> None:
         for rollout in before.keys() - afoot.keys():
             before[rollout].close()
         self._around.room.keep({name for watching in afoot.values() for name in watching.tables})
+
+    def of_rollout(self, rollout: str) -> Watching | None:
+        """What is counted under an id: a rollout's, or a rehearsal's."""
+        return self._afoot.get(rollout)
 
     def of_family(self, family: str) -> Watching | None:
         """The rollout of a family, if one is afoot."""

@@ -95,8 +95,8 @@ class PublicAnswer:
 class PublicSide(Protocol):
     """The public listener as any caller sees it."""
 
-    async def predict(self, family: str, request: Mapping[str, object], seconds: float) -> PublicAnswer:
-        """Ask for a prediction of whatever version the routes give. Never raises for an answer that is missing or bad."""
+    async def predict(self, family: str, request: Mapping[str, object], seconds: float, selector: str = "") -> PublicAnswer:
+        """Ask for a prediction of whom the routes give, or a selector names. Never raises for an answer that is missing or bad."""
         ...
 
 

@@ -7,6 +7,7 @@ import msgspec
 from registry_client.errors import InvalidVersion
 from registry_client.versions import ModelVersion
 from serving.core.drills import Drilling, DrillResult
+from serving.core.rehearsals import Injection, Rehearsal
 from serving.core.standing import Receipt
 
 
@@ -48,6 +49,47 @@ class DrillResultDocument(_Part, frozen=True, kw_only=True):
     receipt: ReceiptDocument
     restored: datetime | None
     failure: str
+    # Left out where nothing was made up, as before there were rehearsals.
+    injected: str | msgspec.UnsetType = msgspec.UNSET
+    began: datetime | msgspec.UnsetType | None = msgspec.UNSET
+
+
+class RehearsalDocument(_Part, frozen=True, kw_only=True):
+    """A rehearsal that is under way."""
+
+    id: str
+    version: str
+    injection: Injection
+    key: str
+    policy: str
+    stage: int
+    weight: int
+    receipt: ReceiptDocument
+    until: datetime
+    is_caught: bool
+
+
+def rehearsal_to_document(rehearsal: Rehearsal) -> RehearsalDocument:
+    """Write it down."""
+    return RehearsalDocument(
+        id=rehearsal.id,
+        version=str(rehearsal.version),
+        injection=rehearsal.injection,
+        key=rehearsal.key,
+        policy=rehearsal.policy,
+        stage=rehearsal.stage,
+        weight=rehearsal.weight,
+        receipt=_receipt_to_document(rehearsal.receipt),
+        until=rehearsal.until,
+        is_caught=rehearsal.is_caught,
+    )
+
+
+def rehearsal_from_document(document: RehearsalDocument) -> Rehearsal:
+    """Read it. Raises `ValueError`, naming the field."""
+    parts = msgspec.structs.asdict(document)
+    receipt = Receipt(**msgspec.structs.asdict(document.receipt))
+    return Rehearsal(**{**parts, "version": _version(document.version), "receipt": receipt})
 
 
 def drilling_to_document(drill: Drilling) -> DrillingDocument:
@@ -73,13 +115,18 @@ def result_to_document(result: DrillResult) -> DrillResultDocument:
         receipt=_receipt_to_document(result.receipt),
         restored=result.restored,
         failure=result.failure,
+        injected=result.injected or msgspec.UNSET,
+        began=result.began if result.injected else msgspec.UNSET,
     )
 
 
 def result_from_document(document: DrillResultDocument) -> DrillResult:
     """Read it. Raises `ValueError`, naming the field."""
     receipt = Receipt(**msgspec.structs.asdict(document.receipt))
-    return DrillResult(document.id, _version(document.version), _version(document.to), receipt, document.restored, document.failure)
+    injected = "" if document.injected is msgspec.UNSET else document.injected
+    began = None if document.began is msgspec.UNSET else document.began
+    version, to = _version(document.version), _version(document.to)
+    return DrillResult(document.id, version, to, receipt, document.restored, document.failure, injected=injected, began=began)
 
 
 def _receipt_to_document(receipt: Receipt) -> ReceiptDocument:

@@ -21,8 +21,11 @@ from serving.ports import LoadState, LoadStatus
 from serving.stores.drill_encoding import (
     DrillingDocument,
     DrillResultDocument,
+    RehearsalDocument,
     drilling_from_document,
     drilling_to_document,
+    rehearsal_from_document,
+    rehearsal_to_document,
     result_from_document,
     result_to_document,
 )
@@ -84,6 +87,7 @@ class _Record(_Document, frozen=True, kw_only=True):
     rollout: UnderwayDocument | msgspec.UnsetType = msgspec.UNSET
     drill: DrillingDocument | msgspec.UnsetType = msgspec.UNSET
     drills: tuple[DrillResultDocument, ...] | msgspec.UnsetType = msgspec.UNSET
+    rehearsal: RehearsalDocument | msgspec.UnsetType = msgspec.UNSET
 
 
 class _Status(_Document, frozen=True, kw_only=True):
@@ -121,6 +125,7 @@ def record_to_document(record: FamilyRecord) -> bytes:
             rollout=msgspec.UNSET if record.rollout is None else rollout_to_document(record.rollout),
             drill=msgspec.UNSET if record.drill is None else drilling_to_document(record.drill),
             drills=tuple(map(result_to_document, record.drills)) or msgspec.UNSET,
+            rehearsal=msgspec.UNSET if record.rehearsal is None else rehearsal_to_document(record.rehearsal),
         )
     )
 
@@ -167,6 +172,7 @@ def _record(parts: _Record) -> FamilyRecord:
         rollout=None if parts.rollout is msgspec.UNSET else rollout_from_document(parts.rollout),
         drill=None if parts.drill is msgspec.UNSET else drilling_from_document(parts.drill),
         drills=() if parts.drills is msgspec.UNSET else tuple(map(result_from_document, parts.drills)),
+        rehearsal=None if parts.rehearsal is msgspec.UNSET else rehearsal_from_document(parts.rehearsal),
     )
 
 

@@ -2,14 +2,17 @@
 
 import re
 import shlex
+from pathlib import Path
 
 import pytest
 
 from tests.e2e.families import Deployment
 from tests.e2e.installation import Installation
 from tests.e2e.waiting import wait_for
+from tests.fakes.rollout_plant import POLICY
 
 FAMILY = "followed"
+ROLLOUT = {"status", "explain", "policy", "receipt", "retry"}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -56,3 +59,23 @@ def test_a_runbook_is_followed_command_by_command(installation: Installation) ->
 
     assert installation.do("show", FAMILY)["production"]["version"] == "1.1.0"
     assert installation.do("drill", FAMILY, "--list")["trend"]["passed"] >= 1
+
+
+def test_the_commands_of_a_rollout_are_followed_while_it_is_afoot_and_on_the_way_back(installation: Installation, tmp_path: Path) -> None:
+    policy = tmp_path / "policy.yaml"
+    # Long enough for every command to be typed before it is over.
+    policy.write_bytes(POLICY.replace(b"stray: 0 in 2s", b"stray: 0 in 60s"))
+    installation.do("start", FAMILY, "1.0.0", "--policy", str(policy), "--reason", "back by stages")
+    afoot = [words for words in commands(installation) if words[0] in ROLLOUT]
+    for words in afoot:
+        outcome = installation.run(*words)
+        assert outcome.exit_code == 0, (words, outcome.stdout, outcome.stderr)
+
+    installation.run("rollback", FAMILY, "--reason", "INC-124", "--no-wait")
+    back = [words for words in commands(installation) if words[0] in ROLLOUT]
+    for words in back:
+        outcome = installation.run(*words)
+        assert outcome.exit_code == 0, (words, outcome.stdout, outcome.stderr)
+
+    assert [words[0] for words in afoot] == ["status", "explain", "policy"]
+    assert [words[0] for words in back] == ["status", "explain", "policy", "receipt", "retry"]

@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from registry_client.versions import ModelVersion
 from serving.api.admin import create_app
 from serving.api.services import AdminServices, AdminSurface
+from serving.control import rehearsing
 from serving.control.auditing import Auditing, Publishing
 from serving.control.drill_book import DrillBook
 from serving.control.drill_news import DrillNews
@@ -19,6 +20,7 @@ from serving.control.policies.holding import HeldPolicies
 from serving.control.policies.home import PolicyHome
 from serving.control.practising import Drills, Means
 from serving.control.promotions import PromotionRequests
+from serving.control.rehearsing import Rehearsing
 from serving.control.reseeding import Reseeding
 from serving.control.rollouts.authorities import PolicyAuthorities
 from serving.control.rollouts.desk import Grounds, RolloutDesk
@@ -111,6 +113,11 @@ class AdminWorld:
             desk=desk,
             rollouts=RolloutViews(seen, self.rollouts, self.rollouts, policies, self.clock),
             drills=Drills(Means(operations, verification, self.clock, DrillNews(self.notifier, operations, held, self.clock))),
+            rehearsing=Rehearsing(
+                rehearsing.Means(
+                    operations, seen, held, self.registry, self.public, self.clock, DrillNews(self.notifier, operations, held, self.clock)
+                )
+            ),
             drill_book=drill_book,
             samples=PairSamples(seen, self.shelf),
             runbooks=runbooks,

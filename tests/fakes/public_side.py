@@ -16,13 +16,20 @@ class FakePublicSide:
         self.instead: list[PublicAnswer] = []
         self.asked = 0
 
-    async def predict(self, family: str, request: Mapping[str, object], seconds: float) -> PublicAnswer:
+    async def predict(self, family: str, request: Mapping[str, object], seconds: float, selector: str = "") -> PublicAnswer:
         del seconds
+        if selector:
+            return await self.selected(family, selector)
         self.asked += 1
         good = await self.good_answer(family, request)
         if not self.instead:
             return good
         return self.instead.pop(0)
+
+    async def selected(self, family: str, selector: str) -> PublicAnswer:
+        """What a request is answered that names something in place of a version; nothing is served here under any name."""
+        del family
+        return PublicAnswer(400, trouble=f"there is no {selector}")
 
     async def good_answer(self, family: str, request: Mapping[str, object]) -> PublicAnswer:
         """What production answers."""

@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from registry_client.versions import ModelVersion
 from serving.api.admin import create_app
 from serving.api.services import AdminServices, AdminSurface
+from serving.control import rehearsing
 from serving.control.auditing import Auditing, Publishing
 from serving.control.drill_book import DrillBook
 from serving.control.entitlement import Entitlement
@@ -22,6 +23,7 @@ from serving.control.policies.holding import HeldPolicies
 from serving.control.policies.home import PolicyHome
 from serving.control.practising import Drills, Means
 from serving.control.promotions import PromotionRequests
+from serving.control.rehearsing import Rehearsing
 from serving.control.reseeding import Reseeding
 from serving.control.rollouts.desk import Grounds, RolloutDesk
 from serving.control.rollouts.looking import RolloutViews
@@ -69,7 +71,8 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
     seen = SeenStore(store, MemorySnapshots())
     publishing = Publishing(Ed25519Signer(b"k" * 32), FakeHeadLog(), FakeHeadRecorder())
     operations, policies, rollouts = Operations(seen, store, store, registry, clock), PolicyHome(), FakeRollouts()
-    verification = Verification(seen, store, registry, FakePublicSide(store, registry), clock)
+    public = FakePublicSide(store, registry)
+    verification = Verification(seen, store, registry, public, clock)
     desk, held = RolloutDesk(operations, Grounds(policies, store, rollouts, registry, Operators()), clock), HeldPolicies(policies)
     drill_book = DrillBook(operations, held, MemoryProfiles(), clock)
     services = AdminServices(
@@ -94,6 +97,7 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
         rollouts=RolloutViews(seen, rollouts, rollouts, policies, clock),
         drills=Drills(Means(operations, verification, clock)),
         samples=PairSamples(seen, MemoryShelf()),
+        rehearsing=Rehearsing(rehearsing.Means(operations, seen, held, registry, public, clock)),
         drill_book=drill_book,
         runbooks=Runbooks(operations, held, store, drill_book, clock),
         promotions=PromotionRequests(operations, desk, store, registry),

@@ -105,3 +105,32 @@ async def test_after_a_major_a_drill_is_due_and_missed_it_is_complained_of(world
     assert soon["complaints"] == []
     assert "a drill was due by" in late["complaints"][0]
     assert held["complaints"] == []
+
+
+async def test_a_rehearsal_that_no_leader_judges_has_failed_and_is_told_with_the_others(admin: httpx.AsyncClient) -> None:
+    response = await admin.post(DRILLS, json={"inject": "errors", "timeout": 0.1, "reason": "tuesday"}, headers={"X-Actor": "ada"})
+
+    document = response.json()
+    assert response.status_code == 200, document
+    assert (document["passed"], document["injected"], document["version"]) == (False, "errors", "1.1.0")
+    assert "nothing was answered on its route" in document["failure"]
+    listed = (await admin.get(DRILLS)).json()
+    assert (listed["caught"]["drills"], listed["caught"]["passed"], listed["trend"]["drills"]) == (1, 0, 0)
+    assert listed["drills"] == [document]
+
+
+async def test_what_cannot_be_made_up_is_refused(admin: httpx.AsyncClient) -> None:
+    response = await admin.post(DRILLS, json={"inject": "smoke"}, headers={"X-Actor": "ada"})
+
+    assert response.status_code == 400
+
+
+async def test_a_rehearsal_takes_the_right_to_roll_back(world: AdminWorld) -> None:
+    world.operators = Operators({"ada": ("owner",), "cleo": ("release",)})
+    async with world.client() as client:
+        await client.post(
+            f"{DIGITS}/promote", json={"version": "1.0.0", "override": True, "reason": "x"}, headers={**ANY, "X-Actor": "cleo"}
+        )
+        refused = await client.post(DRILLS, json={"inject": "errors", "timeout": 0.1}, headers={"X-Actor": "cleo"})
+
+    assert refused.status_code == 403

@@ -1,7 +1,10 @@
 from collections.abc import Iterator
+from io import StringIO
 
 import pytest
+from rich.console import Console
 
+from serving.cli.drilling import render_drill
 from serving.telemetry.clock import SystemClock
 from tests.fakes.admin import AdminWorld
 from tests.fakes.admin_server import served
@@ -64,3 +67,30 @@ def test_without_a_way_back_it_says_so(terminal: Terminal) -> None:
 
     assert result.exit_code == 1
     assert says_why(result.stderr)
+
+
+def test_a_rehearsal_tells_its_moments_and_is_listed_by_itself(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("serving.cli.drilling.PROOF_SECONDS", 0.1)
+
+    result = terminal.run("drill", "digits", "--inject", "errors")
+    listed = terminal.run("drill", "digits", "--list").stdout
+
+    assert result.exit_code == 1
+    assert "the rehearsal of a version with errors FAILED" in " ".join(result.stdout.split())
+    assert says_why(result.stderr)
+    assert "bad versions caught  0 of 1" in listed
+    assert "rehearsed" in listed
+
+
+def test_a_rehearsal_that_passed_reads_well() -> None:
+    times = dict.fromkeys(("detected", "decided", "flipped", "verified"), "2030-01-02T03:04:07.500000Z")
+    began = {"began": "2030-01-02T03:04:05.000000Z", "last_stray": None, "restored": None}
+    held = {"passed": True, "injected": "errors", "signal": "errors", "caught_seconds": 2.5, "reason": "it failed", "times": times | began}
+
+    console = Console(width=100, record=True, file=StringIO())
+    console.print(render_drill("digits", held))
+    text = console.export_text()
+
+    assert "digits: the rehearsal of a version with errors passed: errors caught it after 2,500 ms" in text
+    assert "03:04:07.500Z  +2,500 ms" in text
+    assert "none" in text

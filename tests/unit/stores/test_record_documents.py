@@ -16,6 +16,7 @@ from serving.core.drills import Drilling, DrillResult
 from serving.core.errors import InvalidRecord
 from serving.core.happenings import Advance, Hold, RollBack
 from serving.core.lifecycle import Canary, Decided, FamilyRecord, Shadow
+from serving.core.rehearsals import Injection, Rehearsal
 from serving.core.routing import MissingKey
 from serving.core.standing import Held, Receipt, Rollout, State
 from serving.core.traffic import End, Slice
@@ -223,7 +224,11 @@ DRILLED = replace(
     quarantined={},
     canaries=(),
     drill=Drilling("op-2", V1, V2, replace(RECEIPT, verified=None), BEGIN + timedelta(minutes=1)),
-    drills=(DrillResult("op-1", V2, V1, RECEIPT, BEGIN + timedelta(seconds=2), "it was ünlucky"),),
+    drills=(
+        DrillResult("op-1", V2, V1, RECEIPT, BEGIN + timedelta(seconds=2), "it was ünlucky"),
+        DrillResult("op-0", V2, V2, RECEIPT, injected="errors", began=BEGIN),
+    ),
+    rehearsal=Rehearsal("op-3", V2, Injection.ERRORS, "f" * 64, "{}", 2, 2_500, RECEIPT, BEGIN, is_caught=True),
 )
 
 
@@ -231,7 +236,7 @@ def test_a_record_with_drills_is_read_back_as_it_was_written() -> None:
     assert record_from_document("digits", record_to_document(DRILLED)) == DRILLED
 
 
-@pytest.mark.parametrize("place", [("drill",), ("drill", "receipt"), ("drills", 0), ("drills", 0, "receipt")])
+@pytest.mark.parametrize("place", [("drill",), ("drill", "receipt"), ("drills", 0), ("drills", 0, "receipt"), ("rehearsal",)])
 def test_a_part_of_a_drill_that_nobody_knows_is_refused(place: tuple[str | int, ...]) -> None:
     plain = json.loads(record_to_document(DRILLED))
     part: Any = plain

@@ -1,0 +1,142 @@
+"""No caller is ever given a made-up answer: only the key of a rehearsal leads to its route, and nothing of it counts for a version."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from serving.core.policy import Counting, Unit
+from serving.core.rehearsals import Injection
+from serving.core.routing import RehearsalRoute, RouteTable
+from serving.core.totals import ArmTotals
+from serving.core.traffic import WHOLE
+from serving.core.watches import Watch
+from serving.gateway.rehearsing import PREFIX, key_digest
+from serving.ports import Failure, Reply
+from tests.fakes.gateway import ONE, TWO, Bench, table
+
+KEY = "5f0c2b7e9a1d4c38"
+GOOD = Reply(200, b'{"outputs":[]}')
+BROKEN = Reply(500, b'{"error":"x"}', failure=Failure.MODEL)
+WATCH = Watch("op-1", candidate="", production="", unit=Unit(count=Counting.REQUEST))
+
+
+def rehearsed(*, canary: int = 0, shadow: int = 0, weight: int = WHOLE) -> RouteTable:
+    plain = table(canary=canary, shadow=shadow)
+    route = RehearsalRoute(key_digest(KEY), ONE, weight, Injection.ERRORS, WATCH)
+    return RouteTable(plain.epoch, {"digits": replace(plain.families["digits"], rehearsal=route)})
+
+
+def asked(routes: RouteTable, selector: str | None, dice: float, user: str = "", family: str = "digits") -> Bench:
+    """One request that is answered well by whatever version it reaches."""
+    bench = Bench()
+    bench.dice = dice
+    bench.gateway.swap(routes)
+    bench.ask(family=family, selector=selector, user=user)
+    while bench.invoker.invoked:
+        bench.invoker.answer(GOOD)
+    return bench
+
+
+selectors = st.one_of(
+    st.none(),
+    st.sampled_from(
+        ["1.0.0", "1.1.0", "^1", "production", "rehearsal", PREFIX, PREFIX + KEY[:-1], PREFIX + KEY + "0", PREFIX.upper() + KEY]
+    ),
+    st.text(max_size=24).map(PREFIX.__add__),
+    st.text(max_size=24),
+).filter(lambda selector: selector != PREFIX + KEY)
+
+
+@given(
+    selector=selectors,
+    dice=st.floats(0, 1, exclude_max=True),
+    canary=st.sampled_from([0, 2_500, WHOLE]),
+    shadow=st.sampled_from([0, WHOLE]),
+    user=st.sampled_from(["", "ada", "ben"]),
+)
+def test_whoever_does_not_know_the_key_is_answered_and_counted_as_if_there_were_no_rehearsal(
+    selector: str | None, dice: float, canary: int, shadow: int, user: str
+) -> None:
+    with_one = asked(rehearsed(canary=canary, shadow=shadow), selector, dice, user)
+    without = asked(table(canary=canary, shadow=shadow), selector, dice, user)
+
+    assert [replace_id(answer) for answer in with_one.answers] == [replace_id(answer) for answer in without.answers]
+    assert with_one.recorder == without.recorder
+    assert [tally.counts() for tally in with_one.gateway.tallies] == [tally.counts() for tally in without.gateway.tallies]
+    totals = with_one.gateway.watchings.reports("g1", 1.0)["op-1"].totals
+    assert (totals.canary, totals.production) == (ArmTotals(), ArmTotals())
+
+
+def replace_id(answer: object) -> tuple[object, ...]:
+    """All of an answer but its id, which is another for each."""
+    return tuple(getattr(answer, name) for name in ("status", "body", "json_length", "route_headers", "retry_after"))
+
+
+def test_the_key_of_another_family_leads_nowhere() -> None:
+    other = asked(rehearsed(), PREFIX + KEY, 0.0, family="letters")
+
+    assert other.answers[0].status in {400, 404}
+
+
+@pytest.mark.parametrize(("dice", "status"), [(0.0, 500), (0.7, 200)])
+def test_by_the_key_half_of_the_bad_arms_answers_fail_and_only_the_rehearsal_hears_of_it(dice: float, status: int) -> None:
+    bench = asked(rehearsed(), PREFIX + KEY, dice)
+
+    [answer] = bench.answers
+    assert answer.status == status
+    assert b"x-route-reason: rehearsal" in answer.route_headers
+    assert answer.request_id == ""
+    assert bench.recorder == Bench().recorder
+    assert not list(bench.gateway.tallies)
+    counted = bench.gateway.watchings.reports("g1", 1.0)["op-1"].totals
+    assert (counted.canary.trials, counted.canary.failures, counted.production.trials) == (1, int(status == 500), 0)
+
+
+def test_the_other_arm_is_production_as_it_is() -> None:
+    bench = asked(rehearsed(weight=0), PREFIX + KEY, 0.0)
+
+    assert (bench.answers[0].status, bench.answers[0].body) == (200, GOOD.body)
+    assert bench.gateway.watchings.reports("g1", 1.0)["op-1"].totals.production.trials == 1
+
+
+def test_a_row_of_failures_is_told_at_once_and_an_answer_that_failed_by_itself_is_not_tried_again() -> None:
+    bench = Bench()
+    bench.gateway.rehearsals.on_failing = bench._alarm
+    bench.gateway.swap(rehearsed())
+    bench.dice = 0.7
+    for _ in range(4):
+        bench.ask(selector=PREFIX + KEY)
+        bench.invoker.answer(BROKEN)
+
+    assert bench.alarms == 2
+    assert not bench.invoker.invoked
+    assert [answer.status for answer in bench.answers] == [500] * 4
+
+
+def test_with_the_route_gone_the_key_leads_nowhere() -> None:
+    bench = Bench()
+    bench.gateway.swap(rehearsed())
+    bench.gateway.swap(table())
+
+    bench.ask(selector=PREFIX + KEY)
+
+    assert bench.answers[0].status == 400
+    assert bench.gateway.watchings.reports("g1", 1.0) == {}
+
+
+def test_a_rollout_beside_it_counts_as_ever() -> None:
+    watch = Watch("digits-1.1.0-1", TWO.digest, ONE.digest)
+    plain = table(canary=WHOLE, watch=watch)
+    routes = RouteTable(3, {"digits": replace(plain.families["digits"], rehearsal=rehearsed().families["digits"].rehearsal)})
+    bench = Bench()
+    bench.gateway.swap(routes)
+    for selector in (None, PREFIX + KEY):
+        bench.ask(selector=selector)
+        bench.invoker.answer(GOOD)
+
+    reports = bench.gateway.watchings.reports("g1", 1.0)
+
+    assert (reports["digits-1.1.0-1"].totals.canary.trials, reports["digits-1.1.0-1"].totals.canary.failures) == (1, 0)
+    assert (reports["op-1"].totals.canary.trials, reports["op-1"].totals.canary.failures) == (1, 1)
