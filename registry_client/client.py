@@ -40,7 +40,7 @@ from registry_client.seals import Seal
 from registry_client.signatures import Signature
 from registry_client.signing import SigningKey
 from registry_client.sigstore import MEDIA_TYPE as SIGSTORE
-from registry_client.transfers import Told, Watched, nobody
+from registry_client.transfers import Moved, Tally, Told, Watched, nobody
 from registry_client.trust import NotSigned, Trust
 from registry_client.versions import ModelVersion
 
@@ -152,7 +152,7 @@ class RegistryClient:
         return found
 
     def fetch(self, family: str, version: str, *, expected_digest: str | None = None, told: Told = nobody) -> FetchedBundle:
-        """Bring a version's files to this machine, verified; `told` how far each file is that must be fetched.
+        """Bring a version's files to this machine, verified; `told` how far it is with what must be fetched.
 
         Raises `NotSigned` where the family's versions must be signed, and `NotEnoughRoom`. A large file that an earlier try did not
         bring to its end goes on from there.
@@ -169,6 +169,7 @@ class RegistryClient:
 
     def _origin(self, manifest: Manifest, told: Told) -> Origin:
         open_file = partial(self._backend.open_file, manifest)
+        told = Tally(told, sum({artifact.sha256: artifact.size for artifact in manifest.artifacts}.values()))
         if not isinstance(self._backend, Ranged):
             return Origin(open_file, told=told)
         return Origin(open_file, partial(self._backend.read_span, manifest), Parts(self._backend.at_once), told)
@@ -262,7 +263,7 @@ class RegistryClient:
     # --- publishing -------------------------------------------------------------------------------------------------
 
     def publish(self, bundle: Bundle, judgement: Judgement | None = None, told: Told = nobody) -> Published:
-        """Publish a version; the same content again changes nothing. `told`: how far each file is.
+        """Publish a version; the same content again changes nothing. `told`: how far it is.
 
         `judgement`: the gate's, when it has run the versions; left out, it judges by the manifests alone. Raises `VersionExists` when
         other content has the version, `BumpTooSmall` or `NothingChanged` when the gate forbids it, `StaleJudgement` when another
@@ -274,10 +275,12 @@ class RegistryClient:
         manifest, warnings = self._completed(bundle, judgement or Gate(self).judge(bundle.manifest))
         if isinstance(self._backend, Confined):
             self._backend.refuse_without_room(manifest)
+        tally = Tally(told, sum(artifact.size for artifact in manifest.artifacts))
         for artifact in manifest.artifacts:
             path = bundle.files[artifact.path]
-            with Watched(open_regular(path.parent, path.name), artifact.path, artifact.size, told) as file:
+            with Watched(open_regular(path.parent, path.name), artifact.path, artifact.size, tally) as file:
                 self._backend.put_file(manifest, artifact, file)
+            tally(Moved(artifact.path, artifact.size, artifact.size))  # a registry that has it reads nothing
         created = self._backend.put_manifest(manifest)
         published = self.manifest(manifest.family, manifest.version)
         if not created or published.digest != manifest.digest:  # another publisher was faster, or, where nothing keeps one off, came after

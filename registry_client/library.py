@@ -25,6 +25,7 @@ from registry_client.manifest import Artifact, Component, ComponentKind, Node, R
 from registry_client.model_yaml import AuthoredComponent, ModelYaml, check_component, parse_component_yaml
 from registry_client.origins import Origin
 from registry_client.strict_yaml import LARGEST
+from registry_client.transfers import Moved, Tally, Told, Watched, nobody
 from registry_client.versions import ModelVersion
 
 FILE_NAME: Final = "component.yaml"
@@ -127,13 +128,18 @@ class Library:
         directory = self._cache.component(document.component.sha256, document.artifacts, Origin(opened))
         return FetchedComponent(document, directory)
 
-    def publish(self, bundle: ComponentBundle) -> bool:
-        """Publish a component; the same content again changes nothing. Whether it was new. Raises `ComponentExists`."""
+    def publish(self, bundle: ComponentBundle, told: Told = nobody) -> bool:
+        """Publish a component; the same content again changes nothing. Whether it was new. `told`: how far it is.
+
+        Raises `ComponentExists`.
+        """
         document = bundle.document
+        tally = Tally(told, sum(artifact.size for artifact in document.artifacts))
         for artifact in document.artifacts:
             path = bundle.files[artifact.path]
-            with open_regular(path.parent, path.name) as file:
+            with Watched(open_regular(path.parent, path.name), artifact.path, artifact.size, tally) as file:
                 self._shelf.put_component_file(document.component.name, artifact, file)
+            tally(Moved(artifact.path, artifact.size, artifact.size))  # a registry that has it reads nothing
         offered = document.component
         created = self._shelf.put_component(offered.name, offered.version, document.canonical(), document.artifacts)
         published = self.document(offered.name, offered.version).component

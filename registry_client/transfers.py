@@ -37,7 +37,7 @@ FreeSpace = Callable[[Path], int]
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """How far a file is: `done` of `size` bytes; `what` is its name in the bundle."""
+    """How far a file is: `done` of `size` bytes; `what` is its name in the bundle. A `Tally` tells it of all, with the one in hand."""
 
     what: str
     done: int
@@ -50,6 +50,25 @@ Told = Callable[[Moved], None]
 
 def nobody(_moved: Moved) -> None:
     """Where nobody wants to know."""
+
+
+class Tally:
+    """Is told how far each of several files is, and tells how far all of them are. `size`: bytes of those that are known of."""
+
+    def __init__(self, told: Told, size: int = 0) -> None:
+        self._told, self._size = told, size
+        self._each = dict[str, int]()
+        self._done = 0
+
+    def expect(self, size: int) -> None:
+        """So many bytes more will come."""
+        self._size += size
+
+    def __call__(self, moved: Moved) -> None:
+        """Take note, and tell; a file may also go back."""
+        self._done += moved.done - self._each.get(moved.what, 0)
+        self._each[moved.what] = moved.done
+        self._told(Moved(moved.what, self._done, self._size))
 
 
 def free_space(folder: Path) -> int:

@@ -39,6 +39,7 @@ def check(session: Session, directory: Directory, data: DataOption = None, regis
 def publish(session: Session, directory: Directory, data: DataOption = None, registry: RegistryOption = None) -> None:
     """Check a bundle and publish it; what is published never changes, and the same bytes again are fine."""
     from serving.cli.checking import Level, check_directory, publish_bundle  # noqa: PLC0415 - imports onnxruntime
+    from serving.cli.moving import moving  # noqa: PLC0415 - only few commands move anything
 
     verdict, client = check_directory(session, directory, data, registry)
     # Of a version that is refused the refusal tells the rest, with every change that it is refused for.
@@ -48,8 +49,9 @@ def publish(session: Session, directory: Directory, data: DataOption = None, reg
             session.output.note(f"{finding.level.value}: {finding.text}")
     verdict.refuse(directory)
     bundle = verdict.bundle
-    published = publish_bundle(bundle, client, directory, verdict.judgement)
     name = f"{bundle.manifest.family}@{bundle.manifest.version}"
+    with moving(session.output, f"publishing {name}") as told:
+        published = publish_bundle(bundle, client, directory, verdict.judgement, told)
     document = {**verdict.document(), "created": published.created, "digest": published.manifest_digest}
     said = "published" if published.created else "was published before, with the same content"
     session.output.data(document, lambda: facts([(name, said), ("digest", published.manifest_digest)]))

@@ -19,6 +19,7 @@ from registry_client.ledger import Ledger
 from registry_client.library import Library
 from registry_client.observing import Runs, golden_examples, observe
 from registry_client.signing import UnusableKey
+from registry_client.transfers import Told, nobody
 from registry_client.versions import ModelVersion
 from serving.cli.answering import Answering, run_version
 from serving.cli.commands import Session
@@ -149,10 +150,12 @@ def unread_document(refused: BundleRefused) -> dict[str, Any]:
     return {**nothing, "ok": False, "golden_examples": 0, "findings": [{"level": Level.ERROR.value, "text": str(refused)}]}
 
 
-def publish_bundle(bundle: Bundle, registry: RegistryClient, directory: Path, judgement: Judgement | None = None) -> Published:
-    """Publish it. Raises `BundleRefused`, for one when other bytes have the version."""
+def publish_bundle(
+    bundle: Bundle, registry: RegistryClient, directory: Path, judgement: Judgement | None = None, told: Told = nobody
+) -> Published:
+    """Publish it; `told` how far it is. Raises `BundleRefused`, for one when other bytes have the version."""
     try:
-        return registry.publish(bundle, judgement)
+        return registry.publish(bundle, judgement, told)
     except (RegistryError, OSError) as error:
         hint = str(getattr(error, "hint", "")) or "check the registry"
         raise BundleRefused(directory, str(error), hint) from error

@@ -26,9 +26,12 @@ def register(app: typer.Typer) -> None:
 
 def publish(session: Session, directory: Directory, data: DataOption = None, registry: RegistryOption = None) -> None:
     """Publish a component under its name and version, for any version of any family to pin; it never changes."""
+    from serving.cli.moving import moving  # noqa: PLC0415 - only few commands move anything
     from serving.cli.shelving import Shelves  # noqa: PLC0415 - imports onnxruntime
 
-    document = Shelves(data, registry).publish(directory)
+    shelves = Shelves(data, registry)
+    with moving(session.output, f"publishing {directory.resolve().name}") as told:
+        document = shelves.publish(directory, told)
     name = f"{document['name']}@{document['version']}"
     said = "published" if document["created"] else "was published before, with the same content"
     session.output.data(document, lambda: facts([(name, said), ("digest", document["digest"])]))

@@ -35,6 +35,12 @@ class Output:
         """Write JSON to a file, on one line unless indented."""
         file.write(json.dumps(document, ensure_ascii=False, indent=indent) + "\n")
 
+    @property
+    def watched(self) -> Console | None:
+        """The terminal that a person watches while it works; None where there is none, or where who reads wants a document."""
+        console = self._console(sys.stderr)
+        return console if console.is_terminal and not self.as_json else None
+
     def note(self, text: str) -> None:
         """Tell the person at the terminal something that is not the data."""
         self._console(sys.stderr).print(Text(text), soft_wrap=True)

@@ -12,6 +12,7 @@ from registry_client.client import RegistryClient
 from registry_client.errors import RegistryError, UnknownComponent
 from registry_client.library import ComponentBundle, ComponentDocument, Library, load_component
 from registry_client.manifest import Component
+from registry_client.transfers import Told
 from serving.cli.checking import registry_at
 from serving.cli.configuring import read_settings
 from serving.cli.failures import ComponentRefused, NotFound, WrongUse
@@ -31,14 +32,14 @@ class Shelves:
         self.library: Library = library
         self._client: RegistryClient = registry_at(settings.registry_plan, settings.data)
 
-    def publish(self, directory: Path) -> Json:
-        """Publish the component in a folder. Raises `NotFound` or `ComponentRefused`."""
+    def publish(self, directory: Path, told: Told) -> Json:
+        """Publish the component in a folder; `told` how far it is. Raises `NotFound` or `ComponentRefused`."""
         if not directory.is_dir():
             error = f"there is no folder {directory}"
             raise NotFound(error, "name the folder that holds component.yaml")
         try:
             bundle: ComponentBundle = load_component(directory)
-            created = self.library.publish(bundle)
+            created = self.library.publish(bundle, told)
         except (RegistryError, OSError) as error:
             raise ComponentRefused(directory, str(error), str(getattr(error, "hint", ""))) from error
         return {**described(bundle.document), "created": created}

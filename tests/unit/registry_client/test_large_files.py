@@ -16,7 +16,7 @@ from registry_client.errors import NotEnoughRoom, RegistryUnavailable
 from registry_client.manifest import Artifact, Manifest
 from registry_client.origins import Origin
 from registry_client.sweeping import FRESH_S, CacheSweep
-from registry_client.transfers import Moved, free_space
+from registry_client.transfers import Moved, Tally, free_space
 from tests.fakes.sources import Source, artifact_of, manifest_of
 
 WriteBundle = Callable[..., Path]
@@ -213,7 +213,7 @@ def test_the_room_of_a_folder_that_is_not_there_is_that_of_its_disk(tmp_path: Pa
     assert 0 < free < free_space(tmp_path) * 1.5
 
 
-def test_publishing_and_fetching_tell_how_far_each_file_is(tmp_path: Path, write_bundle: WriteBundle) -> None:
+def test_publishing_and_fetching_tell_how_far_all_files_are(tmp_path: Path, write_bundle: WriteBundle) -> None:
     # given
     client = RegistryClient(FilesBackend(tmp_path / "registry"), Cache(tmp_path / "cache", keeping=KEEPING))
     up, down = list[Moved](), list[Moved]()
@@ -223,9 +223,43 @@ def test_publishing_and_fetching_tell_how_far_each_file_is(tmp_path: Path, write
     client.fetch("digits", "1.0.0", told=down.append)
 
     # then
-    whole = {Moved(each.path, each.size, each.size) for each in published.manifest.artifacts}
-    assert whole <= set(up)
-    assert whole <= set(down)
+    artifacts = published.manifest.artifacts
+    size = sum(each.size for each in artifacts)
+    for told in (up, down):
+        assert {each.what for each in told} == {each.path for each in artifacts}
+        assert {each.size for each in told} == {size}
+        assert [each.done for each in told] == sorted(each.done for each in told)
+        assert told[-1].done == size
+
+
+def test_of_files_that_the_registry_has_already_it_is_told_that_they_are_done(tmp_path: Path, write_bundle: WriteBundle) -> None:
+    # given
+    client = RegistryClient(FilesBackend(tmp_path / "registry"), Cache(tmp_path / "cache"))
+    client.publish(load_bundle(write_bundle("first")))
+    told = list[Moved]()
+
+    # when
+    published = client.publish(load_bundle(write_bundle("second", version="1.0.1")), told=told.append)
+
+    # then
+    size = sum(each.size for each in published.manifest.artifacts)
+    assert (told[-1].done, told[-1].size) == (size, size)
+
+
+def test_a_tally_adds_files_up_also_when_one_begins_anew() -> None:
+    # given
+    told = list[Moved]()
+    tally = Tally(told.append, 100)
+
+    # when
+    tally(Moved("a", 60, 60))
+    tally(Moved("b", 30, 40))
+    tally(Moved("b", 0, 40))
+    tally.expect(10)
+    tally(Moved("b", 40, 40))
+
+    # then
+    assert told == [Moved("a", 60, 100), Moved("b", 90, 100), Moved("b", 60, 100), Moved("b", 100, 110)]
 
 
 def test_a_partial_file_that_nobody_goes_on_with_is_swept(cache: Cache, home: Path, manifest: Manifest) -> None:
