@@ -234,7 +234,7 @@ class LoadOut(Document):
     version: str = Field(examples=["1.1.0"])
     digest: str = Field(examples=["0f4c" * 16])
     state: str = Field(examples=["ready"])
-    detail: str = Field(description="Why it failed.", examples=[""])
+    detail: str = Field(description="How far it is while it is loading, or why it failed.", examples=[""])
     replicas: int = Field(examples=[1])
     since: datetime | None = None
 
@@ -365,7 +365,7 @@ class VersionOut(Document):
     wanted: bool = Field(description="Whether it should be loaded; `state` is whether it is.", examples=[True])
     standby: bool = Field(description="A superseded production, kept loaded as the way back.", examples=[False])
     state: str | None = Field(description="How far it is loaded; null when it is not.", examples=["ready"])
-    detail: str = Field(description="Why it failed to load.", examples=[""])
+    detail: str = Field(description="How far it is while it is loading, or why it failed to.", examples=[""])
     replicas: int = Field(examples=[1])
     since: datetime | None = None
     quarantine: str | None = Field(description="Why it was rolled back.", examples=[None])

@@ -10,6 +10,7 @@ from pathlib import Path
 from registry_client.client import FetchedBundle
 from registry_client.errors import RegistryError
 from serving.bootstrap.between import Between, settled
+from serving.bootstrap.fetching import fetch
 from serving.bootstrap.layout import Layout
 from serving.bootstrap.proving import open_proven
 from serving.bootstrap.registry import open_published
@@ -67,8 +68,7 @@ class VersionService:
     def _fetch(self) -> FetchedBundle:
         plan = self._plan
         try:
-            client = open_published(plan.layout, self)
-            return client.fetch(plan.target.family, str(plan.target.version), expected_digest=plan.target.digest)
+            return fetch(open_published(plan.layout, self), plan.target, ProgressNotes(plan.layout.progress))
         except (RegistryError, OSError) as error:
             if plan.between is None:
                 raise

@@ -1,7 +1,9 @@
 """How commands speak: data to stdout (a table, or JSON), everything else to stderr."""
 
 import json
+import re
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TextIO
@@ -11,6 +13,11 @@ from rich.console import Console, Group, RenderableType
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
+
+COUNTING_S = 10.0
+"""Seconds between two lines that differ in their numbers alone."""
+
+_NUMBER = re.compile(r"\d[\d,.]*")
 
 
 class Output:
@@ -56,13 +63,15 @@ class Output:
             yield lambda news: status.update(escape(news))
 
     def _lines(self, text: str) -> Callable[[str], None]:
-        """Say each new text once."""
-        said = [text]
+        """Say each new text once, and one that differs in its numbers alone only now and then: logs are kept."""
+        said, due = text, time.monotonic() + COUNTING_S
         self.note(text)
 
         def say(news: str) -> None:
-            if news != said[-1]:
-                said.append(news)
+            nonlocal said, due
+            now = time.monotonic()
+            if news != said and (now >= due or _NUMBER.sub("", news) != _NUMBER.sub("", said)):
+                said, due = news, now + COUNTING_S
                 self.note(news)
 
         return say
