@@ -3,6 +3,7 @@
 What the folder cannot tell (golden examples, what the task is measured by, what it was trained on) stays for its author to write.
 """
 
+import os
 import posixpath
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,12 +13,13 @@ import yaml
 
 from registry_client.bundle import Bundle, load_bundle
 from registry_client.errors import InvalidBundle
-from registry_client.files import chunks, move_into_place, open_regular, refuse_foreign, staging
+from registry_client.files import move_into_place, open_regular, refuse_foreign, staging, sync_directories, write_synced
 from registry_client.graphs import NotAGraph, read_graph
 from registry_client.importing.layouts import Found, find_model
 from registry_client.importing.signature import Signature, read_signature
 from registry_client.manifest import TensorSpec
 from registry_client.model_yaml import FILE_NAME
+from registry_client.transfers import FreeSpace, Landing, Moved, Tally, Told, free_space, nobody, refuse_without_room
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +42,41 @@ class Order:
     number: int | None = None
 
 
-def import_model(order: Order, target: Path) -> Imported:
-    """Make a bundle of a model in another system's folder, at `target`, which must not hold anything.
+class _Copying:
+    """Files on their way from a folder into a bundle that is not finished: no more than the disk takes, and each put on it."""
 
-    Raises `InvalidBundle`; then there is nothing at `target`.
+    def __init__(self, folder: Path, whole: Path, told: Told, free: FreeSpace) -> None:
+        self._folder, self._whole, self._free = folder, whole, free
+        self._place = whole.parent.parent  # who reads a refusal finds no unfinished folder any more
+        self._tally = Tally(told)
+
+    def copy(self, *paths: str, is_graph: bool) -> None:
+        """Copy files, when there is room for all of them. Raises `NotEnoughRoom` and `InvalidBundle`."""
+        needed = sum(self._size(path) for path in paths)
+        refuse_without_room(self._place, needed, self._free)
+        self._tally.expect(needed)
+        for path in paths:
+            self._copy(path, is_graph=is_graph)
+
+    def _size(self, path: str) -> int:
+        with open_regular(self._folder, path) as source:
+            return os.fstat(source.fileno()).st_size
+
+    def _copy(self, path: str, *, is_graph: bool) -> None:
+        target = self._whole / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with open_regular(self._folder, path) as source, target.open("xb") as file, Landing(file) as landing:
+            refuse_foreign(source, path, is_graph=is_graph)
+            size = os.fstat(source.fileno()).st_size
+            for done in landing.pour(source):
+                self._tally(Moved(path, done, size))
+            landing.settle()
+
+
+def import_model(order: Order, target: Path, told: Told = nobody, free: FreeSpace = free_space) -> Imported:
+    """Make a bundle of a model in another system's folder, at `target`, which must not hold anything. `told`: how far it is.
+
+    Raises `InvalidBundle` or `NotEnoughRoom`; then there is nothing at `target`. What is there afterwards is on the disk.
     """
     found = find_model(order.source, order.number)
     _refuse_outside(found.model, found.layout)
@@ -51,26 +84,18 @@ def import_model(order: Order, target: Path) -> Imported:
     with staging(target.absolute().parent) as unfinished:
         whole = unfinished / "bundle"
         whole.mkdir()
-        _copy(folder, model, whole, is_graph=True)
+        copying = _Copying(folder, whole, told, free)
+        copying.copy(model, is_graph=True)
         weights = _weights(whole / model)
-        for path in weights:
-            _copy(folder, path, whole, is_graph=False)
+        copying.copy(*weights, is_graph=False)
         signature = read_signature(whole / model)
         _refuse_another(found, signature)
-        (whole / FILE_NAME).write_text(_authored(order, found, signature, weights), "utf-8")
+        write_synced(whole / FILE_NAME, _authored(order, found, signature, weights).encode())
         bundle = load_bundle(whole)
+        sync_directories(whole)
         if not move_into_place(whole, target.absolute()):
             raise InvalidBundle(str(target), "there is something already", "name a folder that is not there yet")
     return Imported(load_bundle(target), found, _warnings(found, signature, bundle))
-
-
-def _copy(folder: Path, path: str, whole: Path, *, is_graph: bool) -> None:
-    with open_regular(folder, path) as source:
-        refuse_foreign(source, path, is_graph=is_graph)
-        target = whole / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with target.open("xb") as copy:
-            copy.writelines(chunks(source))
 
 
 def _weights(graph: Path) -> list[str]:

@@ -29,13 +29,15 @@ _HOW = "write --as FAMILY@MAJOR.MINOR.PATCH, e.g. digits@1.0.0"
 def import_(session: Session, source: Source, bundle: Target, called: Called, task: TaskType, number: Number = None) -> None:
     """Make a bundle of a model that lies in another system's folder, if it is ONNX already; nothing is converted or unpickled."""
     from registry_client.importing.taking import Order, import_model  # noqa: PLC0415 - jsonschema, 60 ms
+    from serving.cli.moving import moving  # noqa: PLC0415 - only few commands move anything
 
     family, version = _name(called)
     if not source.is_dir():
         error = f"there is no folder {source}"
         raise NotFound(error, "name the folder that holds MLmodel, config.pbtxt or numbered folders")
     try:
-        imported = import_model(Order(source, family, version, task, number), bundle)
+        with moving(session.output, f"importing {called}") as told:
+            imported = import_model(Order(source, family, version, task, number), bundle, told)
     except RegistryError as error:
         raise NotImported(source, str(error), error.hint) from error
     for warning in imported.warnings:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.tiny import write_bundle
-from serving.cli import bundles, components
+from serving.cli import bundles, components, importing
 from serving.cli.commands import Session
 from serving.cli.moving import moving
 from serving.cli.output import Output
@@ -61,6 +61,20 @@ def test_publishing_a_component_shows_the_same(at_terminal: Callable[..., str], 
     seen = at_terminal(lambda session: components.publish(session, component, tmp_path / "data"))
 
     assert re.search(r"publishing words .* 3\.0/3\.0 KiB", seen)
+
+
+def test_importing_shows_the_same(at_terminal: Callable[..., str], bundle: Path, tmp_path: Path) -> None:
+    # given
+    source = tmp_path / "numbered"
+    (source / "7").mkdir(parents=True)
+    (bundle / "model.onnx").rename(source / "7" / "model.onnx")
+
+    # when
+    seen = at_terminal(lambda session: importing.import_(session, source, tmp_path / "made", "tiny@1.0.0", "regression"))
+
+    # then
+    assert re.search(r"importing tiny@1\.0\.0 .* ([\d.]+)/\1 (bytes|KiB)", seen)
+    assert (tmp_path / "made" / "model.onnx").is_file()
 
 
 def test_who_reads_documents_is_shown_no_bar(at_terminal: Callable[..., str], bundle: Path, tmp_path: Path) -> None:
