@@ -12,6 +12,7 @@ from jsonschema.exceptions import SchemaError
 
 from registry_client import golden, locks, model_yaml
 from registry_client.authoring import artifact_of, check_graph, component_of, login_name, measured_file, timestamp
+from registry_client.behaviour import behaviour_digest
 from registry_client.errors import InvalidBundle
 from registry_client.files import Measured, read_regular
 from registry_client.golden import GoldenExample, parse_golden
@@ -26,7 +27,6 @@ from registry_client.manifest import (
     Manifest,
     Pipeline,
     Role,
-    behaviour_digest,
     parse_manifest,
 )
 from registry_client.model_yaml import AuthoredChange, AuthoredLock, ModelYaml, parse_model_yaml

@@ -90,10 +90,10 @@ class AdminWorld:
         verification = Verification(seen, store, self.registry, self.public, self.clock)
         held = HeldPolicies(policies)
         drill_book = DrillBook(operations, held, self.profiles, self.clock)
+        news = DrillNews(self.notifier, operations, held, self.clock)
         runbooks = Runbooks(operations, held, store, drill_book, self.clock)
-        desk = RolloutDesk(
-            operations, Grounds(policies, store, self.rollouts, self.registry, self.operators, runbooks.hindrances), self.clock
-        )
+        grounds = Grounds(policies, store, self.rollouts, self.registry, self.operators, runbooks.hindrances)
+        desk = RolloutDesk(operations, grounds, self.clock)
         services = AdminServices(
             operations=operations,
             views=Views(seen, store, self.registry, seen.last_kept),
@@ -112,12 +112,8 @@ class AdminWorld:
             correspondence=Correspondence(self.outbox, self.webhooks, self.clock),
             desk=desk,
             rollouts=RolloutViews(seen, self.rollouts, self.rollouts, policies, self.clock),
-            drills=Drills(Means(operations, verification, self.clock, DrillNews(self.notifier, operations, held, self.clock))),
-            rehearsing=Rehearsing(
-                rehearsing.Means(
-                    operations, seen, held, self.registry, self.public, self.clock, DrillNews(self.notifier, operations, held, self.clock)
-                )
-            ),
+            drills=Drills(Means(operations, verification, self.clock, news)),
+            rehearsing=Rehearsing(rehearsing.Means(operations, seen, held, self.registry, self.public, self.clock, news)),
             drill_book=drill_book,
             samples=PairSamples(seen, self.shelf),
             runbooks=runbooks,

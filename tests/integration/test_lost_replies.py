@@ -69,7 +69,6 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
     store = SqliteStore(tmp_path / "state.db", clock)
     await store.post([LoadStatus(target(version), LoadState.READY, replicas=1) for version in ("1.0.0", "1.1.0")])
     seen = SeenStore(store, MemorySnapshots())
-    publishing = Publishing(Ed25519Signer(b"k" * 32), FakeHeadLog(), FakeHeadRecorder())
     operations, policies, rollouts = Operations(seen, store, store, registry, clock), PolicyHome(), FakeRollouts()
     public = FakePublicSide(store, registry)
     verification = Verification(seen, store, registry, public, clock)
@@ -88,7 +87,7 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
         leadership=store,
         board=store,
         metrics=lambda: b"",
-        auditing=Auditing(store, publishing, clock),
+        auditing=Auditing(store, Publishing(Ed25519Signer(b"k" * 32), FakeHeadLog(), FakeHeadRecorder()), clock),
         clock=clock,
         callers=lambda _: {},
         entitlement=Entitlement(Operators()),
