@@ -289,4 +289,4 @@ def _readable(size: int) -> str:
         if value < 1024:  # noqa: PLR2004 - binary units
             return f"{value:.4g} {unit}"
         value /= 1024
-    return f"{value:.4g} GiB"
+    return f"{value:,.4g} GiB" if value < 1000 else f"{value:,.0f} GiB"  # noqa: PLR2004 - %g writes more as a power of ten

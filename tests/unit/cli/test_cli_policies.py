@@ -15,7 +15,7 @@ def test_lint_explains_how_the_risk_is_split_and_what_each_stage_waits_for() -> 
     result = TERMINAL.run("policy", "lint", str(STANDARD))
 
     assert result.exit_code == 0, result.stderr
-    assert "0.364%" in result.stdout
+    assert "0.333%" in result.stdout
     assert "quarter: 25.00% of callers" in " ".join(result.stdout.split())
     assert not result.stderr
 
