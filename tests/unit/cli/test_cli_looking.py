@@ -3,7 +3,7 @@ from starlette.types import Receive, Scope, Send
 
 from registry_client.manifest import Provenance
 from registry_client.signatures import Signature
-from serving.ports import GatewayAck, Vouched
+from serving.ports import GatewayAck, LoadState, Vouched
 from tests.fakes.admin import AdminWorld
 from tests.fakes.admin_server import served
 from tests.fakes.registry import manifest_of
@@ -34,6 +34,19 @@ def busy(world: AdminWorld, terminal: Terminal) -> Terminal:
         assert terminal.run(*words, "--no-wait").exit_code == 0
     world.state.gateways["gateway-1"] = GatewayAck("gateway-1", 3, world.clock.now())
     return terminal
+
+
+def test_of_a_version_that_is_fetched_it_is_shown_how_far_it_is(world: AdminWorld, terminal: Terminal) -> None:
+    # given
+    assert terminal.run("tag", "digits", "1.1.0", "candidate").exit_code == 0
+    world.runs("1.1.0", state=LoadState.LOADING, detail="fetching 312 of 1,024 MiB")
+
+    # when
+    listed, shown = terminal.run("versions", "digits"), terminal.run("show", "digits", "1.1.0")
+
+    # then
+    assert "fetching 312 of 1,024 MiB" in listed.stdout
+    assert "fetching 312 of 1,024 MiB" in shown.stdout
 
 
 def test_the_families_are_listed_with_what_they_have_in_production(busy: Terminal) -> None:
