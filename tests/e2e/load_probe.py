@@ -89,7 +89,7 @@ class Load:
             self.failures.append(f"rating: {error!r}")
             return
         self.idle.append(stream)
-        if status != 200:
+        if status != 202:
             self.failures.append(f"rating: {status} {body[:200]!r}")
             return
         self.rated += json.loads(body)["outcome"] == "counted"
