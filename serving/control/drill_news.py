@@ -2,7 +2,6 @@
 
 from serving.control.families import ReadsFamilies
 from serving.control.policies.holding import HeldPolicies
-from serving.control.policies.parsing import InvalidPolicy
 from serving.core.drills import DrillResult
 from serving.core.errors import PointsmanError
 from serving.core.notices import Notice, Occasion
@@ -27,9 +26,10 @@ class DrillNews:
 
     async def _wishes(self, family: str) -> Tell:
         try:
-            return (await self._policies.of(await self._families.read(family))).policy.tell
-        except (PointsmanError, InvalidPolicy):
+            record = await self._families.read(family)
+        except PointsmanError:
             return Tell()
+        return await self._policies.wishes(record)
 
 
 def sentence_of(family: str, result: DrillResult) -> str:

@@ -7,7 +7,6 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from hashlib import sha256
 from itertools import cycle, islice
 from secrets import token_hex
 from typing import Protocol
@@ -20,7 +19,7 @@ from serving.core.drills import DrillResult
 from serving.core.lifecycle import FamilyRecord
 from serving.core.policy import Policy
 from serving.core.refusals import CannotDrill
-from serving.core.rehearsals import Injection, Rehearsal
+from serving.core.rehearsals import PREFIX, Injection, Rehearsal, key_digest
 from serving.core.rehearsing import BeginRehearsal, EndRehearsal, RehearsalChange
 from serving.core.routing import Target
 from serving.core.standing import Receipt
@@ -48,8 +47,6 @@ CLOSED = 20
 
 GONE = 400
 """What a key is answered that leads nowhere: as any text that is no version."""
-
-_SELECTOR = "rehearsal:"
 
 
 class Changes(Protocol):
@@ -119,7 +116,7 @@ class _Asking:
 
     async def ask(self, example: GoldenExample) -> bool:
         """Ask one; whether the route is still there."""
-        answer = await self.public.predict(self.family, example.request, ASK_SECONDS, f"{_SELECTOR}{self.key}")
+        answer = await self.public.predict(self.family, example.request, ASK_SECONDS, f"{PREFIX}{self.key}")
         if answer.status in {0, GONE}:
             self.seen.trouble = answer.trouble
             await asyncio.sleep(LOOK_SECONDS)
@@ -149,7 +146,7 @@ class Rehearsing:
         pinned = await means.policies.of(record)
         stage, weight = _stage(pinned.policy)
         begin = BeginRehearsal(
-            author.operation_id, injection, _digest(key), pinned.document.decode(), stage, weight, means.clock.now() + PATIENCE
+            author.operation_id, injection, key_digest(key), pinned.document.decode(), stage, weight, means.clock.now() + PATIENCE
         )
         begun = await means.changes.drill(family, begin, author)
         if begun.commit.replayed or begun.record.rehearsal is None:
@@ -226,7 +223,3 @@ def _why(seen: _Seen, seconds: float) -> str:
     if not seen.answers:
         return f"nothing was answered on its route: {seen.trouble or 'no gateway had it in time'}"
     return f"no guard had it taken out within {seconds:g} s, in {seen.answers:,} answers"
-
-
-def _digest(key: str) -> str:
-    return sha256(key.encode()).hexdigest()

@@ -15,11 +15,9 @@ from registry_client.errors import InvalidVersion
 from registry_client.ledger import Entry
 from registry_client.versions import ModelVersion
 from serving.control.policies.holding import HeldPolicies
-from serving.control.policies.parsing import InvalidPolicy
-from serving.core.errors import PointsmanError, StaleRevision
+from serving.core.errors import StaleRevision
 from serving.core.lifecycle import FamilyRecord
 from serving.core.notices import Notice, Occasion
-from serving.core.policy import Tell
 from serving.ports import Clock, Notifier, Snapshot, StateStore, Transition
 
 log = structlog.get_logger()
@@ -78,11 +76,7 @@ class ViolationNews:
 
     async def __call__(self, record: FamilyRecord, notice: Notice) -> None:
         """Tell it. Never raises."""
-        try:
-            wishes = (await self._policies.of(record)).policy.tell
-        except (PointsmanError, InvalidPolicy):
-            wishes = Tell()
-        await self._notifier.tell(notice, wishes)
+        await self._notifier.tell(notice, await self._policies.wishes(record))
 
 
 class ViolationWatch:

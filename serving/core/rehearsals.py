@@ -7,9 +7,18 @@ Nothing of it counts for a version: not what is asked, not what is answered, and
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from hashlib import sha256
 
 from registry_client.versions import ModelVersion
 from serving.core.standing import Receipt
+
+PREFIX = "rehearsal:"
+"""What a request names in place of a version, with the key behind it. No version, tag or range is written so."""
+
+
+def key_digest(key: str) -> str:
+    """What is written down of a key."""
+    return sha256(key.encode()).hexdigest()
 
 
 class Injection(StrEnum):

@@ -6,26 +6,17 @@ request id for feedback, no retry, no shadow; only the rehearsal's own counters 
 
 from collections.abc import Callable
 from functools import partial
-from hashlib import sha256
 from hmac import compare_digest
 
-from serving.core.rehearsals import Injection
+from serving.core.rehearsals import PREFIX, Injection, key_digest
 from serving.core.routing import RehearsalRoute, RouteTable
 from serving.core.traffic import WHOLE
 from serving.gateway.messages import Answer, Request, failed
 from serving.gateway.watching import TRIPPING_ROW, WatchedArm, Watching, Watchings
 from serving.ports import Call, Failure, Invoker, Reply
 
-PREFIX = "rehearsal:"
-"""What a request names in place of a version, with the key behind it. No version, tag or range is written so."""
-
 FAILING = 0.5
 """The part of the bad arm's answers that fail, with `Injection.ERRORS`: more than any guard tolerates, and no row without an end."""
-
-
-def key_digest(key: str) -> str:
-    """What is written down of a key."""
-    return sha256(key.encode()).hexdigest()
 
 
 def rehearsal_of(table: RouteTable, request: Request) -> RehearsalRoute | None:

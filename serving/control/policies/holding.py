@@ -6,8 +6,9 @@ from registry_client.versions import ModelVersion
 from serving.control.policies.home import PolicyHome, Wanted
 from serving.control.policies.parsing import parse_policy
 from serving.core.drilling import practice_of
+from serving.core.errors import PointsmanError
 from serving.core.lifecycle import FamilyRecord
-from serving.core.policy import Pinned
+from serving.core.policy import Pinned, Tell
 
 FIRST = ModelVersion.parse("0.0.0")
 """What a family without a version in production would go by does not depend on it."""
@@ -27,3 +28,10 @@ class HeldPolicies:
             return await asyncio.to_thread(parse_policy, underway.policy.encode())
         before = None if practice is None else practice.before
         return await self._home.choose(record.family, production or FIRST, before, Wanted())
+
+    async def wishes(self, record: FamilyRecord) -> Tell:
+        """Whom the family's policy has told of what; everybody of everything where that cannot be known. Never raises."""
+        try:
+            return (await self.of(record)).policy.tell
+        except PointsmanError:
+            return Tell()

@@ -7,12 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from serving.core.policy import Counting, Unit
-from serving.core.rehearsals import Injection
+from serving.core.rehearsals import PREFIX, Injection, key_digest
 from serving.core.routing import RehearsalRoute, RouteTable
 from serving.core.totals import ArmTotals
 from serving.core.traffic import WHOLE
 from serving.core.watches import Watch
-from serving.gateway.rehearsing import PREFIX, key_digest
 from serving.ports import Failure, Reply
 from tests.fakes.gateway import ONE, TWO, Bench, table
 
