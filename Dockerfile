@@ -4,7 +4,7 @@ ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 RUN python -m venv /opt/pointsman
 WORKDIR /src
 COPY requirements.lock ./
-RUN /opt/pointsman/bin/pip install --require-hashes -r requirements.lock
+RUN /opt/pointsman/bin/pip install --require-hashes --no-deps -r requirements.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY registry_client registry_client
 COPY serving serving

@@ -26,6 +26,7 @@ check: $(VENV)/.dev
 	$(BIN)/basedpyright
 	$(BIN)/lint-imports
 	$(BIN)/deptry .
+	$(PIP) check
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks
@@ -67,19 +68,20 @@ lock: $(VENV)/.dev
 clean:
 	rm -rf $(VENV) examples/build
 
-# The three sets of dependencies, each holding the one before; a stamp says which is installed.
+# The three sets of dependencies, each holding the one before; a stamp says which is installed. A lock is whole, so nothing is resolved again
+# (--no-deps): pip 23 would look for the newest pydantic where a package asks for pydantic[email], and fail on the day there is a newer one.
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "pointsman needs Python 3.11 or newer, this is " + sys.version.split()[0])'
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.examples: $(VENV)/bin/python requirements-examples.lock pyproject.toml
 	@echo "installing what the demo needs into $(VENV) (once, a minute or two)"
-	$(PIP) install --require-hashes -r requirements-examples.lock
+	$(PIP) install --require-hashes --no-deps -r requirements-examples.lock
 	$(PIP) install --no-deps --no-build-isolation -e .
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/bin/python requirements-dev.lock pyproject.toml
 	@echo "installing what development needs into $(VENV) (once, a minute or two)"
-	$(PIP) install --require-hashes -r requirements-dev.lock
+	$(PIP) install --require-hashes --no-deps -r requirements-dev.lock
 	$(PIP) install --no-deps --no-build-isolation -e .
 	@touch $@ $(VENV)/.examples
