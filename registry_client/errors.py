@@ -88,12 +88,13 @@ class UnknownFamily(RegistryError, LookupError):
 
 
 class UnknownVersion(RegistryError, LookupError):
-    """The family exists, the version does not."""
+    """The family exists, the version does not. `near`: one that does, and that may have been meant."""
 
-    def __init__(self, family: str, selector: str) -> None:
+    def __init__(self, family: str, selector: str, *, near: str = "") -> None:
         self.family = family
         self.selector = selector
-        self.hint = f"`pointsman versions {family}` lists those there are"
+        listed = f"`pointsman versions {family}` lists those there are"
+        self.hint = f"did you mean {near}? {listed}" if near else listed
         super().__init__(f"family {family!r} has no version {selector[:80]!r}")
 
 

@@ -118,7 +118,7 @@ def services_of(plan: AdminPlan, base: Base) -> AdminServices:
         entitlement=Entitlement(plan.operators, PolicyAuthorities(seen, policies)),
         correspondence=Correspondence(outbox, webhooks, clock),
         desk=desk,
-        rollouts=RolloutViews(seen, base.rollouts, base.rollouts, policies, clock),
+        rollouts=RolloutViews(seen, base.rollouts, base.rollouts, policies, registry, clock),
         drills=Drills(Means(operations, verification, clock, news)),
         rehearsing=Rehearsing(rehearsing.Means(operations, seen, held, registry, public, clock, news)),
         drill_book=drill_book,

@@ -7,7 +7,7 @@ import typer
 from serving.cli.client import Json
 from serving.cli.commands import FamilyName, Session, VersionName, add_command
 from serving.cli.failures import NotSettled
-from serving.cli.loading import ensure_loaded
+from serving.cli.loading import ensure_loaded, refuse_override
 from serving.cli.output import stack
 from serving.cli.percent import parse_percent
 from serving.cli.rendering import render_changed, render_plan
@@ -68,6 +68,7 @@ def shadow(  # noqa: PLR0913 - one option each
 def _split(session: Session, family: str, kind: str, body: Json, *, wait: bool, timeout: float) -> None:
     with session.client() as client:
         if body["weight"] > 0:
+            refuse_override(client, family, str(body["version"]), override=body["override"], reason=body["reason"])
             ensure_loaded(session, client, family, str(body["version"]), timeout=timeout)
         changed = client.change("PUT", family, kind, body={**body, "wait": SETTLE_SECONDS if wait else 0})
     said = (
@@ -90,6 +91,7 @@ def promote(  # noqa: PLR0913 - one option each
 ) -> None:
     """Make a version production; the one before stays loaded, ready to go back to."""
     with session.client() as client:
+        refuse_override(client, family, version, override=override, reason=reason)
         ensure_loaded(session, client, family, version, timeout=timeout)
         body: Json = {"version": version, "reason": reason, "override": override, "wait": SETTLE_SECONDS if wait else 0}
         changed = client.change("POST", family, "promote", body=body)

@@ -5,9 +5,32 @@ from collections.abc import Callable
 
 from serving.cli.client import AdminClient, Json
 from serving.cli.commands import Session
-from serving.cli.failures import NotLoaded
+from serving.cli.failures import CommandFailed, NotLoaded, WrongUse
 
 POLL_SECONDS = 0.2
+
+
+class StillQuarantined(CommandFailed):
+    """A version that was rolled back, and nobody said that it may go on all the same: it is not even loaded."""
+
+    def __init__(self, family: str, version: str, why: str, way_out: str) -> None:
+        super().__init__(f"{family}@{version} is quarantined: {why}", f"a fixed version goes on freely; this one with {way_out}")
+
+
+def refuse_quarantined(client: AdminClient, family: str, version: str, way_out: str) -> None:
+    """Before it is loaded for nothing. Raises `StillQuarantined`, whose hint names the `way_out`."""
+    quarantined = client.family(family)["quarantined"]
+    if version in quarantined:
+        raise StillQuarantined(family, version, quarantined[version] or "it was rolled back", way_out)
+
+
+def refuse_override(client: AdminClient, family: str, version: str, *, override: bool, reason: str) -> None:
+    """What an override would be refused for, or its lack, before the version is loaded. Raises `WrongUse` or `StillQuarantined`."""
+    if not override:
+        refuse_quarantined(client, family, version, "--override and a --reason")
+    elif not reason.strip():
+        sentence = f"--override of {family}@{version} needs a reason"
+        raise WrongUse(sentence, 'say why: --reason "INC-123 is mended"')
 
 
 def ensure_loaded(session: Session, client: AdminClient, family: str, version: str, *, timeout: float) -> None:

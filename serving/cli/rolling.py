@@ -11,7 +11,7 @@ from rich.text import Text
 from serving.cli.client import AdminClient, Json
 from serving.cli.commands import FamilyName, Session, VersionName, add_command
 from serving.cli.failures import CommandFailed, NotFound, NotSettled
-from serving.cli.loading import ensure_loaded
+from serving.cli.loading import ensure_loaded, refuse_quarantined
 from serving.cli.output import plural
 from serving.cli.rollout_rendering import render_explained, render_past, render_plan, render_receipt, render_rollout
 
@@ -29,13 +29,6 @@ PolicyOption = Annotated[
 RolloutOption = Annotated[
     str, typer.Option("--rollout", metavar="ID", help="An earlier one; the newest when left out.", show_default=False)
 ]
-
-
-class StartRefused(CommandFailed):
-    """A version that was rolled back, and nobody said that it may start all the same: it is not even loaded."""
-
-    def __init__(self, family: str, version: str, why: str) -> None:
-        super().__init__(f"{family}@{version} is quarantined: {why}", "a new digest starts freely; this one with --override REASON")
 
 
 class NotTheSame(CommandFailed):
@@ -63,9 +56,8 @@ def start(  # noqa: PLR0913 - one option each
     """Start a rollout: the version gets to all callers stage by stage, or back, by what its guards see."""
     body: Json = {"version": version, "reason": reason, "override": override, "wait": SETTLE_SECONDS, **_policy(policy)}
     with session.client() as client:
-        quarantined = client.get("families", family)["quarantined"]
-        if version in quarantined and not override:
-            raise StartRefused(family, version, quarantined[version] or "it was rolled back")
+        if not override:
+            refuse_quarantined(client, family, version, "--override REASON")
         ensure_loaded(session, client, family, version, timeout=timeout)
         changed = client.send("POST", ("families", family, "rollout"), body=body)
         stands = client.get("families", family, "rollout")

@@ -12,7 +12,7 @@ from datetime import datetime
 from registry_client.references import Tag
 from registry_client.versions import ModelVersion
 from serving.control.plans import RollbackPlan, plan_of, statuses_of
-from serving.control.publications import is_published
+from serving.control.publications import is_published, published
 from serving.control.steps import MOVE, Steps, steps_of
 from serving.core.changes import Change, ChangeFacts, ClearTag, Promote, Release, RollBack, SetCanary, SetShadow, SetTag, apply, way_back
 from serving.core.consumers import ClearConsumer, ConsumersLeftBehind, SetConsumer, left_behind
@@ -287,10 +287,10 @@ class Operations:
     async def _with_digest(self, record: FamilyRecord, change: Change) -> Change:
         match change:
             case SetTag() | Promote():
-                return replace(change, digest=await self._registry.digest(record.family, str(change.version)))
+                return replace(change, digest=await published(self._registry, record.family, change.version))
             case SetCanary() | SetShadow():
                 if change.weight:
-                    return replace(change, digest=await self._registry.digest(record.family, str(change.version)))
+                    return replace(change, digest=await published(self._registry, record.family, change.version))
                 # Ending something must work whatever the registry does.
                 return replace(change, digest=record.digests.get(change.version, ""))
             case ClearTag() | RollBack() | Release() | BeginDrill() | EndDrill() | FailDrill() | SetConsumer() | ClearConsumer():

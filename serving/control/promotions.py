@@ -11,7 +11,9 @@ from registry_client.versions import ModelVersion
 from serving.control.operations import Author, Changed, Operations
 from serving.control.plans import statuses_of
 from serving.control.policies.home import Wanted
+from serving.control.publications import published
 from serving.control.rollouts.desk import RolloutDesk
+from serving.core.fitness import refuse_unfit
 from serving.core.lifecycle import FamilyRecord
 from serving.core.refusals import NotReady, ReasonMissing
 from serving.ports import FleetBoard, LoadState, Registry
@@ -90,6 +92,8 @@ class PromotionRequests:
         return Answered(Stand.PROMOTED, f"{request.family}@{request.version} is in production, past every guard", changed)
 
     async def _loading(self, record: FamilyRecord, request: PromotionRequest, author: Author) -> Answered:
+        # What would not be started is not loaded first.
+        refuse_unfit(record, request.version, override=False)
         changed: Changed | None = None
         if Tag.CANDIDATE not in record.tags_of(request.version):
             # An id of its own: the same request, repeated, goes on to start the rollout under the first.
@@ -99,7 +103,7 @@ class PromotionRequests:
 
     async def _is_ready(self, record: FamilyRecord, version: ModelVersion) -> bool:
         """Whether it is loaded as what is published. Raises `NotReady` when it failed to."""
-        digest = await self._registry.digest(record.family, str(version))
+        digest = await published(self._registry, record.family, version)
         status = statuses_of(replace(record, digests={**record.digests, version: digest}), await self._board.read()).get(version)
         if status is not None and status.state is LoadState.FAILED:
             raise NotReady(record.family, version, f"failed: {status.detail}")

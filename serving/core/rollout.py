@@ -157,13 +157,14 @@ def given_way(rollout: Rollout) -> Rollout:
 
 def _start(policy: Policy, rollout: Rollout, event: Start) -> Step:
     _refuse_unentitled(policy.authority.start, event.by, event, rollout)
-    if event.obstacles:
-        raise EventRefused(event.kind, rollout.state, "; ".join(event.obstacles), "remove what stands in the way, then start again")
     if event.quarantined:
+        # Before anybody is told to load it: that would be for nothing.
         if not event.override:
             hint = "a new digest starts freely; this one with --override and a --reason"
             raise EventRefused(event.kind, rollout.state, f"its digest is quarantined: {event.quarantined}", hint)
         _refuse_unentitled(policy.authority.override, event.by, event, rollout)
+    if event.obstacles:
+        raise EventRefused(event.kind, rollout.state, "; ".join(event.obstacles), "remove what stands in the way, then start again")
     after, effects = _entered(policy, rollout, 0, event.at)
     return after, (*effects, Tell("start", f"{_name(rollout)} starts with stage {policy.stages[0].name}"))
 

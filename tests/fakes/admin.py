@@ -111,7 +111,7 @@ class AdminWorld:
             entitlement=Entitlement(self.operators, PolicyAuthorities(seen, policies)),
             correspondence=Correspondence(self.outbox, self.webhooks, self.clock),
             desk=desk,
-            rollouts=RolloutViews(seen, self.rollouts, self.rollouts, policies, self.clock),
+            rollouts=RolloutViews(seen, self.rollouts, self.rollouts, policies, self.registry, self.clock),
             drills=Drills(Means(operations, verification, self.clock, news)),
             rehearsing=Rehearsing(rehearsing.Means(operations, seen, held, self.registry, self.public, self.clock, news)),
             drill_book=drill_book,
@@ -132,6 +132,10 @@ class AdminWorld:
         targets = [Target("digits", ModelVersion.parse(version), digest_of("digits", version)) for version in versions]
         others = [status for status in self.state.board if status.target not in targets]
         self.state.board = (*others, *(LoadStatus(target, state, detail, replicas=1) for target in targets))
+
+    def stops(self, *versions: str) -> None:
+        """Take versions of digits off the fleet's board: nothing of them is loaded any more."""
+        self.state.board = [status for status in self.state.board if str(status.target.version) not in versions]
 
     async def gateway_serves(self, epoch: int, name: str = "gateway-1") -> None:
         await self.store.ack(GatewayAck(name, epoch, self.clock.now()))

@@ -93,7 +93,7 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
         entitlement=Entitlement(Operators()),
         correspondence=Correspondence(MemoryOutbox(), (), clock),
         desk=desk,
-        rollouts=RolloutViews(seen, rollouts, rollouts, policies, clock),
+        rollouts=RolloutViews(seen, rollouts, rollouts, policies, registry, clock),
         drills=Drills(Means(operations, verification, clock)),
         samples=PairSamples(seen, MemoryShelf()),
         rehearsing=Rehearsing(rehearsing.Means(operations, seen, held, registry, public, clock)),

@@ -10,6 +10,7 @@ from serving.control.operations import ATTEMPTS, Author, Changed, Operations
 from serving.control.plans import statuses_of
 from serving.control.policies.home import PolicyHome, Wanted
 from serving.control.policies.parsing import parse_pinned
+from serving.control.publications import published
 from serving.control.rollouts.blindness import LOOK_HINT, blindness
 from serving.control.rollouts.obstacles import Candidate, obstacles
 from serving.core.assessing import Assessment
@@ -89,7 +90,7 @@ class RolloutDesk:
     ) -> Changed:
         """Begin a rollout. `override`: the reason for starting what is quarantined, or leaves consumers behind, all the same."""
         grounds = self._grounds
-        digest = await grounds.registry.digest(family, str(version))
+        digest = await published(grounds.registry, family, version)
         states, record = await grounds.fleet.read(), await self._operations.read(family)
         pinned = await grounds.policies.choose(family, version, record.production, wanted)
         hindrances = await grounds.hindrances(family, pinned.policy)

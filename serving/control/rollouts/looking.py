@@ -10,6 +10,7 @@ from registry_client.versions import ModelVersion
 from serving.control.policies.home import PolicyHome, Wanted
 from serving.control.policies.parsing import parse_pinned
 from serving.control.policies.showing import PolicyView, policy_view
+from serving.control.publications import published
 from serving.control.rollouts.blindness import blindness
 from serving.control.rollouts.desk import NoRollout
 from serving.core.assessing import Assessment
@@ -23,7 +24,7 @@ from serving.core.rollout import weight
 from serving.core.standing import Receipt, Rollout, State
 from serving.core.traffic import WHOLE
 from serving.core.underway import Underway
-from serving.ports import Clock, DecisionLog, Progress, RolloutBoard, StateStore
+from serving.ports import Clock, DecisionLog, Progress, Registry, RolloutBoard, StateStore
 
 _ID = re.compile(r"(?P<family>[a-z0-9-]+)-(?P<version>\d+\.\d+\.\d+(?:-[0-9A-Za-z.-]+)?)-(?P<revision>\d+)")
 
@@ -100,11 +101,14 @@ class Logged:
 class RolloutViews:
     """Answers from the store, the board and the logs. Raises `StoreUnavailable` where they cannot."""
 
-    def __init__(self, store: StateStore, board: RolloutBoard, log: DecisionLog, policies: PolicyHome, clock: Clock) -> None:
+    def __init__(
+        self, store: StateStore, board: RolloutBoard, log: DecisionLog, policies: PolicyHome, registry: Registry, clock: Clock
+    ) -> None:
         self._store = store
         self._board = board
         self._log = log
         self._policies = policies
+        self._registry = registry
         self._clock = clock
         self._ended: Mapping[str, Progress | None] = {}
 
@@ -161,8 +165,13 @@ class RolloutViews:
         return sorted((one for one in found if one is not None), key=lambda one: one.opened, reverse=True)
 
     async def plan(self, family: str, version: ModelVersion, wanted: Wanted, feared: Regression, pace: float | None) -> Plan:
-        """What to expect of a rollout, from the traffic there is. `pace`: requests a second, where it is not to be looked at."""
+        """What to expect of a rollout, from the traffic there is. `pace`: requests a second, where it is not to be looked at.
+
+        Raises what `published` and `PolicyHome.choose` do, and `NoTraffic`.
+        """
         record = await self._record(family)
+        if version not in record.digests:
+            await published(self._registry, family, version)
         pinned = await self._policies.choose(family, version, record.production, wanted)
         seen = (await self._board.progress()).get(family)
         per_second = pace if pace is not None else 0.0 if seen is None else seen.per_second

@@ -96,6 +96,22 @@ async def test_a_version_that_failed_to_load_is_refused_with_its_reason(world: A
     assert "golden examples" in answer.json()["error"]
 
 
+async def test_what_is_quarantined_is_refused_before_it_is_loaded(world: AdminWorld, admin: httpx.AsyncClient) -> None:
+    world.runs("1.1.0")
+    headers = {"If-Match": "*", "X-Actor": "cleo"}
+    await admin.put(f"{DIGITS}/canary", json={"version": "1.1.0", "weight": 10}, headers=headers)
+    back = await admin.post(f"{DIGITS}/rollback", json={"reason": "wrong labels"}, headers={"X-Actor": "ben"})
+    assert back.status_code == 200, back.text
+    world.stops("1.1.0")
+    before = list(world.actions)
+
+    answer = await ask(admin)
+
+    assert answer.status_code == 409, answer.text
+    assert "quarantined: wrong labels" in answer.json()["error"]
+    assert world.actions == before
+
+
 async def test_while_another_rollout_is_afoot_a_request_is_refused_and_says_by_which(world: AdminWorld, admin: httpx.AsyncClient) -> None:
     world.runs("1.1.0", "1.2.0")
     await ask(admin)

@@ -183,6 +183,36 @@ async def test_a_plan_says_what_to_expect_from_a_pace(desk: Desk) -> None:
     assert planned.json()["least_seconds"] == 20
 
 
+async def test_a_version_that_nobody_published_is_not_planned_for_and_the_near_one_is_named(desk: Desk) -> None:
+    answer = await desk.post("/plan", {"version": "1.1.1", "document": POLICY.decode(), "per_second": 200})
+
+    assert answer.status_code == 404
+    assert "has no version '1.1.1'" in answer.json()["error"]
+    assert "did you mean 1.1.0?" in answer.json()["hint"]
+
+
+async def test_a_plan_of_a_version_that_was_used_here_needs_no_registry(desk: Desk) -> None:
+    await desk.post("", START)
+    desk.world.registry.is_away = True
+
+    known = await desk.post("/plan", {"version": "1.1.0", "document": POLICY.decode(), "per_second": 200})
+    new = await desk.post("/plan", {"version": "1.2.0", "document": POLICY.decode(), "per_second": 200})
+
+    assert (known.status_code, new.status_code) == (200, 503)
+
+
+async def test_of_what_is_quarantined_nobody_is_told_to_load_it_first(desk: Desk) -> None:
+    await desk.post("", START)
+    await desk.post("/rollback", {"reason": "wrong labels"})
+    desk.world.stops("1.1.0")
+
+    refused = await desk.post("", START)
+
+    assert refused.status_code == 409
+    assert "its digest is quarantined: wrong labels" in refused.json()["error"]
+    assert "tag it candidate" not in refused.json()["error"]
+
+
 async def test_a_log_is_told_whole_with_the_policy_that_it_goes_by(desk: Desk) -> None:
     pinned, at = parse_policy(POLICY), datetime(2030, 1, 1, tzinfo=UTC)
     await desk.post("", START)

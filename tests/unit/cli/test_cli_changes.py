@@ -12,6 +12,14 @@ def loader(world: AdminWorld) -> SelfLoadingStore:
     return world.store
 
 
+def rolled_back(world: AdminWorld, terminal: Terminal) -> None:
+    """1.1.0 was a canary of 1.0.0 and was rolled back; it is not loaded any more."""
+    terminal.run("promote", "digits", "1.0.0")
+    terminal.run("canary", "digits", "1.1.0", "--weight", "10")
+    terminal.run("rollback", "digits", "--no-wait", "-m", "wrong labels")
+    world.stops("1.1.0")
+
+
 def test_a_promotion_first_loads_the_version_and_says_so(world: AdminWorld, terminal: Terminal) -> None:
     result = terminal.run("promote", "digits", "1.0.0", "--reason", "first")
 
@@ -155,6 +163,40 @@ def test_a_rolled_back_version_is_released_with_a_reason(terminal: Terminal) -> 
 
     assert (unreasoned.exit_code, reasoned.exit_code) == (1, 0)
     assert says_why(unreasoned.stderr)
+
+
+@pytest.mark.parametrize("words", [("canary", "--weight", "10"), ("shadow",), ("promote",)])
+def test_what_was_rolled_back_is_refused_before_it_is_loaded(world: AdminWorld, terminal: Terminal, words: tuple[str, ...]) -> None:
+    rolled_back(world, terminal)
+    before = list(world.actions)
+    command, *options = words
+
+    refused = terminal.run(command, "digits", "1.1.0", *options)
+
+    assert refused.exit_code == 1
+    assert "digits@1.1.0 is quarantined: wrong labels" in refused.stderr
+    assert "--override and a --reason" in refused.stderr
+    assert world.actions == before
+
+
+def test_an_override_without_a_reason_is_refused_before_anything_is_loaded(world: AdminWorld, terminal: Terminal) -> None:
+    rolled_back(world, terminal)
+    before = list(world.actions)
+
+    refused = terminal.run("canary", "digits", "1.1.0", "--weight", "10", "--override")
+
+    assert refused.exit_code == 2
+    assert says_why(refused.stderr)
+    assert world.actions == before
+
+
+def test_with_a_reason_what_was_rolled_back_is_loaded_again(world: AdminWorld, terminal: Terminal) -> None:
+    rolled_back(world, terminal)
+
+    result = terminal.run("canary", "digits", "1.1.0", "--weight", "10", "--override", "--reason", "it was the network")
+
+    assert result.exit_code == 0, result.stderr
+    assert [action for action, _, _ in world.actions[-2:]] == ["tag 1.1.0 candidate", "canary 1.1.0 10 %"]
 
 
 def test_tags_are_given_and_taken(world: AdminWorld, terminal: Terminal) -> None:

@@ -217,6 +217,14 @@ def test_a_policy_that_is_not_there_is_not_found(terminal: Terminal) -> None:
     assert says_why(result.stderr)
 
 
+def test_a_plan_for_a_version_that_is_not_published_names_the_near_one(started: Terminal) -> None:
+    result = started.run("plan", "digits", "1.2.1", "--policy", "standard", "--per-second", "200")
+
+    assert result.exit_code == 4
+    assert says_why(result.stderr)
+    assert "did you mean 1.2.0?" in result.stderr
+
+
 @pytest.mark.parametrize("name", ["policy", "Quick.yaml.new"])
 def test_a_policys_file_may_have_any_name(started: Terminal, policy: Path, name: str) -> None:
     file = policy.rename(policy.with_name(name))

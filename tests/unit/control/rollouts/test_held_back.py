@@ -64,7 +64,7 @@ async def test_every_caller_moves_once_and_the_last_ones_when_the_old_version_is
 async def test_while_live_production_is_one_version_and_status_says_who_is_held_back(plant: Plant) -> None:
     await plant.until_state(State.LIVE)
 
-    view = await RolloutViews(plant.store, plant.rollouts, plant.rollouts, PolicyHome(), plant.clock).status(FAMILY)
+    view = await RolloutViews(plant.store, plant.rollouts, plant.rollouts, PolicyHome(), plant.registry, plant.clock).status(FAMILY)
 
     record = await plant.record()
     assert (record.production, record.canaries, record.previous) == (V2, (), (V1,))

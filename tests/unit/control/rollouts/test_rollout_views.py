@@ -21,7 +21,7 @@ def _quiet() -> Iterator[None]:
 
 
 def views(plant: Plant) -> RolloutViews:
-    return RolloutViews(plant.store, plant.rollouts, plant.rollouts, PolicyHome(None), plant.clock)
+    return RolloutViews(plant.store, plant.rollouts, plant.rollouts, PolicyHome(None), plant.registry, plant.clock)
 
 
 async def rolled_back(plant: Plant) -> None:
