@@ -10,6 +10,7 @@ import os
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -84,7 +85,7 @@ class Partials:
                 actual = _completed(file, artifact, origin)
             except NoParts:
                 file.truncate(0)
-                actual, begun = _completed(file, artifact, origin), 0
+                actual, begun = _completed(file, artifact, replace(origin, read_span=None)), 0
             if actual != artifact.sha256 and begun:
                 self._emptied(file, path)
                 actual = _completed(file, artifact, origin)

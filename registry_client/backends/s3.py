@@ -56,7 +56,8 @@ _FAMILIES = "families/"
 _COMPONENTS = "components/"
 _COMPONENT = re.compile(r"components/([^/]+)/([^/]+)/component\.json")
 _PUBLISHED = re.compile(r"families/([^/]+)/([^/]+)/manifest\.json")
-_WHOLE = re.compile(r"non-partial response|[Rr]ange.*(not supported|416)|status code: 416\b")
+_WHOLE = re.compile(r"non-partial response|[Rr]ange.*(not supported|416)|status code: 416\b|Requested \d+\.\.\d+, got")
+"""What obstore says of a store that knows no `Range`, or answers with another part."""
 _REFUSED = re.compile(r"status code: 40[13]\b")
 
 _CAPABILITIES = Capabilities(
@@ -128,7 +129,7 @@ class S3Backend:
         return self._at_once
 
     def read_span(self, manifest: Manifest, artifact: Artifact, start: int, length: int) -> bytes:
-        """Read a part of a file. Raises `MissingBlob`, or `NoParts` of a store that answers with all of it."""
+        """Read a part of a file. Raises `MissingBlob`, or `NoParts` of a store that answers with all of it, or with another part."""
         del manifest
         try:
             with self._asking():

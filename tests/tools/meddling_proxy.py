@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
@@ -9,6 +10,10 @@ from typing import Any, Self
 import httpx
 
 UNREPEATED = frozenset({"connection", "transfer-encoding", "content-encoding", "keep-alive"})
+
+
+def nothing() -> None:
+    """What mostly is done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,22 +28,23 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """What is answered in the other's place. `after`: the other is asked as well, first."""
+    """What is answered in the other's place. `after`: the other is asked as well, first; `then`: what is done before it is answered."""
 
     status: int
     body: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     after: bool = False
+    then: Callable[[], None] = nothing
 
 
 Meddle = Callable[[Asked], Answered | None]
 
 
 class MeddlingProxy:
-    """Use it as a context; `asked` holds every request in the order they came."""
+    """Use it as a context; `asked` holds every request in the order they came. `unsent`: headers that the other never sees."""
 
-    def __init__(self, target: str, meddle: Meddle) -> None:
-        self._target, self._meddle = target, meddle
+    def __init__(self, target: str, meddle: Meddle, unsent: frozenset[str] = frozenset()) -> None:
+        self._target, self._meddle, self._unsent = target, meddle, unsent | UNREPEATED
         self.asked: list[Asked] = []
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
@@ -63,10 +69,13 @@ class MeddlingProxy:
         if instead is not None and not instead.after:
             return instead
         forwarded = self._forward(asked)
-        return forwarded if instead is None else instead
+        if instead is None:
+            return forwarded
+        instead.then()
+        return instead
 
     def _forward(self, asked: Asked) -> Answered:
-        headers = {name: value for name, value in asked.headers.items() if name.lower() not in UNREPEATED}
+        headers = {name: value for name, value in asked.headers.items() if name.lower() not in self._unsent}
         with httpx.Client(follow_redirects=False, timeout=30) as client:
             answer = client.request(asked.method, f"{self._target}{asked.path}", headers=headers, content=asked.body)
         return Answered(
@@ -90,7 +99,8 @@ class MeddlingProxy:
                     self.send_header("Content-Length", str(len(answered.body)))
                 self.end_headers()
                 if self.command != "HEAD":
-                    self.wfile.write(answered.body)
+                    with suppress(ConnectionError):  # whoever asked has seen enough, or is dead
+                        self.wfile.write(answered.body)
 
             do_GET = do_HEAD = do_PUT = do_POST = do_PATCH = do_DELETE = answer  # noqa: N815 - the names of the base
 
