@@ -60,6 +60,7 @@ def rollout_document(view: RolloutView) -> RolloutOut:
         trouble="" if progress is None else progress.trouble,
         refused=[] if progress is None else [RefusedReportOut.model_validate(one) for one in progress.refused],
         lacks=list(view.lacks),
+        waits="" if view.waits is None else str(view.waits),
         sentence=view.sentence,
     )
 
@@ -73,6 +74,7 @@ def explained_document(view: RolloutView) -> ExplainedOut:
         looked=seen.looked,
         sentence=seen.sentence,
         lacks=seen.lacks,
+        waits=seen.waits,
         trouble=seen.trouble,
         refused=seen.refused,
         verdicts=seen.verdicts,

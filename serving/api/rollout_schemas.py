@@ -76,6 +76,7 @@ class HeldOut(Document):
     why: str = Field(examples=["lunch"])
     before: str = Field(description="What it stood in.", examples=["ramping"])
     is_passing: bool = Field(description="Whether it ends by itself when data come back.", examples=[False])
+    since: datetime | None = Field(description="Since when.")
 
 
 class ReceiptOut(Document):
@@ -143,6 +144,7 @@ class RolloutOut(Document):
     trouble: str = Field(description="What keeps it from going on though nothing else does.", examples=[""])
     refused: list[RefusedReportOut] = Field(description="Gateways whose newest report does not count: they cannot be heard.")
     lacks: list[str] = Field(description="What its stage still needs.", examples=[["688 of 1,000 units"]])
+    waits: str = Field(description="What it waits for, since when, and what can be done about it; empty while it goes on.", examples=[""])
     sentence: str = Field(examples=["digits@1.1.0 is in stage canary5 with 5 % of the callers; it waits for: 312 of 1,000 units"])
 
 
@@ -154,6 +156,7 @@ class ExplainedOut(Document):
     looked: datetime | None = Field(description="When the controller last looked.")
     sentence: str = Field(examples=["digits@1.1.0 is in stage canary5 with 5 % of the callers; it waits for: 312 of 1,000 units"])
     lacks: list[str] = Field(description="What its stage still needs.", examples=[["688 of 1,000 units"]])
+    waits: str = Field(description="What it waits for, since when, and what can be done about it; empty while it goes on.", examples=[""])
     trouble: str = Field(description="What keeps it from going on though nothing else does.", examples=[""])
     refused: list[RefusedReportOut] = Field(description="Gateways whose newest report does not count: they cannot be heard.")
     verdicts: list[VerdictOut] = Field(description="What each guard says, in a sentence and in numbers.")

@@ -31,6 +31,7 @@ def render_rollout(stands: Json) -> RenderableType:
                 ("looked", moment(stands["looked"]) + (f", NOT SINCE: {stands['blind']}" if stands["blind"] else "")),
                 ("lease", f"{stands['lease_seconds']:g} s without the controller, then its callers go to production"),
                 ("trouble", stands["trouble"]),
+                ("waits", stands["waits"]),
                 *_refused(stands),
             ]
         ),
@@ -45,7 +46,12 @@ def render_explained(stands: Json) -> RenderableType:
         says = Text(f"{verdict['guard']}: {verdict['finding']}: {verdict['sentence']}")
         guards += ["", says, facts([*_evidence(verdict["numbers"]), *_others(verdict["numbers"])])]
     refused = _refused(stands)
-    return stack(Text(stands["sentence"]), *(["", facts(refused)] if refused else []), *guards)
+    waits = [Text(_sentence(stands["waits"]))] if stands["waits"] else []
+    return stack(Text(stands["sentence"]), *waits, *(["", facts(refused)] if refused else []), *guards)
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def render_receipt(found: Json) -> RenderableType:

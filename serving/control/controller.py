@@ -18,8 +18,9 @@ from serving.control.loads import Loads, Yard
 from serving.control.reconciler import LoadPolicy
 from serving.control.records import Records
 from serving.control.rehearsals import EndsRehearsals, Rehearsals
-from serving.control.rollouts.following import Check, Herald, Moves, Tools
+from serving.control.rollouts.following import Check, Moves, Tools
 from serving.control.rollouts.loop import Rollouts
+from serving.control.rollouts.saying import Herald
 from serving.core.errors import StoreUnavailable
 from serving.core.policy import GuardPolicy
 from serving.ports import Acks, Clock, ControlRecorder, DecisionLog, Fleet, FleetBoard, Observations, RolloutBoard, StateStore

@@ -71,6 +71,8 @@ class Evidence:
     units: int = 0
     pairs: int = 0
     production: int = 0
+    keyless: int = 0
+    """Answers in this stage to whoever has no routing key and is therefore in no arm."""
     rows: Mapping[str, int] = field(default_factory=dict[str, int])
     silent: tuple[str, ...] = ()
     refused: tuple[RefusedReport, ...] = ()
@@ -98,6 +100,7 @@ class Evidence:
             units=units,
             pairs=here.pairs + new.pairs.compared,
             production=production,
+            keyless=here.keyless + new.production.keyless,
             rows={**here.rows, **tick.rows},
             silent=tick.silent,
             refused=tick.refused,
@@ -108,7 +111,7 @@ class Evidence:
         is_over = policy.unit.count is Counting.UNIT_WINDOW and at - self.opened >= policy.unit.window
         if not is_new and not is_over:
             return self
-        moved = self if not is_new else replace(self, stage=stage.name, units=0, pairs=0, production=0)
+        moved = self if not is_new else replace(self, stage=stage.name, units=0, pairs=0, production=0, keyless=0)
         window = self.window + 1
         dials: dict[str, Dial] = {}
         for guard in policy.guards:
@@ -202,7 +205,7 @@ def _verdict(policy: Policy, guard: Guard, evidence: Evidence, at: datetime) -> 
     if reading.is_harm:
         return says(Finding.HARM, is_heard, f"the candidate {reading.compared}")
     if evidence.silent or not is_heard:
-        who = _unheard(evidence) if evidence.silent else f"nothing heard since {dial.heard:%H:%M:%S}"
+        who = _unheard(evidence) if evidence.silent else f"nothing heard since {dial.heard:%H:%M:%S}{_keyless(evidence)}"
         return says(Finding.UNDECIDED, has_data=False, sentence=f"{who}: nothing passes unseen")
     if dial.is_safe(reading):
         before = "" if reading.is_safe else " (safe in an earlier window)"
@@ -215,6 +218,13 @@ def _unheard(evidence: Evidence) -> str:
     refused = {one.source: one.why for one in evidence.refused}
     who = (f"{source} (its reports are refused: {refused[source]})" if source in refused else source for source in evidence.silent)
     return f"{', '.join(who)} cannot be heard"
+
+
+def _keyless(evidence: Evidence) -> str:
+    """Why nothing can be heard, where that is because of who calls."""
+    if evidence.units or not evidence.keyless:
+        return ""
+    return f" (all {evidence.keyless:,} answers in this stage were to callers without a routing key, who are in no arm)"
 
 
 def _trip(policy: Policy, evidence: Evidence) -> str:

@@ -171,7 +171,7 @@ def _start(policy: Policy, rollout: Rollout, event: Start) -> Step:
 
 def _hold(policy: Policy, rollout: Rollout, event: Hold) -> Step:
     del policy
-    return _held(rollout, event.reason)
+    return _held(rollout, event.at, event.reason)
 
 
 def _resume(policy: Policy, rollout: Rollout, event: Resume) -> Step:
@@ -241,7 +241,7 @@ def _observed(policy: Policy, rollout: Rollout, event: Observed) -> Step:
     if rollout.state is State.HELD:
         return _still_held(policy, rollout, event)
     if found is not None:
-        return _held(rollout, found[2], occasion="harm")
+        return _held(rollout, event.at, found[2], occasion="harm")
     return _judged(policy, rollout, event)
 
 
@@ -250,7 +250,7 @@ def _judged(policy: Policy, rollout: Rollout, event: Observed) -> Step:
     if any(policy.guard(verdict.guard).on.no_data is Action.ROLLBACK for verdict in silent):
         return _rolling_back(rollout, RollBack(event.at, AUTO, f"no data: {said(silent)}", "no-data", detected=event.at))
     if silent:
-        return _held(rollout, f"no data: {said(silent)}", is_passing=True)
+        return _held(rollout, event.at, f"no data: {said(silent)}", is_passing=True)
     lacks = [*missing(policy, rollout, event.assessment)]
     if not lacks:
         return _onward(policy, rollout, event.at)
@@ -269,7 +269,7 @@ def _out_of_time(policy: Policy, rollout: Rollout, event: Observed, why: str) ->
     gives_up = any(policy.guard(verdict.guard).on.undecided is Action.ROLLBACK for verdict in undecided)
     if gives_up or policy.deadline.then is Action.ROLLBACK:
         return _rolling_back(rollout, RollBack(event.at, AUTO, reason, "deadline", detected=event.at))
-    return _held(rollout, reason)
+    return _held(rollout, event.at, reason)
 
 
 def _still_held(policy: Policy, rollout: Rollout, event: Observed) -> Step:
@@ -362,8 +362,8 @@ def _onward(policy: Policy, rollout: Rollout, at: datetime) -> Step:
     return after, (Promote(), KeepWarm(until), Tell("live", f"{_name(rollout)} is live"))
 
 
-def _held(rollout: Rollout, why: str, *, is_passing: bool = False, occasion: str = "hold") -> Step:
-    after = replace(rollout, state=State.HELD, held=Held(why, rollout.state, is_passing))
+def _held(rollout: Rollout, at: datetime, why: str, *, is_passing: bool = False, occasion: str = "hold") -> Step:
+    after = replace(rollout, state=State.HELD, held=Held(why, rollout.state, is_passing, at))
     return after, (Tell(occasion, f"{_name(rollout)} is held: {why}"),)
 
 

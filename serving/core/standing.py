@@ -26,6 +26,7 @@ class Held:
     why: str
     before: State
     is_passing: bool = False
+    since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

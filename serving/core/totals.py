@@ -32,7 +32,8 @@ class ArmTotals:
     Failures are the version's own, a schema mismatch after post among them; what callers did wrong (4xx) is in `mistakes` and in no
     trial. `slow`: trials over each pinned edge, two edges for each latency guard: production's quantile, and `ratio` times it; a trial
     that timed out is over all of them. `classes`: trials by class or bin. `odd`: answers that are constant or invalid. `rewards` are
-    scaled to 0..1. `again`: answers to units that were counted already in their window, no trials, but signs of life.
+    scaled to 0..1. `again`: answers to units that were counted already in their window, no trials, but signs of life. `keyless`:
+    answers to whoever has no routing key, where such callers are in no arm: they are all production's, and no trials.
     """
 
     trials: int = 0
@@ -43,11 +44,12 @@ class ArmTotals:
     classes: Classes = ()
     rewards: Sums = Sums()  # noqa: RUF009 - frozen
     again: int = 0
+    keyless: int = 0
 
     def __post_init__(self) -> None:
         """Refuse counters that contradict each other."""
         parts = (self.failures, self.odd, *self.slow)
-        is_possible = all(0 <= part <= self.trials for part in parts) and min((self.mistakes, self.again, *self.classes)) >= 0
+        is_possible = all(0 <= part <= self.trials for part in parts) and min((self.mistakes, self.again, self.keyless, *self.classes)) >= 0
         is_scaled = -_ROUNDING <= self.rewards.squares <= self.rewards.total + _ROUNDING <= self.rewards.count + 2 * _ROUNDING
         if not is_possible or not is_scaled or sum(self.classes) > self.trials:
             msg = f"counters contradict each other: {self}"
@@ -130,7 +132,7 @@ class Report:
         totals = self.totals
         counted = [self.sequence, self.row, totals.pairs.offered]
         for arm in (totals.canary, totals.production):
-            counted += [arm.trials, arm.mistakes, arm.again, arm.rewards.count]
+            counted += [arm.trials, arm.mistakes, arm.again, arm.keyless, arm.rewards.count]
         if not isfinite(self.life) or min(self.sequence, self.row) < 0 or max(counted) > MOST:
             msg = f"nobody counts like that: {self}"
             raise ValueError(msg)
@@ -302,6 +304,7 @@ def _arms(one: ArmTotals, other: ArmTotals, sign: int) -> ArmTotals:
         classes=_vectors(one.classes, other.classes, sign),
         rewards=rewards,
         again=one.again + sign * other.again,
+        keyless=one.keyless + sign * other.keyless,
     )
 
 

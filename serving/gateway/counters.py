@@ -50,6 +50,8 @@ class ArmCounter:
     rewards: Sums = field(default_factory=Sums)
     again: int = 0
     """Answers to units that were counted already."""
+    keyless: int = 0
+    """Answers to whoever is in no arm, for want of a routing key."""
 
     def pin(self, edges: tuple[float, ...], sorter: Sorter) -> None:
         """Count against these edges and into these classes from now on."""
@@ -80,9 +82,9 @@ class ArmCounter:
 
     def totals(self) -> ArmTotals:
         """The counters as they are."""
-        return ArmTotals(
-            self.trials, self.failures, self.mistakes, self.odd, tuple(self.slow), tuple(self.classes), self.rewards, self.again
-        )
+        slow, classes = tuple(self.slow), tuple(self.classes)
+        counted = self.trials, self.failures, self.mistakes, self.odd
+        return ArmTotals(*counted, slow, classes, self.rewards, self.again, self.keyless)
 
 
 @dataclass(slots=True)

@@ -63,6 +63,7 @@ class WatchedArm:
         if self.is_candidate:
             watching.note(failure)
         if not self.draws(key):
+            self._counter.keyless += 1
             return
         if failure is Failure.CLIENT:
             self._counter.mistakes += 1
@@ -213,7 +214,7 @@ class Watching:
     def stamp(self) -> int:
         """Another number when there is something new to report."""
         arms = (self.canary, self.production)
-        return self.pairs.ended + sum(arm.trials + arm.mistakes + arm.again + arm.rewards.count for arm in arms)
+        return self.pairs.ended + sum(arm.trials + arm.mistakes + arm.again + arm.keyless + arm.rewards.count for arm in arms)
 
     def report(self, source: str, life: float) -> Report:
         """All of it, in the next report."""

@@ -75,6 +75,8 @@ class Progress:
     looks: int = 0
     trouble: str = ""
     """What keeps it from going on though nothing else does: a candidate that is not ready, a log that cannot be followed."""
+    troubled: datetime | None = None
+    """Since when it does."""
     per_second: float = 0.0
     """Answers a second of the whole family, over about the last minute."""
     failing: float = 0.0

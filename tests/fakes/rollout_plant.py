@@ -103,6 +103,8 @@ class Plant:
         self.reports, self.heard = self.line()
         self.told, self.recorder = Told(), MemoryControlRecorder()
         self.gateways = [Gateway("g1"), Gateway("g2")]
+        self.sends_keys = True
+        """Whether callers do; who sends none is in no arm, as `missing: production` has it."""
         self.errors = {V1: 0.001, V2: 0.001, V3: 0.001}
         self.dice = np.random.default_rng(seed)
         self.token = 0
@@ -222,7 +224,7 @@ class Plant:
     async def traffic(self) -> None:
         """A second's answers on every gateway."""
         record = await self.record()
-        shares = {canary.version: canary.slice.weight / WHOLE for canary in record.canaries}
+        shares = {canary.version: canary.slice.weight / WHOLE for canary in record.canaries if self.sends_keys}
         held = holdback_of(record)
         if held is not None:
             shares[held.version] = held.weight / WHOLE
@@ -240,7 +242,7 @@ class Plant:
         target = Target(FAMILY, version, record.digests[version])
         gateway.answers[target] = gateway.answers.get(target, 0) + trials
         gateway.failures[target] = gateway.failures.get(target, 0) + failures
-        arm = ArmTotals(trials, failures)
+        arm = ArmTotals(trials, failures) if self.sends_keys else ArmTotals(keyless=trials)
         if record.rollout is None:
             return
         if str(version) == record.rollout.rollout.version:
@@ -248,6 +250,8 @@ class Plant:
             gateway.row = gateway.row + trials if failures == trials else 0
         else:
             gateway.totals += Totals(production=arm)
+            if not self.sends_keys:
+                return
             gateway.latencies[bucket_of(0.01)] = gateway.latencies.get(bucket_of(0.01), 0) + trials
 
     def _report(self) -> None:

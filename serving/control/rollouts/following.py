@@ -4,7 +4,7 @@ A line of the decision log is written before the change that it leads to. What t
 because another was first or the candidate is not ready, the log says how the rollout stands and the next look goes on from there.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -14,17 +14,18 @@ import structlog
 from serving.control.operations import Author, Changed
 from serving.control.policies.parsing import InvalidPolicy, parse_pinned
 from serving.control.rollouts.journal import CHECKPOINT_LINES, Journal, UnreadableLog
+from serving.control.rollouts.saying import Herald, Voice
 from serving.control.rollouts.timing import Lap, SteadyTime
 from serving.core.course import Course, Turn, happened, looked, measured, opened, stood
 from serving.core.decisions import Look, Measured, Stood, as_written
-from serving.core.effects import Effect, FlipBack, Page, Tell
+from serving.core.effects import Effect, FlipBack
 from serving.core.errors import ChangeRefused, StaleRevision
 from serving.core.happenings import AUTO, Checked, Flipped
+from serving.core.judging import open_ends
 from serving.core.lifecycle import FamilyRecord
 from serving.core.moving import Move
 from serving.core.policy import Pinned
-from serving.core.policy import Tell as Wishes
-from serving.core.rollout import EventRefused
+from serving.core.rollout import EventRefused, due
 from serving.core.standing import Rollout, State
 from serving.core.totals import Fault, Report
 from serving.core.underway import Terms, Underway
@@ -56,14 +57,6 @@ class Moves(Protocol):
         self, family: str, phrase: str, decide: Callable[[FamilyRecord], Move], author: Author, *, expected: int | None = None
     ) -> Changed:
         """Take a rollout's step and all that follows from it."""
-        ...
-
-
-class Herald(Protocol):
-    """Whoever is told what became of rollouts, after the deed."""
-
-    async def tell(self, key: str, at: datetime, rollout: Rollout, effect: Tell | Page, wishes: Wishes) -> None:
-        """Have it told. Never raises, and waits for nobody; `key` names the deed, so that twice told is known as once."""
         ...
 
 
@@ -109,12 +102,12 @@ class Follower:
 
     def __init__(self, underway: Underway, tools: Tools) -> None:
         self.id = underway.id
-        self.trouble = ""
         self.looked: datetime | None = None
         """By this process: when it last looked, or checked."""
         self._refused: tuple[tuple[str, Fault], ...] = ()
         self._pinned = _pinned(underway)
         self._tools = tools
+        self._voice = Voice(underway.id, tools.herald, tools.clock, self._pinned.policy.tell)
         self._journal = Journal(underway.id, tools.log, tools.term, every=tools.checkpoint_every)
         self._time = SteadyTime(tools.clock)
         self._lap = Lap(tools.clock)
@@ -134,8 +127,9 @@ class Follower:
             return None
         # By the wall clock, as whoever reads it goes by.
         at = self._tools.clock.now() - (self._time.now() - (self.looked or course.looked))
-        seen = course.evidence
-        return Progress(self.id, at, course.assessment, course.totals, course.looks, self.trouble, refused=seen.refused, stage=seen.stage)
+        seen, voice = course.evidence, self._voice
+        known = Progress(self.id, at, course.assessment, course.totals, course.looks, voice.trouble, voice.troubled)
+        return replace(known, refused=seen.refused, stage=seen.stage)
 
     async def step(self, record: FamilyRecord, heard: Heard) -> None:
         """Take one step, if one is due. Raises `StoreUnavailable`, `NotLeader` or `UnreadableLog`."""
@@ -183,7 +177,7 @@ class Follower:
             self._time.set()
             course = await self._write(turn, Failpoint.COURSE_HEARD)
             self._lap.begin()
-            await self._tell(turn.effects, turn.course)
+            await self._voice.tell(turn.effects, turn.course)
         if (course.rollout, course.steps) != (underway.rollout, underway.steps):
             course = await self._stand(underway, "the store says so")
         return course
@@ -197,7 +191,7 @@ class Follower:
         course = self._course = turn.course
         if (course.rollout, course.steps) == (underway.rollout, underway.steps):
             # Whoever wrote the last line may have died before anybody was told; what is told twice is known as once.
-            await self._tell(turn.effects, course)
+            await self._voice.tell(turn.effects, course)
         return course
 
     async def _stand(self, underway: Underway, why: str) -> Course:
@@ -233,6 +227,7 @@ class Follower:
         self._lap.end()
         self._note_refused(turn.course)
         if turn.course.rollout == course.rollout:
+            await self._voice.await_word(course, turn.course)
             return
         underway = record.rollout
         try:
@@ -240,25 +235,22 @@ class Follower:
         except ChangeRefused as refused:
             await self._say_refused(turn, refused)
             if underway is not None:
-                await self._stand(underway, self.trouble)
+                await self._stand(underway, self._voice.trouble)
             return
-        self.trouble = ""
+        self._voice.note("")
         reach(Failpoint.COURSE_MOVED)
         self._note(turn, changed)
-        await self._tell(turn.effects, turn.course)
+        await self._voice.tell(turn.effects, turn.course)
         if any(isinstance(effect, FlipBack) for effect in turn.effects):
             await self._flipped(changed.record, turn.course, Flipped(self._time.now(), changed.commit.epoch))
 
     async def _say_refused(self, turn: Turn, refused: ChangeRefused) -> None:
-        """Say once that it cannot go on; that it cannot go back somebody must know."""
-        if self.trouble == str(refused):
+        """Say once that it cannot go on, or back."""
+        if not self._voice.note(str(refused)):
             return
         log.warning("rollout_cannot_go_on", rollout=self.id, why=str(refused))
-        self.trouble = str(refused)
-        rollout = turn.course.rollout
-        if any(isinstance(effect, FlipBack) for effect in turn.effects) and rollout.receipt is not None:
-            found = f"{rollout.family}@{rollout.version} cannot be rolled back: {refused}; {rollout.receipt.reason}"
-            await self._tell((Page(found),), turn.course)
+        is_way_back = any(isinstance(effect, FlipBack) for effect in turn.effects)
+        await self._voice.refuse(str(refused), turn.course, to_go_back=is_way_back)
 
     def _note_refused(self, course: Course) -> None:
         """Count the reports that did not count; a line for each gateway with which something changed."""
@@ -287,9 +279,7 @@ class Follower:
         if receipt is None or underway is None:
             return
         if receipt.flipped is None:
-            flipped = await self._tools.check.flip_of(underway)
-            if flipped is not None:
-                await self._flipped(record, course, flipped)
+            await self._flip(record, course, await self._tools.check.flip_of(underway))
             return
         now = self._time.now()
         if self.looked is not None and timedelta() <= now - self.looked < QUICK:
@@ -300,11 +290,21 @@ class Follower:
         turn = happened(course, replace(checked, passed=passed))
         await self._write(turn, Failpoint.COURSE_CHECKED)
         self._lap.end()
+        self._voice.note("" if turn.course.rollout.state is State.ROLLED_BACK else open_ends(checked, flipped=True))
         if turn.course.rollout == course.rollout:
             return
         is_over = turn.course.rollout.state is State.ROLLED_BACK
         await self._commit(record, turn.course, turn.effects, f"{course.rollout.version} {'verified' if is_over else 'not verified yet'}")
-        await self._tell(turn.effects, turn.course)
+        await self._voice.tell(turn.effects, turn.course)
+
+    async def _flip(self, record: FamilyRecord, course: Course, found: Flipped | None) -> None:
+        """Note the write that took the candidate out; one that is nowhere to be found is made once more, which does no harm."""
+        if found is not None:
+            await self._flipped(record, course, found)
+            return
+        log.warning("rollout_flips_again", rollout=self.id)
+        changed = await self._commit(record, course, due(self._pinned.policy, course.rollout), f"{course.rollout.version} flips again")
+        await self._flipped(changed.record, course, Flipped(self._time.now(), changed.commit.epoch))
 
     async def _flipped(self, record: FamilyRecord, course: Course, event: Flipped) -> None:
         turn = happened(course, event)
@@ -313,7 +313,7 @@ class Follower:
         await self._write(turn, Failpoint.COURSE_FLIPPED)
         self._lap.begin()
         await self._commit(record, turn.course, (), f"{course.rollout.version} flipped at epoch {event.epoch}")
-        await self._tell(turn.effects, turn.course)
+        await self._voice.tell(turn.effects, turn.course)
 
     # --- writing
 
@@ -337,13 +337,6 @@ class Follower:
         reason, signal = _why(after.rollout)
         author = Author(AUTO.name, reason, f"{AUTO.name}-{self.id}-{stepped.steps}", signal, AUTO.roles)
         return await self._tools.moves.move(record.family, phrase, lambda _: Move(stepped, effects), author, expected=record.revision)
-
-    async def _tell(self, effects: Sequence[Effect], course: Course) -> None:
-        wishes = self._pinned.policy.tell
-        for index, effect in enumerate(effects):
-            if isinstance(effect, Tell | Page):
-                key = f"{self.id}-{course.steps}-{index}"
-                await self._tools.herald.tell(key, self._tools.clock.now(), course.rollout, effect, wishes)
 
 
 def _pace(age: timedelta) -> timedelta:

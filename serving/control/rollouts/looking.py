@@ -24,6 +24,7 @@ from serving.core.rollout import weight
 from serving.core.standing import Receipt, Rollout, State
 from serving.core.traffic import WHOLE
 from serving.core.underway import Underway
+from serving.core.waiting import Sight, Wait, wait_of
 from serving.ports import Clock, DecisionLog, Progress, Registry, RolloutBoard, StateStore
 
 _ID = re.compile(r"(?P<family>[a-z0-9-]+)-(?P<version>\d+\.\d+\.\d+(?:-[0-9A-Za-z.-]+)?)-(?P<revision>\d+)")
@@ -63,6 +64,8 @@ class RolloutView:
     """Why nothing is known of it now; empty where it is."""
     ends: datetime | None = None
     """The deadline of its stage, while that runs."""
+    waits: Wait | None = None
+    """What it waits for, since when, and what can be done; None while it goes on by itself at the next look."""
 
     @property
     def stage(self) -> Stage:
@@ -124,14 +127,16 @@ class RolloutViews:
             progress = await self._logged(underway)
         pinned, at = parse_pinned(underway.policy.encode()), self._clock.now()
         is_waiting = underway.is_afoot and underway.rollout.state is not State.ROLLING_BACK
-        blind = blindness(underway, progress, at, pinned.policy) if underway.is_watched else ""
+        is_followed = underway.is_watched or underway.rollout.state is State.ROLLING_BACK
+        blind = blindness(underway, progress, at, pinned.policy) if is_followed else ""
         assessment = Assessment() if progress is None or blind else progress.assessment
         lacks = tuple(missing(pinned.policy, underway.rollout, assessment)) if is_waiting else ()
         share = weight(pinned.policy, underway.rollout)
         sentence = explained(pinned, underway.rollout, share, lacks) + (f"; {blind}" if blind else "")
         ends = _ends(pinned.policy, underway.rollout) if is_waiting else None
         stages = tuple(replace(stage, weight=pinned.policy.weight(stage)) for stage in pinned.policy.stages)
-        return RolloutView(underway, record.revision, stages, share, progress, lacks, sentence, blind, ends)
+        waits = wait_of(pinned.policy, underway, _sight(record, assessment, progress, blind))
+        return RolloutView(underway, record.revision, stages, share, progress, lacks, sentence, blind, ends, waits)
 
     async def log(self, family: str, rollout: str = "") -> Logged:
         """A decision log, by default of the family's newest rollout. Raises `NoRollout` or `UnknownRollout`."""
@@ -221,6 +226,12 @@ class NoTraffic(PointsmanError):
 
     def __init__(self, family: str) -> None:
         super().__init__(f"no traffic of {family!r} was seen lately")
+
+
+def _sight(record: FamilyRecord, assessment: Assessment, progress: Progress | None, blind: str) -> Sight:
+    if progress is None:
+        return Sight(blind=blind, keys=record.key_headers)
+    return Sight(assessment, progress.totals, blind, progress.trouble, progress.troubled, record.key_headers)
 
 
 def _ends(policy: Policy, rollout: Rollout) -> datetime | None:

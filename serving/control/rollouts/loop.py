@@ -1,15 +1,18 @@
 """The controller's work on rollouts: one follower for each that is afoot, warm or going back; none waits for another's trouble."""
 
 import asyncio
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from datetime import datetime
 
 import structlog
 
 from serving.control.records import Records
 from serving.control.rollouts.following import Follower, Heard, Tools
 from serving.control.rollouts.hearing import Pace, Paces, measures_of, reports_of, unreadable_of
+from serving.core.effects import Page
 from serving.core.errors import NotLeader, PointsmanError, StoreUnavailable
 from serving.core.lifecycle import FamilyRecord
+from serving.core.policy import Tell as Wishes
 from serving.core.standing import State
 from serving.core.underway import Underway
 from serving.ports import Acks, Observations, Progress, RolloutBoard
@@ -23,7 +26,20 @@ IDLE_POST_S = 10.0
 LISTEN_S = 1.0
 """Between two looks at which gateways live."""
 
+LASTING_S = 60.0
+"""After so long a rollout that cannot be followed is somebody's trouble: its candidate has lost its callers, and nothing else says so."""
+
 log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class Trouble:
+    """What keeps a rollout from being followed. `begun`: monotonic seconds."""
+
+    why: str
+    since: datetime
+    begun: float
+    is_told: bool = False
 
 
 class Rollouts:
@@ -36,7 +52,7 @@ class Rollouts:
         self._board = board
         self._tools = tools
         self._followers: dict[str, Follower] = {}
-        self._troubles: dict[str, str] = {}
+        self._troubles: dict[str, Trouble] = {}
         self._paces = Paces()
         self._expected: tuple[str, ...] = ()
         self._listened = float("-inf")
@@ -76,11 +92,24 @@ class Rollouts:
         except (StoreUnavailable, NotLeader):
             raise
         except PointsmanError as error:
-            if self._troubles.get(underway.id) != str(error):
+            known = self._troubles.get(underway.id)
+            if known is None or known.why != str(error):
                 log.exception("rollout_not_followed", rollout=underway.id, why=str(error))
-            self._troubles[underway.id] = str(error)
+            await self._suffer(underway, str(error))
         else:
             self._troubles.pop(underway.id, None)
+
+    async def _suffer(self, underway: Underway, why: str) -> None:
+        """Remember what keeps it from being followed, and page somebody once that has lasted."""
+        clock = self._tools.clock
+        trouble = self._troubles.setdefault(underway.id, Trouble(why, clock.now(), clock.monotonic()))
+        trouble.why = why
+        if not trouble.is_told and clock.monotonic() - trouble.begun >= LASTING_S:
+            trouble.is_told = True
+            rollout = underway.rollout
+            page = Page(f"{rollout.family}@{rollout.version} cannot be followed, and gets no callers meanwhile: {why}")
+            key = f"{underway.id}-{underway.steps}-unfollowed"
+            await self._tools.herald.tell(key, clock.now(), rollout, page, Wishes())
 
     def _heard(self, underway: Underway) -> Heard:
         latest = self._observations.latest()
@@ -107,9 +136,10 @@ class Rollouts:
     def _progress(self, underway: Underway, pace: Pace | None) -> Progress:
         follower, pace = self._followers.get(underway.id), pace or Pace()
         seen = None if follower is None else follower.progress
-        trouble = self._troubles.get(underway.id, "" if seen is None else seen.trouble)
-        seen = seen or Progress(underway.id, self._tools.clock.now())
-        return replace(seen, trouble=trouble, per_second=pace.per_second, failing=pace.failing)
+        seen, trouble = seen or Progress(underway.id, self._tools.clock.now()), self._troubles.get(underway.id)
+        if trouble is not None:
+            seen = replace(seen, trouble=trouble.why, troubled=trouble.since)
+        return replace(seen, per_second=pace.per_second, failing=pace.failing)
 
 
 def _is_settled(underway: Underway) -> bool:

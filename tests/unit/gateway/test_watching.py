@@ -76,7 +76,7 @@ def test_who_asks_for_a_version_is_no_trial(bench: Bench) -> None:
     assert report(bench).totals.canary == report(bench).totals.production == ArmTotals()
 
 
-def test_who_could_only_have_been_productions_is_no_trial(bench: Bench) -> None:
+def test_who_could_only_have_been_productions_is_no_trial_and_counted_apart(bench: Bench) -> None:
     bench.gateway.swap(table(canary=1, watch=watch(counts_keyless=False)))
 
     bench.dice = 0.9
@@ -84,7 +84,7 @@ def test_who_could_only_have_been_productions_is_no_trial(bench: Bench) -> None:
         bench.ask(user=user)
         bench.invoker.answer(GOOD)
 
-    assert report(bench).totals.production == ArmTotals(trials=1)
+    assert report(bench).totals.production == ArmTotals(trials=1, keyless=1)
 
 
 def test_trials_are_counted_over_each_pinned_edge_and_what_timed_out_is_over_all(bench: Bench) -> None:
