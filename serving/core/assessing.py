@@ -38,6 +38,8 @@ class Assessment:
     pairs: int = 0
     """Pairs compared in this stage."""
     trip: str = ""
+    missed: tuple[str, ...] = ()
+    """Gateways that should be heard of and were not just now: what they have seen is in none of this."""
     spent: timedelta = timedelta()
     """In this stage, as its looks have measured: no clock that is put forward or back changes it."""
 
@@ -75,6 +77,7 @@ class Evidence:
     """Answers in this stage to whoever has no routing key and is therefore in no arm."""
     rows: Mapping[str, int] = field(default_factory=dict[str, int])
     silent: tuple[str, ...] = ()
+    missed: tuple[str, ...] = ()
     refused: tuple[RefusedReport, ...] = ()
     """Reports of the last look that did not count."""
 
@@ -103,6 +106,7 @@ class Evidence:
             keyless=here.keyless + new.production.keyless,
             rows={**here.rows, **tick.rows},
             silent=tick.silent,
+            missed=tick.missed,
             refused=tick.refused,
         )
 
@@ -132,7 +136,7 @@ _WINDOWED = frozenset({Metric.ERROR, Metric.LATENCY, Metric.OUTPUT, Metric.COLLA
 def assess(policy: Policy, stage: Stage, evidence: Evidence, *, at: datetime) -> Assessment:
     """The verdicts of the guards that watch a stage. Pure: the same evidence gives the same bytes."""
     verdicts = tuple(_verdict(policy, guard, evidence, at) for guard in policy.watching(stage))
-    return Assessment(verdicts, evidence.units, evidence.pairs, _trip(policy, evidence))
+    return Assessment(verdicts, evidence.units, evidence.pairs, _trip(policy, evidence), evidence.missed)
 
 
 def edges(policy: Policy) -> Mapping[str, tuple[float, float]]:

@@ -25,6 +25,8 @@ def missing(policy: Policy, rollout: Rollout, assessment: Assessment) -> Iterato
     for verdict in heeded(rollout, assessment):
         if verdict.finding is Finding.HARM and verdict.guard not in needed:
             yield f"{verdict.guard} finds harm"
+    if assessment.missed:
+        yield f"{', '.join(assessment.missed)} to be heard: no stage is passed while a gateway is not"
     if stage.approve is not None and not rollout.approvals:
         yield f"the word of {stage.approve.role}"
 

@@ -166,6 +166,8 @@ class Tick:
     refused: tuple[RefusedReport, ...] = ()
     silent: tuple[str, ...] = ()
     """Sources that should be heard and have not been for too long: the tick sees only a part."""
+    missed: tuple[str, ...] = ()
+    """Sources that should be heard and have not been just now: nothing may be concluded from all being well."""
 
 
 class _Refusal(ValueError):
@@ -192,6 +194,8 @@ class Listening:
 
     expected: frozenset[str] = frozenset()
     patience: timedelta = timedelta(minutes=2)
+    lately: timedelta = timedelta(seconds=5)
+    """How long one may be unheard before it is missed. Each reports every second at least."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,14 +227,21 @@ class Book:
                 refused.append(RefusedReport(report.source, fault, str(error)))
             else:
                 rows[report.source] = report.row - entered.row_before
-        book = replace(self, accounts=accounts, opened=self.opened or at)
-        return book, Tick(totals, rows, tuple(refused), book.silent(listening or Listening(), at=at))
+        book, listening = replace(self, accounts=accounts, opened=self.opened or at), listening or Listening()
+        return book, Tick(totals, rows, tuple(refused), book.silent(listening, at=at), book.missed(listening, at=at))
 
     def silent(self, listening: Listening, *, at: datetime) -> tuple[str, ...]:
         """The sources that should be heard of and have not been for too long, or never since the book was opened."""
-        never = self.opened or at
+        return self._unheard(listening, at - listening.patience, never=self.opened or at)
+
+    def missed(self, listening: Listening, *, at: datetime) -> tuple[str, ...]:
+        """The sources that should be heard of and have not been just now, or never."""
+        since = at - listening.lately
+        return self._unheard(listening, since, never=since - timedelta.resolution)
+
+    def _unheard(self, listening: Listening, since: datetime, *, never: datetime) -> tuple[str, ...]:
         heard = {source: account.heard for source, account in self.accounts.items()}
-        return tuple(source for source in sorted(listening.expected) if at - heard.get(source, never) > listening.patience)
+        return tuple(source for source in sorted(listening.expected) if heard.get(source, never) < since)
 
     def _entered(self, account: _Account | None, report: Report, at: datetime) -> tuple[_Account, Totals]:
         self._refuse_other_shapes(report.totals)

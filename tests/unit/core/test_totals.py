@@ -132,6 +132,18 @@ def test_sources_that_are_not_heard_of_are_named_also_when_they_never_were() -> 
     assert late.silent == ("g2",)
 
 
+def test_sources_that_were_not_heard_just_now_are_missed_long_before_they_are_silent() -> None:
+    listening = Listening(frozenset({"g1", "g2"}), timedelta(minutes=2))
+    book, first = Book(opened=AT).after([report(1)], at=AT, listening=listening)
+
+    _, soon = book.after([], at=AT + timedelta(seconds=5), listening=listening)
+    _, later = book.after([], at=AT + timedelta(seconds=6), listening=listening)
+
+    assert (first.missed, first.silent) == (("g2",), ())
+    assert (soon.missed, soon.silent) == (("g2",), ())
+    assert (later.missed, later.silent) == (("g1", "g2"), ())
+
+
 def test_a_refused_report_is_no_sign_of_life() -> None:
     listening = Listening(frozenset({"g1"}), timedelta(minutes=2))
     book, _ = Book(opened=AT).after([report(1)], at=AT, listening=listening)

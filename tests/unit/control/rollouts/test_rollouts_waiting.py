@@ -16,7 +16,7 @@ from serving.core.routing import Target
 from serving.core.standing import State
 from serving.ports import LoadState, LoadStatus
 from tests.fakes.registry import digest_of
-from tests.fakes.rollout_plant import FAMILY, POLICY, V1, V2, V3, Plant
+from tests.fakes.rollout_plant import FAMILY, POLICY, V1, V2, V3, Plant, silent
 
 KEYED = POLICY.replace(b"unit: {count: request}", b"unit: {key: [header:x-user-id], missing: production, count: request}")
 APPROVED = POLICY.replace(
@@ -158,6 +158,22 @@ async def test_a_flip_that_is_nowhere_to_be_found_is_made_once_more_and_verified
     assert receipt is not None
     assert receipt.flipped is not None
     assert (await plant.record()).production == V1
+
+
+async def test_no_stage_is_passed_while_a_gateway_cannot_be_heard_however_short_it_is() -> None:
+    plant = await started(POLICY.replace(b"silence: 20s", b"silence: 2m"))
+    await plant.second()
+
+    with silent(plant, "g2"):
+        for _ in range(60):  # twelve times as long as the stage takes, half as long as a gateway may be silent
+            await plant.second()
+        said = await waits(plant)
+        weight = await plant.weight()
+
+    assert weight == 500
+    assert await plant.stands() is State.RAMPING
+    assert "g2 to be heard: no stage is passed while a gateway is not" in said
+    await plant.until_state(State.LIVE)
 
 
 async def test_what_somebody_holds_waits_for_somebody_and_says_since_when() -> None:
