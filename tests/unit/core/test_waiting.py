@@ -27,12 +27,14 @@ guards:
   - {id: thumbs, metric: reward, worse: {drop: 0.1}}
 """
 PINNED = parse_policy(POLICY)
-SEEN = {"edges": (0.1, 0.2), "classes": ("cat", "dog")}
+EDGES, CLASSES = (0.1, 0.2), ("cat", "dog")
 
 
-def underway(state: State = State.RAMPING, held: Held | None = None, **pins: tuple[object, ...]) -> Underway:
+def underway(
+    state: State = State.RAMPING, held: Held | None = None, *, edges: tuple[float, ...] = EDGES, classes: tuple[str, ...] = CLASSES
+) -> Underway:
     rollout = Rollout("digits", "1.1.0", "c" * 64, PINNED.digest, "ada", state, entered=BEGIN, held=held)
-    return replace(Underway("digits-1.1.0-2", rollout, POLICY.decode(), BEGIN, Terms.of(PINNED.policy, 0)), **pins)
+    return Underway("digits-1.1.0-2", rollout, POLICY.decode(), BEGIN, Terms.of(PINNED.policy, 0), edges, classes)
 
 
 def verdicts(*unheard: str, finding: Finding = Finding.SAFE) -> tuple[GuardVerdict, ...]:
@@ -46,7 +48,7 @@ def wait(pinned: Pinned, stands: Underway, sight: Sight) -> Wait:
 
 
 def test_latencies_that_nobody_could_measure_yet_are_named_before_the_guards_that_miss_them() -> None:
-    found = wait(PINNED, underway(classes=SEEN["classes"]), Sight(Assessment(verdicts("p99", finding=Finding.UNDECIDED), 5)))
+    found = wait(PINNED, underway(edges=()), Sight(Assessment(verdicts("p99", finding=Finding.UNDECIDED), 5)))
 
     assert found.what == "production's latencies to be measured"
     assert "who are those with a routing key" in found.remedy
@@ -54,7 +56,7 @@ def test_latencies_that_nobody_could_measure_yet_are_named_before_the_guards_tha
 
 
 def test_answers_without_labels_are_named() -> None:
-    found = wait(PINNED, underway(edges=SEEN["edges"]), Sight(Assessment(verdicts("drift", finding=Finding.UNDECIDED), 5)))
+    found = wait(PINNED, underway(classes=()), Sight(Assessment(verdicts("drift", finding=Finding.UNDECIDED), 5)))
 
     assert found.what == "production's answers to be sorted"
 
@@ -62,7 +64,7 @@ def test_answers_without_labels_are_named() -> None:
 def test_feedback_that_nobody_gives_is_named_and_the_guard_that_can_be_gone_past() -> None:
     held = Held("no data", State.RAMPING, is_passing=True, since=BEGIN)
 
-    found = wait(PINNED, underway(State.HELD, held, **SEEN), Sight(Assessment(verdicts("thumbs"), 20)))
+    found = wait(PINNED, underway(State.HELD, held), Sight(Assessment(verdicts("thumbs"), 20)))
 
     assert found.what == "feedback on the candidate's answers"
     assert "POST /v1/feedback" in found.remedy
@@ -73,11 +75,11 @@ def test_feedback_that_nobody_gives_is_named_and_the_guard_that_can_be_gone_past
 def test_keys_are_not_missed_where_some_have_one_or_nobody_calls(units: int, keyless: int) -> None:
     sight = Sight(Assessment(verdicts(), units), Totals(production=ArmTotals(keyless=keyless)))
 
-    assert "routing key" not in wait(PINNED, underway(**SEEN), sight).what
+    assert "routing key" not in wait(PINNED, underway(), sight).what
 
 
 def test_what_only_takes_time_needs_nothing_to_be_done_and_says_how_it_ends() -> None:
-    found = wait(PINNED, underway(**SEEN), Sight(Assessment(verdicts(), 3)))
+    found = wait(PINNED, underway(), Sight(Assessment(verdicts(), 3)))
 
     assert found.what == "3 of 10 units; the word of release"
     assert found.remedy == "nothing need be done; what is not there 1 d after the stage began never is, and it is held"
@@ -87,7 +89,7 @@ def test_harm_that_holds_is_gone_past_only_by_naming_the_guard() -> None:
     held = Held("it fails", State.RAMPING, since=BEGIN)
     verdict = GuardVerdict("errors", Finding.HARM, has_data=True, sentence="it fails")
 
-    found = wait(PINNED, underway(State.HELD, held, **SEEN), Sight(Assessment((verdict,), 20)))
+    found = wait(PINNED, underway(State.HELD, held), Sight(Assessment((verdict,), 20)))
 
     assert "--override errors --reason WHY" in found.remedy
     assert "resume" not in found.remedy
@@ -99,7 +101,7 @@ def test_what_is_live_or_over_waits_for_nothing(state: State) -> None:
 
 
 def test_a_word_is_awaited_only_when_nothing_else_is() -> None:
-    rollout = underway(**SEEN).rollout
+    rollout = underway().rollout
     ready, early = Assessment(verdicts(), 10), Assessment(verdicts(), 9)
 
     assert word_awaited(PINNED.policy, rollout, ready) == "release"
