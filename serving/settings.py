@@ -61,6 +61,7 @@ class ShadowLimits(Section):
     in_flight: Annotated[int, Field(ge=1, le=10_000)] = 64
     timeout: Seconds = 2.0
     max_bytes: Annotated[int, Field(ge=1024, le=200 * MIB)] = 16 * MIB
+    yields: bool = True
 
 
 class Guards(Section):

@@ -23,6 +23,7 @@ from serving.bootstrap.ways import ways_of
 from serving.core.errors import StoreUnavailable
 from serving.core.routing import RouteTable
 from serving.dataplane import nodes
+from serving.dataplane.core_waits import CoreWaits
 from serving.dataplane.link_pool import LinkPool
 from serving.dataplane.membership import Membership
 from serving.gateway.catalogue import Catalogue
@@ -33,6 +34,7 @@ from serving.gateway.request_ids import RequestIds
 from serving.gateway.routes import RouteKeeper, RouteTimes
 from serving.gateway.shadow import Mirror, MirrorLimits
 from serving.gateway.watching import Around, Watchings
+from serving.gateway.yielding import Yielding, never_waits
 from serving.ports import GatewayReport
 from serving.stores.claim_table import ClaimTables
 from serving.stores.opening import StorePlan, open_store
@@ -75,6 +77,7 @@ class GatewayPlan:
     listener: ListenerLimits
     gateway: GatewayLimits
     mirror: MirrorLimits
+    mirror_yields: bool
     times: RouteTimes
     spin: float
 
@@ -131,10 +134,11 @@ class GatewayService:
         dice: Callable[[], float] = Random().random  # noqa: S311 - sampling of traffic, no secret
         around = Around(ClaimTables(self._plan.layout.claims), monotonic, self._now, dice)
         watchings = Watchings(around, self._report)
+        yielding = Yielding(CoreWaits() if self._plan.mirror_yields else never_waits)
         gateway = Gateway(
             invoker=self._pool,
             recorder=self._recorder,
-            mirror=Mirror(self._pool, self._recorder, monotonic, self._plan.mirror, watchings),
+            mirror=Mirror(self._pool, self._recorder, monotonic, self._plan.mirror, watchings, yielding),
             watchings=watchings,
             request_ids=RequestIds(self._ways.request_id_key, self._now()),
             monotonic=monotonic,

@@ -142,6 +142,7 @@ def gateway_plan(settings: Settings, layout: Layout, between: Between | None = N
         listener=ListenerLimits(limits.body_bytes, limits.header_bytes, limits.headers, limits.receive_timeout, limits.idle_timeout),
         gateway=GatewayLimits(limits.request_timeout, limits.longest_request_timeout, limits.in_flight_per_version),
         mirror=MirrorLimits(shadow.in_flight, shadow.timeout, shadow.max_bytes),
+        mirror_yields=shadow.yields,
         times=RouteTimes(lease=settings.guards.lease),
         spin=settings.spin_us / 1e6,
     )

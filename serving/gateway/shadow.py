@@ -1,6 +1,6 @@
 """Mirroring: copies of answered requests go to shadows, which compare; nothing here can slow or fail a caller.
 
-Every offered copy ends in exactly one outcome, so offered = compared + shed + oversize + timeout + error.
+Every offered copy ends in exactly one outcome, so offered = compared + shed + yielded + oversize + timeout + error.
 """
 
 from collections.abc import Callable
@@ -11,10 +11,11 @@ from msgspec.structs import replace
 
 from serving.core.routing import Target
 from serving.gateway.watching import TRIPPING_ROW, Watching, Watchings
+from serving.gateway.yielding import Yielding
 from serving.ports import Call, Failure, Invoker, Primary, Recorder, Reply, Sorting
 
 OK = 200
-AGREE, SHED, OVERSIZE, TIMEOUT, ERROR = "agree", "shed", "oversize", "timeout", "error"
+AGREE, SHED, YIELDED, OVERSIZE, TIMEOUT, ERROR = "agree", "shed", "yielded", "oversize", "timeout", "error"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +35,16 @@ class Answered(msgspec.Struct, frozen=True, gc=False):
 
 
 class Mirror:
-    """Sends copies to shadows within their limits; the newest are shed when a shadow cannot keep up."""
+    """Sends copies to shadows within their limits; the newest are shed when a shadow cannot keep up, or callers need the core."""
 
     def __init__(
-        self, invoker: Invoker, recorder: Recorder, monotonic: Callable[[], float], limits: MirrorLimits, watchings: Watchings
+        self,
+        invoker: Invoker,
+        recorder: Recorder,
+        monotonic: Callable[[], float],
+        limits: MirrorLimits,
+        watchings: Watchings,
+        yielding: Yielding,
     ) -> None:
         self.invoker = invoker
         self.monotonic = monotonic
@@ -45,6 +52,7 @@ class Mirror:
         self._recorder = recorder
         self._limits = limits
         self._watchings = watchings
+        self._yielding = yielding
         self._in_flight: dict[str, int] = {}
 
     def offer(self, shadows: tuple[Target, ...], call: Call, reply: Reply, primary: Answered) -> None:
@@ -57,7 +65,7 @@ class Mirror:
                 copy.pair = call, reply
             if watching is not None:
                 watching.pairs.offered += 1
-            refusal = self._refusal(limits, target, call, reply)
+            refusal = self._refusal(limits, copy, call, reply)
             if refusal is not None:
                 copy.end(refusal)
                 continue
@@ -65,9 +73,11 @@ class Mirror:
             copied = _copied(call, reply, target, watching)
             self.invoker.invoke(copied, copy.sent + limits.timeout, copy.answered, patient=False)
 
-    def _refusal(self, limits: MirrorLimits, target: Target, call: Call, reply: Reply) -> str | None:
-        if self._in_flight.get(target.digest, 0) >= limits.in_flight:
+    def _refusal(self, limits: MirrorLimits, copy: "Copy", call: Call, reply: Reply) -> str | None:
+        if self._in_flight.get(copy.target.digest, 0) >= limits.in_flight:
             return SHED
+        if not self._yielding.allows(copy.sent):
+            return YIELDED
         if len(call.body) + len(reply.body) > limits.max_bytes:
             return OVERSIZE
         return None
@@ -112,7 +122,7 @@ class Copy:
             return
         pairs = self.watching.pairs
         match outcome:
-            case "shed":
+            case "shed" | "yielded":
                 pairs.shed += 1
             case "oversize":
                 pairs.oversize += 1

@@ -25,7 +25,7 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 DURATION_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
-SHADOW_OUTCOMES = frozenset({"agree", "label", "rank", "number", "shape", "error", "shed", "timeout", "oversize"})
+SHADOW_OUTCOMES = frozenset({"agree", "label", "rank", "number", "shape", "error", "shed", "yielded", "timeout", "oversize"})
 """What can become of a mirrored request: compared, with what result, or why not. Anything else is counted as `other`."""
 
 _Mode = Literal["livesum", "livemostrecent"]

@@ -77,6 +77,6 @@ def test_the_shadow_shows_it_and_a_rollback_undoes_it_in_under_a_second(
 
 def _pairs(installation: Installation, family: str, *, at_least: int) -> Json | None:
     metrics = scrape(installation)
-    outcomes = ("agree", "label", "number", "shape", "error", "shed", "timeout", "oversize", "other")
+    outcomes = ("agree", "label", "number", "shape", "error", "shed", "yielded", "timeout", "oversize", "other")
     pairs = {outcome: metrics.total(PAIRS, family=family, version="1.2.0", outcome=outcome) for outcome in outcomes}
     return pairs if sum(pairs.values()) >= at_least else None

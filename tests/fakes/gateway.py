@@ -12,6 +12,7 @@ from serving.gateway.predict import Gateway, GatewayLimits
 from serving.gateway.request_ids import RequestIds
 from serving.gateway.shadow import Mirror, MirrorLimits
 from serving.gateway.watching import Around, Watchings
+from serving.gateway.yielding import Yielding
 from serving.ports import CallKind
 from tests.fakes.claims import MemoryRoom
 from tests.fakes.request_path import HandInvoker, MemoryRecorder
@@ -57,12 +58,21 @@ class Bench:
     alarms: int = 0
     room: MemoryRoom = field(default_factory=MemoryRoom)
     request_ids: RequestIds = field(default_factory=lambda: RequestIds(b"secret"))
+    crowding: float = 0.0
+    """The share of the time that the gateway waits for a core."""
 
     def __post_init__(self) -> None:
         monotonic: Callable[[], float] = lambda: self.now  # noqa: E731 - a clock
         around = Around(self.room, monotonic, monotonic, lambda: self.dice)
         watchings = Watchings(around, self._alarm)
-        mirror = Mirror(self.invoker, self.recorder, monotonic, MirrorLimits(in_flight=2, max_bytes=100), watchings)
+        mirror = Mirror(
+            self.invoker,
+            self.recorder,
+            monotonic,
+            MirrorLimits(in_flight=2, max_bytes=100),
+            watchings,
+            Yielding(lambda: self.now * self.crowding),
+        )
         self.gateway = Gateway(
             invoker=self.invoker,
             recorder=self.recorder,

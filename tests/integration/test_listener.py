@@ -17,6 +17,7 @@ from serving.gateway.predict import Gateway, GatewayLimits
 from serving.gateway.request_ids import RequestIds
 from serving.gateway.shadow import Mirror, MirrorLimits
 from serving.gateway.watching import Around, Watchings
+from serving.gateway.yielding import Yielding, never_waits
 from serving.ports import CallKind, Encoding, Reply
 from tests.fakes.claims import MemoryRoom
 from tests.fakes.request_path import HandInvoker, MemoryRecorder
@@ -65,7 +66,7 @@ async def listening() -> AsyncIterator[Listening]:
     gateway = Gateway(
         invoker=invoker,
         recorder=recorder,
-        mirror=Mirror(invoker, recorder, loop.time, MirrorLimits(), watchings),
+        mirror=Mirror(invoker, recorder, loop.time, MirrorLimits(), watchings, Yielding(never_waits)),
         watchings=watchings,
         request_ids=RequestIds(b"secret"),
         monotonic=loop.time,

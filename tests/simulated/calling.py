@@ -18,6 +18,7 @@ from serving.gateway.predict import Gateway, GatewayLimits
 from serving.gateway.request_ids import RequestIds
 from serving.gateway.shadow import Mirror, MirrorLimits
 from serving.gateway.watching import Around, Watchings
+from serving.gateway.yielding import Yielding, never_waits
 from serving.ports import Call, CallKind, Failure, GatewayAck, GatewayReport, Reply, Said, Sorting
 from tests.fakes.claims import MemoryRoom
 from tests.fakes.request_path import MemoryRecorder
@@ -104,7 +105,7 @@ class CallersPlant(Plant):
         recorder = MemoryRecorder()
         around = Around(self.room, monotonic, monotonic, dice)
         watchings = Watchings(around, lambda: None)
-        mirror = Mirror(self.versions, recorder, monotonic, MirrorLimits(), watchings)
+        mirror = Mirror(self.versions, recorder, monotonic, MirrorLimits(), watchings, Yielding(never_waits))
         return Gateway(
             invoker=self.versions,
             recorder=recorder,

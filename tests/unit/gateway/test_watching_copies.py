@@ -81,6 +81,18 @@ def test_the_coverage_of_copies_adds_up(bench: Bench) -> None:
     assert (pairs.shed, pairs.oversize, pairs.timed_out, pairs.failed) == (1, 1, 1, 1)
 
 
+def test_copies_that_give_way_to_callers_are_not_sent_and_count_as_shed(bench: Bench) -> None:
+    bench.crowding = 0.5
+    bench.gateway.swap(table(shadow=WHOLE, watch=watch(is_shadow=True)))
+
+    for _ in range(1000):
+        mirror(bench, Reply(200, b"agree"), primary_s=0.001)
+
+    pairs, outcomes = report(bench).totals.pairs, [outcome for _, outcome in bench.recorder.shadows]
+    assert pairs.shed == outcomes.count("yielded") > 500
+    assert pairs.offered == pairs.compared + pairs.shed == 1000
+
+
 def test_a_stages_own_limits_bound_its_copies(bench: Bench) -> None:
     limits = MirrorLimits(inflight=1, timeout=timedelta(seconds=0.5), max_body=20)
     bench.gateway.swap(table(shadow=WHOLE, watch=watch(is_shadow=True, limits=limits)))
