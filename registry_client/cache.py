@@ -63,6 +63,11 @@ class Cache:
         self._blobs = Blobs(self._root, repaired, self._keeping)
 
     @property
+    def root(self) -> Path:
+        """Where all of it is."""
+        return self._root
+
+    @property
     def ledger_path(self) -> Path:
         """Where the ledger of this machine is kept."""
         return self._root / "ledger.jsonl"

@@ -40,7 +40,7 @@ from registry_client.seals import Seal
 from registry_client.signatures import Signature
 from registry_client.signing import SigningKey
 from registry_client.sigstore import MEDIA_TYPE as SIGSTORE
-from registry_client.transfers import Moved, Tally, Told, Watched, nobody
+from registry_client.transfers import Moved, Tally, Told, Watched, filling, nobody
 from registry_client.trust import NotSigned, Trust
 from registry_client.versions import ModelVersion
 
@@ -165,7 +165,8 @@ class RegistryClient:
         if expected_digest not in (None, digest):
             raise DigestMismatch(what=f"the manifest of {family}@{version}", expected=str(expected_digest), actual=digest)
         self._refuse_unsigned(manifest)
-        return FetchedBundle(manifest, digest, self._cache.bundle(manifest, self._origin(manifest, told)))
+        with filling(self._cache.root):
+            return FetchedBundle(manifest, digest, self._cache.bundle(manifest, self._origin(manifest, told)))
 
     def _origin(self, manifest: Manifest, told: Told) -> Origin:
         open_file = partial(self._backend.open_file, manifest)
@@ -274,7 +275,7 @@ class RegistryClient:
             return _same_again(existing, bundle)
         manifest, warnings = self._completed(bundle, judgement or Gate(self).judge(bundle.manifest))
         if isinstance(self._backend, Confined):
-            self._backend.refuse_without_room(manifest)
+            self._backend.refuse_without_room(manifest.artifacts)
         tally = Tally(told, sum(artifact.size for artifact in manifest.artifacts))
         for artifact in manifest.artifacts:
             path = bundle.files[artifact.path]

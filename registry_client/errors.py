@@ -22,6 +22,7 @@ RegistryError
 ├── DigestMismatch                        bytes that are not what the manifest says
 ├── NoParts                               a registry that hands out whole files only
 ├── NotEnoughRoom                         a disk with less room than is needed
+├── FileTooLarge                          a file that may not become as large as it has to be
 ├── ChangedMeanwhile                      a file that was touched between its verification and the end of loading
 ├── ImmutabilityViolation                 a version is no longer what it was when first seen
 └── DamagedLedger                         the record of first sights cannot be read
@@ -180,6 +181,16 @@ class NotEnoughRoom(RegistryError):
         self.folder, self.needed, self.free = folder, needed, free
         what = f"the disk of {folder} filled up" if needed is None else f"{folder} needs {_readable(needed)}"
         super().__init__(f"{what}, and {_readable(free)} are free")
+
+
+class FileTooLarge(RegistryError):
+    """A file that may not become as large as it has to be, whatever room there is."""
+
+    hint = "raise the limit (`ulimit -f`), or use a file system that keeps larger files"
+
+    def __init__(self, folder: str) -> None:
+        self.folder = folder
+        super().__init__(f"a file in {folder} may not become that large: this process, or the file system, has a limit")
 
 
 class BumpTooSmall(RegistryError):

@@ -119,10 +119,11 @@ def staging(parent: Path) -> Generator[Path]:
 
     A kill leaves it behind under a name that nothing reads.
     """
-    make_directory(parent)
-    directory = Path(tempfile.mkdtemp(dir=parent))
+    with filling(parent):
+        make_directory(parent)
+        directory = Path(tempfile.mkdtemp(dir=parent))
     try:
-        with filling(parent):
+        with filling(parent):  # before anything is removed: what is free then is not what was lacking
             yield directory
     finally:
         shutil.rmtree(directory, ignore_errors=True)

@@ -17,6 +17,7 @@ import msgspec
 
 from registry_client.errors import DamagedLedger, ImmutabilityViolation
 from registry_client.files import make_directory, sync_directory
+from registry_client.transfers import filling
 
 _NAME = "first-sights.jsonl"
 
@@ -129,13 +130,16 @@ class Ledger:
     def _locked(self) -> Generator[BinaryIO]:
         """The file with all of it read, while no other process writes."""
         is_new = not self._path.exists()
-        make_directory(self._path.parent)
-        with self._path.open("a+b") as file:
+        with filling(self._path.parent), self._opened() as file:
             fcntl.flock(file, fcntl.LOCK_EX)  # released with the file, by a kill as well
             if is_new:
                 sync_directory(self._path.parent)
             self._catch_up(file)
             yield file
+
+    def _opened(self) -> BinaryIO:
+        make_directory(self._path.parent)
+        return self._path.open("a+b")
 
     def _catch_up(self, file: BinaryIO) -> None:
         """Read what others have written."""

@@ -17,15 +17,15 @@ import msgspec
 import rfc8785
 
 from registry_client.authoring import artifact_of, check_graph, component_of, login_name, measured_file, timestamp
-from registry_client.backends.base import StoredManifest
+from registry_client.backends.base import Confined, StoredManifest
 from registry_client.cache import Cache
 from registry_client.errors import ComponentExists, DigestMismatch, InvalidBundle, InvalidManifest, RegistryError
 from registry_client.files import open_regular, read_regular
 from registry_client.manifest import Artifact, Component, ComponentKind, Node, Role
 from registry_client.model_yaml import AuthoredComponent, ModelYaml, check_component, parse_component_yaml
-from registry_client.origins import Origin
+from registry_client.origins import Origin, Parts
 from registry_client.strict_yaml import LARGEST
-from registry_client.transfers import Moved, Tally, Told, Watched, nobody
+from registry_client.transfers import Moved, Tally, Told, Watched, filling, nobody
 from registry_client.versions import ModelVersion
 
 FILE_NAME: Final = "component.yaml"
@@ -94,6 +94,20 @@ class Shelf(Protocol):
         ...
 
 
+@runtime_checkable
+class RangedShelf(Shelf, Protocol):
+    """A shelf from which parts of a file can be had, and several at once."""
+
+    @property
+    def at_once(self) -> int:
+        """How many parts of a file may be on their way at once."""
+        ...
+
+    def read_component_span(self, name: str, artifact: Artifact, start: int, length: int) -> bytes:
+        """So many bytes of a file, from `start` on. Raises `MissingBlob`, or `NoParts` where the registry hands out whole files only."""
+        ...
+
+
 class Library:
     """The components of one registry, seen through this machine's cache."""
 
@@ -122,18 +136,29 @@ class Library:
         return document
 
     def fetch(self, name: str, version: str) -> FetchedComponent:
-        """Bring a component's files to this machine, verified. Raises as `document` does, and `MissingBlob`."""
+        """Bring a component's files to this machine, verified. Raises as `document` does, `MissingBlob` and `NotEnoughRoom`.
+
+        Large files go on where an earlier try ended, as those of versions do.
+        """
         document = self.document(name, version)
-        opened = partial(self._shelf.open_component_file, name)
-        directory = self._cache.component(document.component.sha256, document.artifacts, Origin(opened))
+        with filling(self._cache.root):
+            directory = self._cache.component(document.component.sha256, document.artifacts, self._origin(name))
         return FetchedComponent(document, directory)
+
+    def _origin(self, name: str) -> Origin:
+        opened = partial(self._shelf.open_component_file, name)
+        if not isinstance(self._shelf, RangedShelf):
+            return Origin(opened)
+        return Origin(opened, partial(self._shelf.read_component_span, name), Parts(self._shelf.at_once))
 
     def publish(self, bundle: ComponentBundle, told: Told = nobody) -> bool:
         """Publish a component; the same content again changes nothing. Whether it was new. `told`: how far it is.
 
-        Raises `ComponentExists`.
+        Raises `ComponentExists`, and `NotEnoughRoom` before anything is written.
         """
         document = bundle.document
+        if isinstance(self._shelf, Confined):
+            self._shelf.refuse_without_room(document.artifacts)
         tally = Tally(told, sum(artifact.size for artifact in document.artifacts))
         for artifact in document.artifacts:
             path = bundle.files[artifact.path]

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Self
 
-from registry_client.errors import NotEnoughRoom
+from registry_client.errors import FileTooLarge, NotEnoughRoom
 
 BLOCK = 2**19
 """Bytes that are moved at once. Blocks of 4 MiB took longer where it was tried; why was not looked into."""
@@ -87,12 +87,14 @@ def refuse_without_room(folder: Path, needed: int, free: FreeSpace = free_space)
 
 @contextmanager
 def filling(folder: Path, free: FreeSpace = free_space) -> Generator[None]:
-    """Say in our words that the disk filled up after all."""
+    """Say in our words that the disk filled up after all, or that a file may not become that large there."""
     try:
         yield
     except OSError as error:
         if error.errno in _FULL:
             raise NotEnoughRoom(str(folder), None, free(folder)) from error
+        if error.errno == errno.EFBIG:
+            raise FileTooLarge(str(folder)) from error
         raise
 
 

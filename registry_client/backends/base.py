@@ -129,8 +129,8 @@ class Backend(Protocol):
 class Confined(Protocol):
     """A backend that writes to a disk of this machine, which may be full."""
 
-    def refuse_without_room(self, manifest: Manifest) -> None:
-        """Raise `NotEnoughRoom` unless the files of a version that are not there yet can be written."""
+    def refuse_without_room(self, artifacts: Sequence[Artifact]) -> None:
+        """Raise `NotEnoughRoom` unless those of the files that are not there yet can be written."""
         ...
 
 

@@ -89,9 +89,9 @@ class FilesBackend:
         """What a directory can do: little by itself."""
         return _CAPABILITIES
 
-    def refuse_without_room(self, manifest: Manifest) -> None:
-        """Raise `NotEnoughRoom` unless the files of a version that are not here yet can be written."""
-        lacking = {each.sha256: each.size for each in manifest.artifacts if not self._blob(each.sha256).exists()}
+    def refuse_without_room(self, artifacts: Sequence[Artifact]) -> None:
+        """Raise `NotEnoughRoom` unless those of the files that are not here yet can be written."""
+        lacking = {each.sha256: each.size for each in artifacts if not self._blob(each.sha256).exists()}
         refuse_without_room(self._root, sum(lacking.values()), self._free)
 
     def put_file(self, manifest: Manifest, artifact: Artifact, source: BinaryIO) -> bool:
@@ -261,8 +261,9 @@ class FilesBackend:
     def _explain(self) -> None:
         readme = self._root / "README.txt"
         if not readme.exists():
-            make_directory(self._root)
-            readme.write_text(_README, "utf-8")
+            with staging(self._staging) as unfinished:
+                write_synced(unfinished / readme.name, _README.encode())
+                (unfinished / readme.name).rename(readme)
 
 
 def _names(directory: Path) -> list[str]:

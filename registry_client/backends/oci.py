@@ -111,8 +111,10 @@ class OciBackend:
 
     def read_span(self, manifest: Manifest, artifact: Artifact, start: int, length: int) -> bytes:
         """Read a part of a file. Raises `MissingBlob`, or `NoParts` of a registry that knows no `Range`."""
-        path = f"{self._path(manifest.family)}/blobs/sha256:{artifact.sha256}"
-        return self._asker.span(path, start, length, missing=MissingBlob(artifact.sha256))
+        return self._read_span(self._path(manifest.family), artifact, start, length)
+
+    def _read_span(self, path: str, artifact: Artifact, start: int, length: int) -> bytes:
+        return self._asker.span(f"{path}/blobs/sha256:{artifact.sha256}", start, length, missing=MissingBlob(artifact.sha256))
 
     def _has_blob(self, path: str, digest: str) -> bool:
         return self._asker.ask("HEAD", f"{path}/blobs/sha256:{digest}", expect=frozenset({_NOT_FOUND})).is_ok
@@ -202,6 +204,10 @@ class OciBackend:
     def open_component_file(self, name: str, artifact: Artifact) -> BinaryIO:
         """Read a file; the caller verifies it. Raises `MissingBlob`."""
         return self._open_file(self._shelf(name), artifact)
+
+    def read_component_span(self, name: str, artifact: Artifact, start: int, length: int) -> bytes:
+        """Read a part of a file. Raises as `read_span` does."""
+        return self._read_span(self._shelf(name), artifact, start, length)
 
     def put_component(self, name: str, version: str, document: bytes, artifacts: Sequence[Artifact]) -> bool:
         """Publish a component, unless it is there; whether this call did it. Raises `MissingBlob` while a file is lacking.

@@ -131,6 +131,9 @@ class S3Backend:
     def read_span(self, manifest: Manifest, artifact: Artifact, start: int, length: int) -> bytes:
         """Read a part of a file. Raises `MissingBlob`, or `NoParts` of a store that answers with all of it, or with another part."""
         del manifest
+        return self._read_span(artifact, start, length)
+
+    def _read_span(self, artifact: Artifact, start: int, length: int) -> bytes:
         try:
             with self._asking():
                 found = bytes(obstore.get_range(self._store, _blob(artifact.sha256), start=start, length=length))
@@ -249,6 +252,11 @@ class S3Backend:
         """Read a file; the caller verifies it. Raises `MissingBlob`."""
         del name
         return self._open_blob(artifact)
+
+    def read_component_span(self, name: str, artifact: Artifact, start: int, length: int) -> bytes:
+        """Read a part of a file. Raises as `read_span` does."""
+        del name
+        return self._read_span(artifact, start, length)
 
     def put_component(self, name: str, version: str, document: bytes, artifacts: Sequence[Artifact]) -> bool:
         """Publish a component, unless it is there; whether this call did it. Raises `MissingBlob` while a file is lacking."""

@@ -1,8 +1,10 @@
 """Scenes of a process that fetches or publishes a version and is killed at the n-th thing that it asks of the file system."""
 
 import os
+import resource
 import signal
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from registry_client.blobs import Housekeeping
 from registry_client.bundle import load_bundle
 from registry_client.cache import Cache
 from registry_client.client import RegistryClient
+from registry_client.errors import RegistryError
 from registry_client.transfers import Moved
 
 FAMILY, VERSION = "digits", "1.0.0"
@@ -56,6 +59,25 @@ def publish(folder: str, at: int) -> int:
     sys.addaudithook(killer)
     client.publish(bundle)
     return killer.count
+
+
+def fetch_within(folder: str, most: int) -> str:
+    """Fetch the version where no file may have more bytes than that: what is said of it."""
+    return _within(most, lambda: registry_of(Path(folder)).fetch(FAMILY, VERSION))
+
+
+def publish_within(folder: str, most: int) -> str:
+    """Publish the bundle that lies there where no file may have more bytes than that: what is said of it."""
+    return _within(most, lambda: registry_of(Path(folder)).publish(load_bundle(Path(folder) / "bundle")))
+
+
+def _within(most: int, work: Callable[[], object]) -> str:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+    try:
+        work()
+    except RegistryError as error:
+        return f"{error}; hint: {error.hint}"
+    return "it did all of it"
 
 
 def fetch_until(address: str, access: dict[str, str], cache: str, size: int) -> int:
