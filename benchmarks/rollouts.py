@@ -29,6 +29,8 @@ class Row(msgspec.Struct, frozen=True):
     failed: int
     """Client requests."""
     p99_ms: float
+    is_alone: bool = False
+    """Whether nobody was left to answer what the candidate failed."""
 
 
 class Rollouts(msgspec.Struct, frozen=True):
@@ -48,6 +50,12 @@ def write_rollouts(path: Path, rollouts: Rollouts) -> None:
     """Keep them."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(msgspec.json.format(msgspec.json.encode(rollouts), indent=1) + b"\n")
+
+
+def merged(kept: Sequence[Row], rows: Sequence[Row]) -> tuple[Row, ...]:
+    """Rows that were kept with new ones, in place of those of the same cases."""
+    new = {row.case for row in rows}
+    return (*(row for row in kept if row.case not in new), *rows)
 
 
 def table(rows: Sequence[Row]) -> str:
@@ -77,7 +85,7 @@ def markdown(rollouts: Rollouts | None) -> str:
 def broken(rows: Sequence[Row]) -> Iterator[str]:
     """What does not hold of what is promised."""
     for row in rows:
-        if row.failed:
+        if row.failed and not row.is_alone:
             yield f"{row.case}: {row.failed} client requests failed"
         if row.caught_by not in row.wanted:
             yield f"{row.case}: caught by {row.caught_by or 'nobody'}, not by {' or '.join(row.wanted)}"

@@ -12,24 +12,19 @@ from pathlib import Path
 
 from benchmarks.machine import look_around
 from benchmarks.progress import say
-from benchmarks.rollouts import ERRORS, ROLLOUTS, Rollouts, Row, broken, table, write_rollouts
+from benchmarks.rollouts import ERRORS, ROLLOUTS, Rollouts, Row, broken, merged, read_rollouts, table, write_rollouts
 from benchmarks.statistics.report import read as read_simulated
 from examples.train import build_customer_intent, build_digits
 from tests.e2e.families import Bundles
 from tests.e2e.installation import Installation
+from tests.rollouts.grounds import GROUNDS, policy_of
 from tests.rollouts.moody import Mood, Moody
-from tests.rollouts.scenes import PATIENCE_S, POLICY, RATE, Caught, Scene
+from tests.rollouts.scenes import PATIENCE_S, RATE, Caught, Scene
 
 RESULTS = Path(__file__).parents[2] / "benchmarks" / "results" / ROLLOUTS
 TIMES = 10
 NOBODY = "nobody"
 FEEDBACK = "feedback drop"
-
-STAGES = {
-    "canary": "stages:\n  - {name: canary5, weight: 0.05, need: {units: 100000, safe: [errors]}}\n  - {name: full, weight: 1.0}\n",
-    "shadow": "stages:\n  - {name: shadow, mirror: 1.0, need: {pairs: 100000, safe: [errors]}}\n  - {name: full, weight: 1.0}\n",
-}
-"""Stages that wait for as long as a candidate is watched in them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +33,13 @@ class Case:
 
     name: str
     mood: Mood
-    stage: str
+    ground: str
     published: str
     signals: tuple[str, ...]
     is_rated: bool = False
     """Whether callers rate what they got."""
+    is_alone: bool = False
+    """Whether nobody is left to answer what the candidate fails: it is production."""
 
 
 def _simulated(regression: str, share: float) -> str:
@@ -51,13 +48,18 @@ def _simulated(regression: str, share: float) -> str:
     return "" if found is None else str(found.median)
 
 
+FAILING = Mood(fails=0.2)
+
 CASES = (
-    Case(ERRORS, Mood(fails=0.2), "canary", "60-68 (for 5 %)", ("errors", "tripwire")),
+    Case(ERRORS, FAILING, "canary", "60-68 (for 5 %)", ("errors", "tripwire")),
     Case("latency x2", Mood(slow=1.0, seconds=0.02), "canary", "27-31", ("p50", "p99")),
     Case("tail only", Mood(slow=0.1, seconds=0.1), "canary", "106-116", ("p99",)),
     Case("collapse", Mood(constant=1.0), "canary", "15", ("drift",)),
     Case("wrong labels", Mood(wrong=0.2), "shadow", "88 pairs (for 10 %)", ("disagreement",)),
     Case(FEEDBACK, Mood(wrong=0.5), "canary", _simulated("feedback 97 -> 48 %", 0.05), ("feedback",), is_rated=True),
+    Case("errors 20 %, with all callers", FAILING, "soaking", "", ("errors", "tripwire")),
+    Case("errors 20 %, once live", FAILING, "live", "", ("errors", "tripwire"), is_alone=True),
+    Case("latency x2, once live, held back", Mood(slow=1.0, seconds=0.02), "live-held-back", "", ("p50", "p99")),
 )
 
 
@@ -66,30 +68,23 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.rollouts", description="How long bad candidates last under real traffic.")
     parser.add_argument("--times", type=int, default=TIMES, help="how often the candidate that fails 20 %% is started")
     parser.add_argument("--only", action="append", default=[], help="play only what has this in its name, and keep no results")
+    parser.add_argument("--add", action="store_true", help="keep them all the same, in place of what was kept of these")
     parser.add_argument("--output", type=Path, default=RESULTS, help="where the results go")
     return parser.parse_args(arguments)
 
 
-def policy_with(stages: str, folder: Path) -> Path:
-    """The policy with other stages."""
-    text = POLICY.read_text(encoding="utf-8")
-    start, end = text.index("stages:"), text.index("guards:")
-    path = folder / f"{stages}.yaml"
-    path.write_text(text[:start] + STAGES[stages] + text[end:], encoding="utf-8")
-    return path
-
-
 def play(case: Case, times: int, moody: Moody, bundles: Bundles) -> list[Row]:
     """Have as many candidates turn bad, one after the other."""
-    scene = Scene(moody, bundles, policy_with(case.stage, moody.folder))
+    scene = Scene(moody, bundles, policy_of(case.ground, moody.folder))
     versions = [f"1.{number}.0" for number in range(1, times + 1)]
     scene.open(*versions)
     return [_caught(scene, case, version) for version in versions]
 
 
 def _caught(scene: Scene, case: Case, version: str) -> Row:
+    ground = GROUNDS[case.ground]
     try:
-        caught = scene.catch(version, case.mood, stage="canary5" if case.stage == "canary" else "shadow", is_rated=case.is_rated)
+        caught = scene.catch(version, case.mood, stage=ground.stage, is_rated=case.is_rated, is_live=ground.is_live)
     except AssertionError as error:
         # One that is not caught is a figure too, and must not be in the way of the others.
         say(f"{case.name}: {error}")
@@ -117,7 +112,8 @@ def _row(case: Case, caught: Caught) -> Row:
     report = caught.report
     failed = report.failed + report.unanswered
     seconds, verified = caught.seconds, caught.verified_seconds
-    return Row(case.name, caught.signal, case.signals, seconds, verified, caught.units, case.published, failed, report.p99_ms)
+    parts = (case.name, caught.signal, case.signals, seconds, verified, caught.units, case.published, failed, report.p99_ms)
+    return Row(*parts, is_alone=case.is_alone)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -140,8 +136,9 @@ def main(arguments: Sequence[str]) -> int:
     faults = list(broken(rows))
     for fault in faults:
         say(f"NOT HELD: {fault}")
-    if not given.only:
-        write_rollouts(given.output, Rollouts(machine, RATE, tuple(rows)))
+    if not given.only or given.add:
+        kept = read_rollouts(given.output) if given.only else None
+        write_rollouts(given.output, Rollouts(machine, RATE, merged(() if kept is None else kept.rows, rows)))
     return 1 if faults else 0
 
 

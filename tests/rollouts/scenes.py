@@ -78,12 +78,14 @@ class Scene:
         """Wait until the rollout is in one of these states."""
         return wait_for(lambda: self._in(states), f"{self.moody.family} is {' or '.join(states)}", seconds=seconds)
 
-    def catch(self, version: str, mood: Mood, *, stage: str = "canary5", trials: int = 20, is_rated: bool = False) -> Caught:
-        """Start a good candidate, let it turn bad in a stage, and wait until it is out and that is verified."""
+    def catch(
+        self, version: str, mood: Mood, *, stage: str = "canary5", trials: int = 20, is_rated: bool = False, is_live: bool = False
+    ) -> Caught:
+        """Start a good candidate, let it turn bad in a stage, or once it is live, and wait until it is out and that is verified."""
         with self.load(is_rated=is_rated) as load:
             load.wait_answered(RATE)
             self.start(version)
-            before = self.wait_stage(stage, trials=trials)
+            before = self.wait_state("live") if is_live else self.wait_stage(stage, trials=trials)
             self.moody.turn(version, mood)
             turned = time.time()
             self.wait_state("rolling_back", "rolled_back", seconds=PATIENCE_S)
