@@ -69,7 +69,8 @@ class Scene:
         def there() -> Json | None:
             stands = self.status()
             assert stands["state"] not in {"held", "rolling_back", "rolled_back"}, stands
-            is_here = stands["stages"][stands["stage"]]["name"] == name and stands["edges"]
+            # What is told of the stage before is not of this one.
+            is_here = stands["stages"][stands["stage"]]["name"] == name and stands["edges"] and not stands["blind"]
             return stands if is_here and stands["units"] >= trials else None
 
         return wait_for(there, f"{self.moody.family} is in stage {name}", seconds=seconds)
