@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from urllib.parse import unquote
 
 import msgspec
+import structlog
 
 from registry_client.errors import InvalidReference
 from serving.core.errors import Refusal
@@ -20,6 +21,12 @@ Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 Result = tuple[int, object]
+Header = tuple[bytes, bytes]
+
+READ, POST = ("GET", "HEAD"), ("POST",)
+"""The methods of a path; the first one is what is meant."""
+
+log = structlog.get_logger()
 
 LARGEST_RATING = 4096
 """Bytes of a feedback body."""
@@ -49,26 +56,27 @@ class InferenceApp:
         """Answer one HTTP request."""
         if scope["type"] != "http":
             return
+        method, parts = scope["method"], [unquote(part) for part in scope["raw_path"].decode("latin-1").split("/")[1:]]
         body = await _drain(receive)
+        allowed = _methods(parts)
+        if allowed and method not in allowed:
+            error = f"{_path(parts)} needs {allowed[0]}" if method in {"GET", "POST"} else f"{method} is not allowed here"
+            await _send(send, 405, problem(error), (b"allow", ", ".join(allowed).encode()))
+            return
+        await _send(send, *await self._answer(method, parts, body))
+
+    async def _answer(self, method: str, parts: list[str], body: bytes) -> tuple[int, bytes, Header | None]:
         try:
-            status, document = await self._answer(scope["method"], scope["raw_path"].decode("latin-1").split("/")[1:], body)
+            status, document = self._post(parts, body) if method == "POST" else await self._get(parts)
+            return status, _encode(document), None
         except (Refusal, InvalidReference) as error:
             answer = refused(error)
-            await _send(send, answer.status, answer.body, retry_after=answer.retry_after)
-            return
+            return answer.status, answer.body, (b"retry-after", b"%d" % answer.retry_after) if answer.retry_after else None
         except NotReady as error:
-            await _send(send, 503, problem(str(error)), retry_after=1)
-            return
-        encoded = document if isinstance(document, bytes) else _encode(document)
-        await _send(send, status, b"" if scope["method"] == "HEAD" else encoded)
-
-    async def _answer(self, method: str, path: list[str], body: bytes) -> Result:
-        parts = [unquote(part) for part in path]
-        if method in {"GET", "HEAD"}:
-            return await self._get(parts)
-        if method == "POST":
-            return self._post(parts, body)
-        return 405, {"error": f"{method} is not allowed here"}
+            return 503, problem(str(error)), (b"retry-after", b"1")
+        except Exception:
+            log.exception("request_failed")
+            return 500, problem("the gateway failed on this request"), None
 
     async def _get(self, parts: list[str]) -> Result:
         catalogue = self._catalogue
@@ -100,8 +108,6 @@ class InferenceApp:
                 return 200, await self._catalogue.config(target)
             case ["stats"]:
                 return 200, {"model_stats": self._catalogue.statistics(target)}
-            case ["infer"]:
-                return 405, {"error": "inference needs POST"}
             case _:
                 return 404, {"error": f"no such path under /v2/models/{family}"}
 
@@ -133,11 +139,38 @@ class InferenceApp:
         return 202, {"outcome": outcome.value}
 
 
+def _methods(parts: list[str]) -> tuple[str, ...]:
+    """What may be asked of a path, by every path that there is; nothing where there is no such path."""
+    match parts:
+        case (
+            ["v2", "repository", "index"]
+            | ["v2", "repository", "models", _, "load" | "unload"]
+            | ["v2", "models", _, "infer"]
+            | ["v2", "models", _, "versions", _, "infer"]
+            | ["v1", "families", _, "predict"]
+            | ["v1", "families", _, "versions", _, "predict"]
+            | ["v1", "feedback"]
+        ):
+            return POST
+        case (
+            ["v2"]
+            | ["v2", "health", "live" | "ready"]
+            | ["v2", "models", _]
+            | ["v2", "models", _, "ready" | "config" | "stats"]
+            | ["v2", "models", _, "versions", _]
+            | ["v2", "models", _, "versions", _, "ready" | "config" | "stats"]
+        ):
+            return READ
+        case _:
+            return ()
+
+
+def _path(parts: list[str]) -> str:
+    return "/" + "/".join(parts)[:119]
+
+
 def _no_such(parts: list[str]) -> Result:
-    path = "/" + "/".join(parts)
-    if parts[-1] in {"infer", "predict"}:
-        return 405, {"error": f"{path[:120]} needs POST"}
-    return 404, {"error": f"no such path: {path[:120]}; inference is at /v2/models/FAMILY/infer and /v1/families/FAMILY/predict"}
+    return 404, {"error": f"no such path: {_path(parts)}; inference is at /v2/models/FAMILY/infer and /v1/families/FAMILY/predict"}
 
 
 async def _drain(receive: Receive) -> bytes:
@@ -151,9 +184,8 @@ async def _drain(receive: Receive) -> bytes:
     return body
 
 
-async def _send(send: Send, status: int, body: bytes, *, retry_after: int = 0) -> None:
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-    if retry_after:
-        headers.append((b"retry-after", str(retry_after).encode()))
-    await send({"type": "http.response.start", "status": status, "headers": headers})
+async def _send(send: Send, status: int, body: bytes, more: Header | None = None) -> None:
+    """Answer; of a HEAD request's answer uvicorn sends the headers alone, which are those of a GET."""
+    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+    await send({"type": "http.response.start", "status": status, "headers": [*headers, more] if more else headers})
     await send({"type": "http.response.body", "body": body})

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from urllib.parse import unquote
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from serving.gateway.messages import Answer, Request
@@ -12,6 +13,10 @@ MIB = 2**20
 ENCODINGS = {b"": Encoding.IDENTITY, b"identity": Encoding.IDENTITY, b"gzip": Encoding.GZIP, b"deflate": Encoding.DEFLATE}
 OK = 200
 GOOD_JSON = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n%bx-request-id: %b\r\n\r\n%b"
+
+
+SINGLE = frozenset({b"host", b"content-encoding", b"inference-header-content-length", b"x-request-timeout-ms"})
+"""Headers that decide how a request is read: of two, this listener and a proxy before it could each go by another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +37,16 @@ class Route:
     kind: CallKind
     family: str
     selector: str | None
+
+
+def origin_form(target: bytes) -> bytes:
+    """The path of a request's target, which a proxy may be sent with `http://host` before it (RFC 9112, 3.2.2); empty where it has none."""
+    if target.startswith(b"/"):
+        return target
+    try:
+        return httptools.parse_url(target).path or b""
+    except httptools.HttpParserInvalidURLError:
+        return b""
 
 
 def read_route(path: bytes) -> Route | None:
@@ -67,9 +82,35 @@ class BadRequest(Exception):
         super().__init__(sentence)
 
 
-def read_request(route: Route, headers: list[tuple[bytes, bytes]], limits: ListenerLimits) -> Request:
-    """Read what the headers of an inference request say. Raises `BadRequest`."""
+def read_framing(headers: list[tuple[bytes, bytes]], version: str) -> dict[bytes, bytes]:
+    """The headers by name, once it is certain that every server on the way reads the request alike. Raises `BadRequest`."""
     found = dict(headers)
+    # One look at what nearly all requests are: this is asked of every one of them.
+    if len(found) != len(headers) or b"host" not in found or b"content-length" not in found or version != "1.1":
+        _refuse_odd_framing(headers, found, version)
+    return found
+
+
+def _refuse_odd_framing(headers: list[tuple[bytes, bytes]], found: dict[bytes, bytes], version: str) -> None:
+    if len(found) != len(headers):
+        _refuse_repeated([name for name, _ in headers])
+    if version not in {"1.0", "1.1"}:
+        raise BadRequest(505, f"HTTP/{version} is not spoken here; send HTTP/1.1")
+    if version == "1.1" and b"host" not in found:
+        raise BadRequest(400, "a request in HTTP/1.1 needs a Host header")
+    if b"content-length" not in found and found.get(b"transfer-encoding", b"chunked").lower() != b"chunked":
+        raise BadRequest(501, "the only Transfer-Encoding is chunked; say with Content-Encoding how the body is compressed")
+
+
+def _refuse_repeated(names: list[bytes]) -> None:
+    for name in sorted(SINGLE):
+        if names.count(name) > 1:
+            raise BadRequest(400, f"the header {name.decode().title()} is given twice; give it once")
+
+
+def read_request(route: Route, headers: list[tuple[bytes, bytes]], version: str, limits: ListenerLimits) -> Request:
+    """Read what the headers of an inference request say. Raises `BadRequest`."""
+    found = read_framing(headers, version)
     length = found.get(b"content-length")
     if length is not None and int(length) > limits.body:
         raise BadRequest(413, f"the body of {int(length)} bytes exceeds the limit of {limits.body} bytes")

@@ -13,7 +13,8 @@ import msgspec
 import structlog
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from serving.api.inference_http import BadRequest, ListenerLimits, Route, read_request, read_route, render
+from serving.api.inference_http import BadRequest, ListenerLimits, Route, origin_form, read_framing, read_request, read_route, render
+from serving.api.lingering import Lingering
 from serving.gateway.messages import Answer, Request, problem
 from serving.gateway.predict import Gateway
 
@@ -86,7 +87,8 @@ class InferenceProtocol(HttpToolsProtocol):
         self.is_held = False
         self.unread = 0
         self.is_in_head = False
-        self.arrived_bytes = 0
+        self.offers_upgrade = False
+        self.arrived_bytes = self.body_bytes = 0
 
     def connection_lost(self, exc: Exception | None) -> None:
         """What was pipelined and not begun has nobody left to answer to."""
@@ -111,11 +113,9 @@ class InferenceProtocol(HttpToolsProtocol):
             self.expect_100_continue = True
 
     def _cap_head(self) -> None:
-        """Raise when request line and headers are too large, of which at most `head_bytes` and what just arrived are there."""
+        """Raise when request line and headers are too large, of which `head_bytes` are known to be there."""
         limits = self.limits
-        if len(self.headers) <= limits.headers and self.head_bytes + self.arrived_bytes <= limits.header_bytes:
-            return
-        # What arrived may hold a body, or other requests.
+        # What has just arrived may hold a body, or other requests.
         exact = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
         if len(self.headers) > limits.headers or max(exact, self.head_bytes) > limits.header_bytes:
             raise BadRequest(431, f"the headers exceed {limits.header_bytes} bytes or {limits.headers} lines; send fewer")
@@ -129,21 +129,25 @@ class InferenceProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Take the short cut for an inference request; leave anything else to uvicorn."""
         self.is_in_head = False
-        self._cap_head()
-        if self.parser.should_upgrade():
-            raise BadRequest(400, "this listener does not upgrade connections; send plain HTTP/1.1")
+        limits = self.limits
+        if len(self.headers) > limits.headers or self.head_bytes + self.arrived_bytes > limits.header_bytes:
+            self._cap_head()
+        if self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT":
+            self.offers_upgrade = True  # the parser passes over the body now, so the request is read once more, without the offer
+            return
+        version = self.parser.get_http_version()
         route = self._inference_route()
         if route is None:
+            read_framing(self.headers, version)
             self._refuse_without_path()
             self._make_scope()
             super().on_headers_complete()
             return
-        http_1_1 = self.parser.get_http_version() == "1.1"
-        request = read_request(route, self.headers, self.limits)
-        cycle = InferenceCycle(self, request, http_1_1 and self.parser.should_keep_alive())
+        request = read_request(route, self.headers, version, limits)
+        cycle = InferenceCycle(self, request, version == "1.1" and self.parser.should_keep_alive())
         before: RequestResponseCycle | None = self.cycle
         self.cycle = cycle  # type: ignore[assignment]  # it stands in for one
-        if self.expect_100_continue:
+        if self.expect_100_continue and version == "1.1":
             self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         if (before is None or before.response_complete) and not self.is_held:
             cycle.started = True
@@ -156,7 +160,7 @@ class InferenceProtocol(HttpToolsProtocol):
             path = httptools.parse_url(self.url).path
         except httptools.HttpParserInvalidURLError:
             path = None
-        if path is None:
+        if path is None or self.parser.get_method() == b"CONNECT":
             raise BadRequest(400, "the request line names no path")
 
     def _inference_route(self) -> Route | None:
@@ -164,7 +168,7 @@ class InferenceProtocol(HttpToolsProtocol):
             return None
         route = self.routes.get(self.url)
         if route is None:
-            route = read_route(self.url)
+            route = read_route(origin_form(self.url))
             if route is not None and len(self.url) <= LONGEST_PATH_KEPT:
                 if len(self.routes) >= PATHS_KEPT:
                     self.routes.clear()
@@ -184,6 +188,8 @@ class InferenceProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """Answer the request that is now whole."""
+        if self.offers_upgrade:
+            return
         self.receiving_since = None
         cycle: InferenceCycle | RequestResponseCycle = self.cycle
         if type(cycle) is InferenceCycle:
@@ -194,21 +200,38 @@ class InferenceProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Feed the parser; what is refused here closes the connection, since the rest of the request is still on the wire."""
-        was_in_head = self.is_in_head
-        self.arrived_bytes = len(data)
-        try:
-            self.parser.feed_data(data)
-            if self.is_in_head:  # the rare head that comes in pieces; the parser keeps to itself what it has of a header's value
-                self.head_bytes += self.arrived_bytes if was_in_head else 0
-                self._cap_head()
-        except BadRequest as error:
-            self._refuse(error.status, error.sentence)
-        except httptools.HttpParserCallbackError as error:
-            self._refuse_after(error.__context__)
-        except httptools.HttpParserUpgrade:
-            self._refuse(400, "this listener does not upgrade connections")
-        except httptools.HttpParserError:
-            self._refuse(400, "this is not an HTTP/1.1 request")
+        while True:
+            was_in_head, began, had = self.is_in_head, self.receiving_since, self.body_bytes
+            self.arrived_bytes = len(data)
+            try:
+                self.parser.feed_data(data)
+                if self.receiving_since is not None:
+                    self._cap_pieces(was_in_head=was_in_head, grew=began is not self.receiving_since or self.body_bytes > had)
+            except BadRequest as error:
+                self._refuse(error.status, error.sentence)
+            except httptools.HttpParserCallbackError as error:
+                self._refuse_after(error.__context__)
+            except httptools.HttpParserUpgrade as offer:
+                data = self._without_offer() + data[offer.args[0] :]
+                continue
+            except httptools.HttpParserError:
+                self._refuse(400, "this is not an HTTP/1.1 request")
+            return
+
+    def _without_offer(self) -> bytes:
+        """The head of the request again. An offer may be ignored (RFC 9110, 7.8): Java's HttpClient makes one to every server."""
+        self.offers_upgrade = False
+        line = b"%b %b HTTP/%b\r\n" % (self.parser.get_method(), self.url, self.parser.get_http_version().encode())
+        return line + b"".join(b"%b: %b\r\n" % (name, value) for name, value in self.headers if name != b"upgrade") + b"\r\n"
+
+    def _cap_pieces(self, *, was_in_head: bool, grew: bool) -> None:
+        """Raise when a request that comes in pieces has too much that is no body: the parser keeps to itself what it has of a value."""
+        if self.is_in_head:
+            self.head_bytes += self.arrived_bytes if was_in_head else 0
+            self._cap_head()
+        elif not grew and not was_in_head:  # what lies between chunks, and the trailers behind the last one
+            self.head_bytes += self.arrived_bytes
+            self._cap_head()
 
     def _refuse_after(self, cause: BaseException | None) -> None:
         if isinstance(cause, BadRequest):
@@ -283,9 +306,14 @@ class InferenceProtocol(HttpToolsProtocol):
             self.transport.abort()
 
     def _refuse(self, status: int, sentence: str) -> None:
-        if not self.transport.is_closing():
-            self.transport.write(render(Answer(status, problem(sentence)), keep_alive=False))
+        if self.transport.is_closing():
+            return
+        self.transport.write(render(Answer(status, problem(sentence)), keep_alive=False))
+        if self.pipeline:  # an earlier request is under way, whose answer must not follow
             self._hang_up()
+            return
+        Lingering(self.loop, self.transport)
+        self.connection_lost(ConnectionAbortedError())
 
     def _hang_up(self) -> None:
         self.idle_since = self.loop.time()

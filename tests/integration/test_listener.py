@@ -81,10 +81,13 @@ async def listening() -> AsyncIterator[Listening]:
     serving = asyncio.create_task(server.serve(sockets=[sock]))
     while not server.started:  # noqa: ASYNC110 - uvicorn offers no event
         await asyncio.sleep(0.005)
-    yield Listening(invoker, server, sock.getsockname()[1])
-    server.should_exit = True
-    await serving
-    sock.close()
+    try:
+        yield Listening(invoker, server, sock.getsockname()[1])
+    finally:
+        server.should_exit = True
+        server.force_exit = True  # a connection that a failed test has left open is waited for by nobody
+        await serving
+        sock.close()
 
 
 def post(body: bytes = b"{}", *, path: str = "/v2/models/digits/infer", headers: str = "") -> bytes:
@@ -121,6 +124,7 @@ async def test_an_inference_request_is_answered_with_its_headers() -> None:
         ("/v2/models/digits/versions/^1.0/infer", CallKind.INFER),
         ("/v1/families/digits/predict?verbose=1", CallKind.PREDICT),
         ("/v1/families/digits/versions/production/predict", CallKind.PREDICT),
+        ("http://gateway:8080/v2/models/digits/infer", CallKind.INFER),
     ],
 )
 async def test_every_form_of_the_path_is_understood(path: str, kind: CallKind) -> None:
@@ -206,8 +210,15 @@ async def test_a_caller_that_hangs_up_harms_nobody() -> None:
         (post(headers="Inference-Header-Content-Length: 99999999999\r\n"), 400, "Inference-Header-Content-Length"),
         (post(headers="X-Request-Timeout-Ms: soon\r\n"), 400, "X-Request-Timeout-Ms"),
         (b"NOT HTTP\r\n\r\n", 400, "HTTP/1.1"),
-        (b"GET /v2 HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n", 400, "upgrade"),
-        (post(headers="Connection: Upgrade\r\nUpgrade: h2c\r\n"), 400, "upgrade"),
+        (b"CONNECT x:80 HTTP/1.1\r\nHost: x\r\n\r\n", 400, "no path"),
+        (post().replace(b"Host: x\r\n", b""), 400, "Host"),
+        (b"GET /v2 HTTP/1.1\r\n\r\n", 400, "Host"),
+        (post(headers="Host: y\r\n"), 400, "Host is given twice"),
+        (post(headers="Inference-Header-Content-Length: 2\r\n" * 2), 400, "Inference-Header-Content-Length is given twice"),
+        (post(headers="Content-Encoding: gzip\r\n" * 2), 400, "Content-Encoding is given twice"),
+        (post(headers="X-Request-Timeout-Ms: 10\r\n" * 2), 400, "X-Request-Timeout-Ms is given twice"),
+        (post(headers="Transfer-Encoding: gzip, chunked\r\n").replace(b"Content-Length: 2\r\n", b""), 501, "Transfer-Encoding"),
+        (post().replace(b"HTTP/1.1", b"HTTP/2.0"), 505, "HTTP/1.1"),
         (b"GET http://x HTTP/1.1\r\nHost: x\r\n\r\n", 400, "no path"),
         (b"GET http://[::: HTTP/1.1\r\nHost: x\r\n\r\n", 400, "no path"),
     ],
@@ -254,6 +265,90 @@ async def test_a_head_in_small_pieces_and_a_body_beyond_the_heads_cap_are_taken(
         writer.close()
 
     assert there.invoker.invoked[0].call.body == b"x" * 990
+
+
+@pytest.mark.parametrize(
+    ("begins", "goes_on", "says"), [(b"", b"X-Trailer: 1\r\n" * 10, b"20 lines"), (b"X-Endless: ", b"x" * 500, b"2000 bytes")]
+)
+async def test_trailers_without_end_are_refused(begins: bytes, goes_on: bytes, says: bytes) -> None:
+    head = b"POST /v2/models/digits/infer HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n"
+    async with listening() as there:
+        reader, writer = await there.connect()
+        writer.write(head + begins)
+        for _ in range(10):
+            await asyncio.sleep(0.005)  # so that each piece arrives alone
+            writer.write(goes_on)
+        status, _, body = await read_answer(reader)
+        writer.close()
+
+    assert status == 431
+    assert says in body
+
+
+async def test_a_caller_that_is_refused_while_it_sends_gets_to_read_why() -> None:
+    async with listening() as there:
+        reader, writer = await there.connect()
+        writer.write(b"POST /v2/models/digits/infer HTTP/1.1\r\nHost: x\r\nContent-Length: 8000000\r\n\r\n")
+        for _ in range(8):
+            await asyncio.sleep(0.005)  # most of it comes after the refusal
+            writer.write(b"x" * 1_000_000)
+        await writer.drain()
+        status, headers, _ = await read_answer(reader)
+        rest = await reader.read()
+        writer.close()
+
+        assert (status, headers["connection"], rest) == (413, "close", b"")
+        assert not there.server.server_state.connections
+
+
+async def test_trailers_within_the_limits_are_passed_over() -> None:
+    async with listening() as there:
+        _, writer = await there.connect()
+        writer.write(b"POST /v2/models/digits/infer HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n")
+        writer.write(b"X-Checksum: 1\r\nX-Request-Timeout-Ms: 1\r\n\r\n")
+        await there.invoked()
+        writer.close()
+
+    assert there.invoker.invoked[0].call.body == b"{}"
+
+
+@pytest.mark.parametrize("offered", ["h2c\r\nHTTP2-Settings: AAMAAABkAAQAoAAAAAIAAAAA", "websocket"])
+async def test_an_offer_to_upgrade_is_passed_over_and_the_connection_goes_on(offered: str) -> None:
+    asked = post(b"1", headers=f"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: {offered}\r\n")
+    metadata = f"GET /v2 HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: {offered}\r\n\r\n".encode()
+    async with listening() as there:
+        reader, writer = await there.connect()
+        writer.write(asked + metadata + metadata + asked)
+        bodies = []
+        for number in range(4):
+            if number in {0, 3}:
+                await there.invoked()
+                there.invoker.answer(Reply(200, b"re 1"))
+            bodies.append((await read_answer(reader))[2])
+        writer.close()
+
+    assert bodies == [b"re 1", b"hello", b"hello", b"re 1"]
+
+
+async def test_any_number_of_pipelined_offers_to_upgrade_is_passed_over_without_nesting() -> None:
+    async with listening() as there:
+        reader, writer = await there.connect()
+        writer.write(post(path="/v2/models/nobody/infer", headers="Connection: Upgrade\r\nUpgrade: h2c\r\n") * 1200)
+        statuses = [(await read_answer(reader))[0] for _ in range(1200)]
+        writer.close()
+
+    assert statuses == [404] * 1200
+
+
+async def test_a_caller_that_speaks_http_1_0_is_told_to_go_on_by_its_answer_alone() -> None:
+    async with listening() as there:
+        reader, writer = await there.connect()
+        writer.write(post(headers="Expect: 100-continue\r\n").replace(b"HTTP/1.1", b"HTTP/1.0"))
+        await there.invoked()
+        there.invoker.answer(Reply(200, b"{}"))
+
+        assert (await read_answer(reader))[0] == 200
+        writer.close()
 
 
 async def test_a_slow_caller_is_told_so_and_an_idle_one_hung_up_on() -> None:
@@ -312,7 +407,7 @@ def test_a_refused_connection_costs_nobody_else_anything_when_its_earlier_reques
             reader, writer = await there.connect()
             writer.write(post() + post(headers="Transfer-Encoding: xchunked\r\n").replace(b"Content-Length: 2\r\n", b""))
             await there.invoked()
-            assert (await read_answer(reader))[0] == 400
+            assert (await read_answer(reader))[0] == 501
             assert await reader.read() == b""
             while there.server.server_state.connections:  # noqa: ASYNC110 - uvicorn offers no event
                 await asyncio.sleep(0.005)
