@@ -5,6 +5,7 @@ CACHE/blobs/sha256/ab/<digest>     files, by digest; of large ones only where th
 CACHE/partial/<digest>             large files that are not all here yet
 CACHE/bundles/<manifest digest>/   a version's files under their own names, ready to load
 CACHE/components/<digest>/         a library component's files, for the bundles that are made with it
+CACHE/uploads/<key>                uploads to a registry that are under way, for whoever goes on with them
 CACHE/signatures/<manifest digest>/  envelopes that were seen beside a version, by digest
 CACHE/ledger.jsonl                 what each version was when first seen
 CACHE/.staging/...                 what is being written; counts for nothing
@@ -66,6 +67,11 @@ class Cache:
     def root(self) -> Path:
         """Where all of it is."""
         return self._root
+
+    @property
+    def uploads(self) -> Path:
+        """Where publishers note which uploads are under way."""
+        return self._root / "uploads"
 
     @property
     def ledger_path(self) -> Path:

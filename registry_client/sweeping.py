@@ -60,6 +60,8 @@ class CacheSweep:
         """What nobody went on with; a file that still grows is fresh."""
         for path in _entries(self.root / "partial"):
             yield from self.take("partial file", path)
+        for path in _entries(self.root / "uploads"):
+            yield from self.take("note of an upload", path)
         for path in _entries(self.root / ".staging"):
             yield from self.take("unfinished", path)
 

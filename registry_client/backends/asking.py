@@ -21,7 +21,10 @@ Json = dict[str, object]
 LARGEST_ANSWER = 32 * 2**20
 """Bytes of an answer that is read whole; files are streamed."""
 
-_TIMEOUT = httpx.Timeout(30.0, connect=5.0)
+_PATIENCE_S, _CONNECT_S = 30.0, 5.0
+_PACE = 2**25
+"""Bytes of a file, each second, that a server may take to go through it before it answers, beyond its usual time."""
+
 _PART, _NOT_FOUND, _NO_SUCH_RANGE = 206, 404, 416
 _REFUSED = frozenset({401, 403})
 _SHOWN = 200
@@ -53,6 +56,8 @@ class Body:
     content: bytes | Iterable[bytes]
     media_type: str
     length: int | None = None
+    concerns: int = 0
+    """Bytes that the server has already, and may go through again before it answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +79,7 @@ class Asker:
         headers, auth = _credentials(access)
         transport = httpx.HTTPTransport(retries=1)  # of connecting only: nothing is sent twice
         self._client = httpx.Client(
-            base_url=base, headers=headers, auth=auth, follow_redirects=False, timeout=_TIMEOUT, transport=transport, trust_env=False
+            base_url=base, headers=headers, auth=auth, follow_redirects=False, timeout=_patience(0), transport=transport, trust_env=False
         )
         weakref.finalize(self, self._client.close)  # a registry is used for as long as somebody holds it
 
@@ -172,10 +177,11 @@ class Asker:
         if body is not None and body.length is not None:
             headers["Content-Length"] = str(body.length)
         content = None if body is None else body.content
+        timeout = _patience(0 if body is None else (body.length or 0) + body.concerns)
         with (
             self.in_words(),
             self._client.stream(
-                question.method, question.path, params=question.query or None, headers=headers, content=content
+                question.method, question.path, params=question.query or None, headers=headers, content=content, timeout=timeout
             ) as response,
         ):
             if not response.is_success and response.status_code not in question.expect:
@@ -225,6 +231,10 @@ class Download:
     def close(self) -> None:
         """Hang up."""
         self._stream.__exit__(None, None, None)
+
+
+def _patience(size: int) -> httpx.Timeout:
+    return httpx.Timeout(_PATIENCE_S + size / _PACE, connect=_CONNECT_S)
 
 
 def _credentials(access: Access) -> tuple[dict[str, str], httpx.Auth | None]:

@@ -9,6 +9,7 @@ A tag can be moved, and nothing keeps two publishers apart: every digest is comp
 import hashlib
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import parse_qs, urlsplit
 
@@ -33,6 +34,7 @@ from registry_client.backends.modelpack import (
     parse,
 )
 from registry_client.backends.streams import as_file, verified
+from registry_client.backends.uploads import BINARY, PIECE, Uploads
 from registry_client.errors import (
     DigestMismatch,
     InvalidManifest,
@@ -65,10 +67,12 @@ _CAPABILITIES = Capabilities(
 class OciBackend:
     """A registry of OCI artifacts. Safe among threads."""
 
-    def __init__(self, address: OciAddress, access: Access) -> None:
+    def __init__(self, address: OciAddress, access: Access, uploads: Path | None = None) -> None:
+        """`uploads`: a folder for notes of uploads that are under way."""
         self._name = str(address)
         self._repository = address.repository
         self._asker = Asker(self._name, address.base, access)
+        self._uploads = Uploads(self._name, self._asker, uploads)
         self._at_once = access.at_once
 
     @property
@@ -84,13 +88,20 @@ class OciBackend:
     # --- files ------------------------------------------------------------------------------------------------------
 
     def put_file(self, manifest: Manifest, artifact: Artifact, source: BinaryIO) -> bool:
-        """Store a file in the family's repository unless it is there. Raises `DigestMismatch` for other bytes."""
+        """Store a file in the family's repository unless it is there; a large one on from where an earlier try ended.
+
+        Raises `DigestMismatch` for other bytes.
+        """
         return self._put_file(self._path(manifest.family), artifact, source)
 
     def _put_file(self, path: str, artifact: Artifact, source: BinaryIO) -> bool:
         if self._has_blob(path, artifact.sha256):
+            self._uploads.forget(path, artifact)
             return False
-        self._upload(path, artifact.sha256, Body(verified(source, artifact), "application/octet-stream", artifact.size))
+        if artifact.size > PIECE and source.seekable():
+            self._uploads.put(path, artifact, source)
+        else:
+            self._upload(path, artifact.sha256, Body(verified(source, artifact), BINARY, artifact.size))
         return True
 
     def open_file(self, manifest: Manifest, artifact: Artifact) -> BinaryIO:
@@ -120,7 +131,7 @@ class OciBackend:
         return self._asker.ask("HEAD", f"{path}/blobs/sha256:{digest}", expect=frozenset({_NOT_FOUND})).is_ok
 
     def _upload(self, path: str, digest: str, body: Body) -> None:
-        begun = self._asker.ask("POST", f"{path}/blobs/uploads/", body=Body(b"", "application/octet-stream", 0))
+        begun = self._asker.ask("POST", f"{path}/blobs/uploads/", body=Body(b"", BINARY, 0))
         location = self._asker.own(begun.headers.get("location", ""))
         between = "&" if "?" in location else "?"
         self._asker.ask("PUT", f"{location}{between}digest=sha256:{digest}", body=body)
@@ -128,7 +139,7 @@ class OciBackend:
     def _put_document(self, path: str, document: bytes) -> None:
         digest = hashlib.sha256(document).hexdigest()
         if not self._has_blob(path, digest):
-            self._upload(path, digest, Body(document, "application/octet-stream", len(document)))
+            self._upload(path, digest, Body(document, BINARY, len(document)))
 
     # --- versions ---------------------------------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@ import http.client
 import os
 import signal
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -16,21 +17,31 @@ CHANGES = frozenset({"PUT", "POST", "PATCH", "DELETE"})
 DEAD = Answered(503, b"whoever asked is dead")
 
 
-class Moment(StrEnum):
-    """How far a change is when the one who asked for it dies. Before it is where he is after the one before."""
+def changes(asked: Asked) -> bool:
+    """Whether it changes anything in the registry."""
+    return asked.method in CHANGES
 
+
+class Moment(StrEnum):
+    """How far a change is when the one who asked for it dies."""
+
+    BEFORE = "nothing of it has reached the registry"
     AMID = "half of it has reached the registry"
     AFTER = "the registry has done it, and he has not heard so"
 
 
 @dataclass
 class Killing:
-    """Kills the process that a file names, at the change of that number, counted from 0; nothing that it sent later gets through."""
+    """Kills the process that a file names, at the change of that number, counted from 0; nothing that it sent later gets through.
+
+    `counts`: which requests are counted.
+    """
 
     target: str
     pid: Path
     at: int
     moment: Moment
+    counts: Callable[[Asked], bool] = changes
     count: int = 0
     is_done: bool = False
     turn: threading.Lock = field(default_factory=threading.Lock)
@@ -40,7 +51,7 @@ class Killing:
         with self.turn:
             if self.is_done:
                 return DEAD
-            if asked.method not in CHANGES:
+            if not self.counts(asked):
                 return None
             self.count += 1
             if self.count <= self.at:
@@ -48,6 +59,7 @@ class Killing:
             self.is_done = True
             if self.moment is Moment.AMID:
                 self._forward_half(asked)
+            if self.moment is not Moment.AFTER:
                 self.kill()
                 return DEAD
         return Answered(DEAD.status, DEAD.body, after=True, then=self.kill)

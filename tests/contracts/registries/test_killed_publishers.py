@@ -129,7 +129,7 @@ def killed(nursery: Nursery, scene: Scene, at: int, moment: Moment) -> bool:
     return ended.is_killed
 
 
-@pytest.mark.parametrize("moment", Moment)
+@pytest.mark.parametrize("moment", [Moment.AMID, Moment.AFTER])  # before one is where he is after the one before
 def test_at_whichever_change_a_publisher_is_killed_the_version_is_there_whole_or_not_at_all(
     nursery: Nursery, new_home: NewHome, tmp_path: Path, moment: Moment
 ) -> None:

@@ -114,5 +114,20 @@ def test_a_manifest_that_cannot_be_read_is_of_no_use(site: Site) -> None:
     assert site.client().fetch("digits", "1.0.0").digest == site.digests[0]
 
 
+def test_a_note_of_an_upload_that_nobody_goes_on_with_goes(site: Site) -> None:
+    # given
+    uploads = site.root / "uploads"
+    uploads.mkdir()
+    (uploads / ("ab" * 32)).write_text("/v2/models/digits/blobs/uploads/1")
+
+    # when
+    fresh, taken = [site.sweep(*site.digests, after=after) for after in (FRESH_S / 2, LATER)]
+
+    # then
+    assert fresh == []
+    assert [(swept.kind, swept.name) for swept in taken] == [("note of an upload", "ab" * 32)]
+    assert list(uploads.iterdir()) == []
+
+
 def test_where_nothing_was_ever_cached_there_is_nothing_to_sweep(tmp_path: Path) -> None:
     assert list(CacheSweep(tmp_path / "nowhere", (), 0.0).run()) == []
