@@ -22,6 +22,11 @@ def changes(asked: Asked) -> bool:
     return asked.method in CHANGES
 
 
+def bears_something(asked: Asked) -> bool:
+    """Whether half of it is less than all of it."""
+    return changes(asked) and bool(asked.body)
+
+
 class Moment(StrEnum):
     """How far a change is when the one who asked for it dies."""
 

@@ -49,6 +49,7 @@ class MeddlingProxy:
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever)
+        self._client = httpx.Client(follow_redirects=False, timeout=30, trust_env=False)
 
     @property
     def url(self) -> str:
@@ -62,6 +63,7 @@ class MeddlingProxy:
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
+        self._client.close()
 
     def _answer(self, asked: Asked) -> Answered:
         self.asked.append(asked)
@@ -76,8 +78,7 @@ class MeddlingProxy:
 
     def _forward(self, asked: Asked) -> Answered:
         headers = {name: value for name, value in asked.headers.items() if name.lower() not in self._unsent}
-        with httpx.Client(follow_redirects=False, timeout=30) as client:
-            answer = client.request(asked.method, f"{self._target}{asked.path}", headers=headers, content=asked.body)
+        answer = self._client.request(asked.method, f"{self._target}{asked.path}", headers=headers, content=asked.body)
         return Answered(
             answer.status_code, answer.content, {name: value for name, value in answer.headers.items() if name.lower() not in UNREPEATED}
         )
