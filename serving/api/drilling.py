@@ -15,7 +15,7 @@ from serving.control.practising import Drills
 from serving.control.rehearsing import Rehearsing
 from serving.core.authority import Right
 from serving.core.drills import DrillResult, Trend
-from serving.core.rehearsals import Injection
+from serving.core.injections import Injection
 
 Family = Annotated[str, Path(pattern=r"^[a-z0-9-]{1,63}$", description="The model family.", examples=["digits"])]
 Asking = Annotated[Caller, Depends(caller)]
@@ -29,9 +29,10 @@ class DrillAsked(Body):
     timeout: Annotated[
         float, Field(gt=0, le=20, allow_inf_nan=False, description="Seconds for both proofs together, or for the guards.", examples=[10])
     ] = 20.0
-    inject: Literal["", "errors"] = Field(
+    inject: Literal["", "errors", "slow", "constant"] = Field(
         "",
-        description="Make up a bad version on a route of its own, for the guards to catch: half of its answers fail.",
+        description="Make up a bad version on a route of its own, for the guards to catch: half of its answers fail, each is slow, "
+        "or all are the same.",
         examples=["errors"],
     )
 

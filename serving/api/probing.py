@@ -37,4 +37,5 @@ def _answer(response: httpx.Response) -> PublicAnswer:
         epoch=int(epoch) if epoch.isascii() and epoch.isdigit() else None,
         document=document,
         trouble=str(document.get("error", "")) if isinstance(document, dict) else "",
+        reason=response.headers.get("x-route-reason", ""),
     )

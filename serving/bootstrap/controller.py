@@ -16,6 +16,7 @@ from serving.bootstrap.layout import Layout
 from serving.bootstrap.registry import PublishedVersions
 from serving.bootstrap.version import VersionPlan, open_version
 from serving.bootstrap.ways import inbox_of
+from serving.control import rehearsing
 from serving.control.cold import ColdLoads
 from serving.control.controller import Chore, Controller, Policies, RolloutParts, Surroundings
 from serving.control.drill_news import DrillNews
@@ -154,7 +155,8 @@ class ControllerService:
         held = HeldPolicies(PolicyHome(plan.policy_folder))
         news = DrillNews(telling, operations, held, clock)
         parts = ScheduleParts(Records(self._seen), observations, TrafficFile(plan.layout.traffic), held, clock)
-        schedule = DrillSchedule(parts, Drills(Means(operations, verification, clock, news)))
+        practising = rehearsing.Means(operations, self._seen, held, registry, public, clock, news)
+        schedule = DrillSchedule(parts, Drills(Means(operations, verification, clock, news)), rehearsing.Rehearsing(practising))
         asking = Parts(operations, PolicyHome(plan.policy_folder), self._seen, store, self._rollouts, registry, plan.operators, clock)
         await observations.start()
         try:

@@ -30,7 +30,10 @@ def drill(
     inject: Annotated[
         str,
         typer.Option(
-            "--inject", metavar="errors", help="Make up a bad version on a route of its own, for the guards to catch.", show_default=False
+            "--inject",
+            metavar="errors|slow|constant",
+            help="Make up a bad version on a route of its own, for the guards to catch.",
+            show_default=False,
         ),
     ] = "",
     look: Annotated[

@@ -6,7 +6,19 @@ from typing import Protocol
 from serving.control.families import ReadsFamilies
 from serving.control.policies.holding import HeldPolicies
 from serving.core.drilling import practice_of
-from serving.core.drills import Drilling, DrillResult, Due, Practice, Trend, caught_trend_of, complaints, due, obstacles, trend_of
+from serving.core.drills import (
+    Drilling,
+    DrillResult,
+    Due,
+    Practice,
+    Trend,
+    caught_trend_of,
+    complaints,
+    due,
+    obstacles,
+    rehearsal_complaints,
+    trend_of,
+)
 from serving.core.policy import Drill, Policy
 from serving.core.quiet import Profile, Window, quietest
 from serving.ports import Clock
@@ -59,7 +71,10 @@ class DrillBook:
             caught=caught_trend_of(record.drills),
             due=None if scheduled is None else due(*scheduled),
             windows=() if drill is None else windows_of(drill, await self._profiles.profile(family)),
-            complaints=() if scheduled is None else complaints(*scheduled, self._clock.now()),
+            complaints=(
+                *(() if scheduled is None else complaints(*scheduled, self._clock.now())),
+                *(() if drill is None else rehearsal_complaints(drill, record.drills)),
+            ),
         )
 
     async def hindrances(self, family: str, policy: Policy) -> tuple[str, ...]:

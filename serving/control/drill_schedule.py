@@ -1,4 +1,4 @@
-"""Holds drills by itself, where a policy wants them and when there is the least traffic; ends those that somebody left behind.
+"""Holds drills and rehearsals by itself, where a policy wants them and when there is the least traffic; ends drills that were left behind.
 
 A leader's work, and nothing waits for it.
 """
@@ -16,13 +16,14 @@ from serving.control.policies.holding import HeldPolicies
 from serving.control.policies.parsing import InvalidPolicy
 from serving.control.practising import Drills
 from serving.control.records import Records
+from serving.control.rehearsing import Rehearsing
 from serving.core.drilling import practice_of
-from serving.core.drills import Practice, due, is_time
+from serving.core.drills import Practice, due, is_time, rehearsals_due
 from serving.core.errors import ChangeRefused, StaleRevision
 from serving.core.happenings import AUTO
 from serving.core.lifecycle import FamilyRecord
-from serving.core.policy import Policy
-from serving.core.quiet import Profile
+from serving.core.policy import Drill, Policy
+from serving.core.quiet import Profile, Window
 from serving.core.routing import Arm
 from serving.ports import Clock, GatewayReport, Observations
 
@@ -98,9 +99,10 @@ def _asked(report: GatewayReport) -> Mapping[str, int]:
 class DrillSchedule:
     """One look after the other."""
 
-    def __init__(self, parts: ScheduleParts, drills: Drills) -> None:
+    def __init__(self, parts: ScheduleParts, drills: Drills, rehearsing: Rehearsing) -> None:
         self._parts = parts
         self._drills = drills
+        self._rehearsing = rehearsing
         self._traffic = Traffic()
         self._profiles: dict[str, Profile] | None = None
         self._kept = parts.clock.monotonic()
@@ -137,12 +139,45 @@ class DrillSchedule:
                 result = await self._drills.restore(record.family, record.drill, author)
                 log.warning("drill_ended", family=record.family, failure=result.failure)
             return
-        practice = practice_of(record)
-        if practice is None or record.canaries or (record.rollout is not None and record.rollout.is_afoot):
+        if record.canaries or record.rehearsal is not None or (record.rollout is not None and record.rollout.is_afoot):
             return
-        why = await self._due(record, practice)
-        if why and self._parts.clock.monotonic() >= self._rests.get(record.family, 0.0):
+        practice = practice_of(record)
+        why = "" if practice is None else await self._due(record, practice)
+        if why and not self._is_resting(record.family):
             await self._hold(record, why)
+        else:
+            await self._rehearse(record)
+
+    async def _rehearse(self, record: FamilyRecord) -> None:
+        """Hold one rehearsal, if one is due: the next look holds the next."""
+        policy, now = await self._policy(record), self._parts.clock.now()
+        if policy is None or policy.drill is None or record.production is None:
+            return
+        if not any(window.contains(now) for window in self._windows(record, policy.drill)):
+            return
+        due_now = (kind for kind in rehearsals_due(policy.drill, record.drills, now) if not self._is_resting(f"{record.family} {kind}"))
+        kind = next(due_now, None)
+        if kind is None:
+            return
+        self._rest(f"{record.family} {kind}")
+        operation = f"auto-{kind.value}-{record.family}-r{record.revision}"
+        author = Author(AUTO.name, f"the policy has {kind.value} answers rehearsed", operation, "drill")
+        try:
+            result = await self._rehearsing.hold(record.family, kind, author)
+        except (ChangeRefused, StaleRevision) as error:
+            log.warning("rehearsal_refused", family=record.family, injection=kind.value, why=str(error))
+        else:
+            log.info("rehearsal_held", family=record.family, injection=kind.value, passed=result.passed, failure=result.failure)
+
+    def _is_resting(self, what: str) -> bool:
+        return self._parts.clock.monotonic() < self._rests.get(what, 0.0)
+
+    def _rest(self, what: str) -> None:
+        """Whatever comes of it, it is not tried again and again within the hour."""
+        self._rests[what] = self._parts.clock.monotonic() + REST.total_seconds()
+
+    def _windows(self, record: FamilyRecord, drill: Drill) -> tuple[Window, ...]:
+        return windows_of(drill, (self._profiles or {}).get(record.family, Profile()))
 
     async def _due(self, record: FamilyRecord, practice: Practice) -> str:
         """Why a drill is to be held now; empty when none is."""
@@ -155,13 +190,11 @@ class DrillSchedule:
         wanted = due(policy.drill, practice)
         if now < wanted.since:
             return ""
-        windows = windows_of(policy.drill, (self._profiles or {}).get(record.family, Profile()))
-        return wanted.why if is_time(wanted, windows, now) else ""
+        return wanted.why if is_time(wanted, self._windows(record, policy.drill), now) else ""
 
     async def _hold(self, record: FamilyRecord, why: str) -> None:
         family = record.family
-        # Whatever comes of it, it is not tried again and again within the hour.
-        self._rests[family] = self._parts.clock.monotonic() + REST.total_seconds()
+        self._rest(family)
         try:
             result = await self._drills.hold(family, Author(AUTO.name, why, f"auto-drill-{family}-r{record.revision}", "drill"))
         except (ChangeRefused, StaleRevision) as error:

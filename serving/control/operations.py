@@ -21,7 +21,7 @@ from serving.core.errors import InvalidRecord, StaleRevision, StoreUnavailable, 
 from serving.core.lifecycle import Decided, FamilyRecord, differences
 from serving.core.moving import Move, moved
 from serving.core.refusals import OperationReused, ReasonMissing
-from serving.core.rehearsing import BeginRehearsal, CatchRehearsal, EndRehearsal, PracticeChange
+from serving.core.rehearsing import BeginRehearsal, CatchRehearsal, EndRehearsal, MeasureRehearsal, PracticeChange
 from serving.failpoints import reach
 from serving.ports import Acks, Clock, Commit, FleetBoard, GatewayAck, LoadState, Mark, Registry, Snapshot, StateStore, Transition
 
@@ -295,7 +295,7 @@ class Operations:
                 return replace(change, digest=record.digests.get(change.version, ""))
             case ClearTag() | RollBack() | Release() | BeginDrill() | EndDrill() | FailDrill() | SetConsumer() | ClearConsumer():
                 return change
-            case BeginRehearsal() | CatchRehearsal() | EndRehearsal():
+            case BeginRehearsal() | MeasureRehearsal() | CatchRehearsal() | EndRehearsal():
                 return change
 
     async def _facts(self, record: FamilyRecord, change: Change, author: Author) -> ChangeFacts:

@@ -5,6 +5,7 @@ decision log, and what follows from the verdict is that the route goes.
 """
 
 import asyncio
+from dataclasses import replace
 from typing import Protocol
 
 import structlog
@@ -12,15 +13,16 @@ import structlog
 from serving.control.operations import Author
 from serving.control.policies.parsing import parse_policy
 from serving.control.records import Records
-from serving.control.rollouts.hearing import reports_of
-from serving.core.course import Course, looked, opened
-from serving.core.decisions import Look
+from serving.control.rollouts.hearing import measures_of, reports_of
+from serving.core.course import Course, looked, measured, opened
+from serving.core.decisions import Look, Measured
 from serving.core.errors import ChangeRefused, StaleRevision
 from serving.core.happenings import AUTO
 from serving.core.lifecycle import FamilyRecord
 from serving.core.rehearsals import Rehearsal
-from serving.core.rehearsing import CatchRehearsal, EndRehearsal, PracticeChange, RehearsalChange
+from serving.core.rehearsing import CatchRehearsal, EndRehearsal, MeasureRehearsal, PracticeChange, RehearsalChange
 from serving.core.standing import Receipt, Rollout, State
+from serving.core.underway import Underway
 from serving.ports import Clock, Observations
 
 log = structlog.get_logger()
@@ -68,14 +70,26 @@ class Rehearsals:
         course = self._courses.get(rehearsal.id)
         if course is None:
             course = await asyncio.to_thread(_opened, record, rehearsal)
-        reports, before = reports_of(self._observations.latest(), rehearsal.id), course.rollout.state
-        if reports and course.rollout.receipt is None:
+        await self._measure(record, rehearsal)
+        course = _sorted(course, rehearsal)
+        reports, before = reports_of(self._observations.latest(), rehearsal.id), course.rollout
+        if reports and before.receipt is None:
             course = looked(course, Look(self._clock.now(), reports)).course
+            if course.rollout.stage != before.stage or course.rollout.state is State.LIVE:
+                # All is well so far; what is rehearsed is this stage.
+                course = replace(course, rollout=before)
         self._courses[rehearsal.id] = course
         held = course.rollout.held
-        if held is not None and before is not State.HELD:
+        if held is not None and before.held is None:
             log.warning("rehearsal_held", family=record.family, rehearsal=rehearsal.id, why=held.why)
         return course.rollout.receipt
+
+    async def _measure(self, record: FamilyRecord, rehearsal: Rehearsal) -> None:
+        """Pin what production's answers show, once there are enough of them."""
+        entry = measures_of(self._observations.latest(), _underway(record, rehearsal), self._clock.now())
+        if entry is not None:
+            word = "measured" + "-edges" * bool(entry.edges) + "-classes" * bool(entry.classes)
+            await self._change(record.family, MeasureRehearsal(rehearsal.id, entry.edges, entry.classes), word)
 
     async def _change(self, family: str, change: RehearsalChange, word: str) -> None:
         author = Author(AUTO.name, str(change), f"{change.id}.{word}", "rehearsal", AUTO.roles)
@@ -90,14 +104,28 @@ class Rehearsals:
 
 def _opened(record: FamilyRecord, rehearsal: Rehearsal) -> Course:
     pinned, at = parse_policy(rehearsal.policy.encode()), rehearsal.receipt.decided
+    rollout = replace(_underway(record, rehearsal).rollout, policy_digest=pinned.digest)
+    return opened(pinned, rollout, at=at).course
+
+
+def _sorted(course: Course, rehearsal: Rehearsal) -> Course:
+    """The course that takes reports by the classes that are pinned, if some are by now."""
+    if not rehearsal.classes or course.book.classes:
+        return course
+    return measured(course, Measured(rehearsal.receipt.decided, rehearsal.edges, rehearsal.classes)).course
+
+
+def _underway(record: FamilyRecord, rehearsal: Rehearsal) -> Underway:
+    """The rehearsal as a rollout that nobody started."""
+    at = rehearsal.receipt.decided
     rollout = Rollout(
         family=record.family,
         version=str(rehearsal.version),
         digest=record.digests[rehearsal.version],
-        policy_digest=pinned.digest,
+        policy_digest="",
         author=rehearsal.receipt.actor,
         state=State.RAMPING,
         stage=rehearsal.stage,
         entered=at,
     )
-    return opened(pinned, rollout, at=at).course
+    return Underway(rehearsal.id, rollout, rehearsal.policy, at, rehearsal.terms, rehearsal.edges, rehearsal.classes)

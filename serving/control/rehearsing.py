@@ -16,14 +16,13 @@ from serving.control.operations import Author, Changed, Settled
 from serving.control.policies.holding import HeldPolicies
 from serving.control.practising import Heard, known, nobody_hears
 from serving.core.drills import DrillResult
+from serving.core.injections import Injection
 from serving.core.lifecycle import FamilyRecord
-from serving.core.policy import Policy
 from serving.core.refusals import CannotDrill
-from serving.core.rehearsals import PREFIX, Injection, Rehearsal, key_digest
+from serving.core.rehearsals import BAD, PREFIX, Rehearsal, key_digest, played, terms_of, unseen
 from serving.core.rehearsing import BeginRehearsal, EndRehearsal, RehearsalChange
 from serving.core.routing import Target
 from serving.core.standing import Receipt
-from serving.core.traffic import WHOLE
 from serving.ports import AuditEntry, Clock, Examples, PublicSide
 
 SECONDS = 20.0
@@ -123,7 +122,7 @@ class _Asking:
             return answer.status != GONE
         now = self.clock.now()
         self.seen.answers, self.seen.last = self.seen.answers + 1, now
-        if answer.status >= 500 and self.seen.bad is None:  # noqa: PLR2004 - the HTTP status
+        if answer.reason == BAD and self.seen.bad is None:
             self.seen.bad = now
         return True
 
@@ -144,10 +143,13 @@ class Rehearsing:
         record = await means.changes.read(family)
         examples = await self._examples(record)
         pinned = await means.policies.of(record)
-        stage, weight = _stage(pinned.policy)
-        begin = BeginRehearsal(
-            author.operation_id, injection, key_digest(key), pinned.document.decode(), stage, weight, means.clock.now() + PATIENCE
-        )
+        stage = played(pinned.policy)
+        weight = pinned.policy.stages[stage].weight
+        blind = unseen(pinned.policy, stage, injection)
+        if blind:
+            raise CannotDrill(family, blind)
+        document, terms, until = pinned.document.decode(), terms_of(pinned.policy, stage, injection), means.clock.now() + PATIENCE
+        begin = BeginRehearsal(author.operation_id, injection, key_digest(key), document, stage, weight, until, terms)
         begun = await means.changes.drill(family, begin, author)
         if begun.commit.replayed or begun.record.rehearsal is None:
             return known(begun.record, author.operation_id)
@@ -210,13 +212,6 @@ class Rehearsing:
         except CannotDrill:
             # The leader ended it meanwhile.
             return known(await self._means.changes.read(family), end.id)
-
-
-def _stage(policy: Policy) -> tuple[int, int]:
-    """The stage that is played: the last in which the candidate has a part of the callers and not all, or else the last; its weight."""
-    parts = [index for index, stage in enumerate(policy.stages) if 0 < stage.weight < WHOLE]
-    stage = parts[-1] if parts else len(policy.stages) - 1
-    return stage, policy.stages[stage].weight
 
 
 def _why(seen: _Seen, seconds: float) -> str:

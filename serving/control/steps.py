@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from serving.core.changes import Change, ClearTag, Promote, Release, RollBack, SetCanary, SetShadow, SetTag
 from serving.core.consumers import ClearConsumer, SetConsumer
 from serving.core.drilling import BeginDrill, EndDrill, FailDrill
-from serving.core.rehearsing import BeginRehearsal, CatchRehearsal, EndRehearsal
+from serving.core.rehearsing import BeginRehearsal, CatchRehearsal, EndRehearsal, MeasureRehearsal
 from serving.failpoints import Failpoint
 
 
@@ -36,5 +36,5 @@ def steps_of(change: Change) -> Steps:
             return PROMOTION
         case SetTag() | ClearTag() | SetCanary() | SetShadow() | Release() | FailDrill() | SetConsumer() | ClearConsumer():
             return FLIP
-        case BeginRehearsal() | CatchRehearsal() | EndRehearsal():
+        case BeginRehearsal() | MeasureRehearsal() | CatchRehearsal() | EndRehearsal():
             return FLIP

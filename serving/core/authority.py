@@ -13,7 +13,7 @@ from serving.core.drilling import BeginDrill, EndDrill, FailDrill
 from serving.core.errors import PointsmanError
 from serving.core.happenings import AUTO, Actor
 from serving.core.policy import Authority, Policy
-from serving.core.rehearsing import BeginRehearsal, CatchRehearsal, EndRehearsal
+from serving.core.rehearsing import BeginRehearsal, CatchRehearsal, EndRehearsal, MeasureRehearsal
 
 
 class Right(StrEnum):
@@ -106,5 +106,7 @@ def rights_for(change: Change) -> tuple[Right, ...]:
             return (Right.ADVANCE,) if change.weight else (Right.ADVANCE, Right.ROLLBACK)
         case SetTag() | ClearTag() | SetConsumer() | ClearConsumer():
             return (Right.ADVANCE,)
-        case RollBack() | BeginDrill() | EndDrill() | FailDrill() | BeginRehearsal() | CatchRehearsal() | EndRehearsal():
+        case RollBack() | BeginDrill() | EndDrill() | FailDrill():
+            return (Right.ROLLBACK,)
+        case BeginRehearsal() | MeasureRehearsal() | CatchRehearsal() | EndRehearsal():
             return (Right.ROLLBACK,)

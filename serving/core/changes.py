@@ -45,7 +45,7 @@ from serving.core.refusals import (
     WeightOutOfRange,
     WeightsExceedWhole,
 )
-from serving.core.rehearsing import BeginRehearsal, CatchRehearsal, EndRehearsal, PracticeChange, practised
+from serving.core.rehearsing import BeginRehearsal, CatchRehearsal, EndRehearsal, MeasureRehearsal, PracticeChange, practised
 from serving.core.reversing import reversed_by, superseded_by
 from serving.core.traffic import WHOLE, Slice
 
@@ -210,7 +210,7 @@ def _applied(record: FamilyRecord, change: Change, facts: ChangeFacts) -> Family
             return _rolled_back(record, way_back(record, change.to), facts)
         case Release():
             return _freed(record, change.version)
-        case BeginDrill() | EndDrill() | FailDrill() | BeginRehearsal() | CatchRehearsal() | EndRehearsal():
+        case BeginDrill() | EndDrill() | FailDrill() | BeginRehearsal() | MeasureRehearsal() | CatchRehearsal() | EndRehearsal():
             return practised(record, change, facts.decided, facts.ready)
         case SetConsumer() | ClearConsumer():
             return replace(record, consumers=registered(record.family, record.consumers, change))

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from statistics import median
 
 from registry_client.versions import Bump, ModelVersion
+from serving.core.injections import Injection
 from serving.core.policy import Drill, StaleDrill
 from serving.core.quiet import Window
 from serving.core.standing import Receipt
@@ -149,6 +150,25 @@ def due(policy: Drill, practice: Practice) -> Due:
     if newest is None:
         return Due(practice.since, practice.since + policy.every, "no drill has ever passed")
     return Due(newest + policy.every, newest + policy.max_age, f"the last one was on {newest:%Y-%m-%d}")
+
+
+def rehearsals_due(policy: Drill, results: Sequence[DrillResult], at: datetime) -> tuple[Injection, ...]:
+    """The made-up bad versions that the guards are to catch now: those that they never have, or not for so long as the policy says."""
+    return tuple(kind for kind in policy.inject if not _is_caught(kind, results, at - policy.every))
+
+
+def _is_caught(kind: Injection, results: Sequence[DrillResult], since: datetime) -> bool:
+    return any(one.injected == kind and one.passed and one.receipt.detected > since for one in results)
+
+
+def rehearsal_complaints(policy: Drill, results: Sequence[DrillResult]) -> tuple[str, ...]:
+    """Which of them the guards did not catch when they last had to: each a sentence."""
+    newest = ((kind, next((one for one in results if one.injected == kind), None)) for kind in policy.inject)
+    return tuple(
+        f"the last rehearsal of {kind.value} answers failed on {one.receipt.detected:%Y-%m-%d}: {one.failure}"
+        for kind, one in newest
+        if one is not None and not one.passed
+    )
 
 
 def is_time(wanted: Due, windows: Sequence[Window], at: datetime) -> bool:

@@ -11,6 +11,7 @@ from itertools import pairwise
 
 from registry_client.versions import Bump
 from serving.core.bucketers import Bucketer
+from serving.core.injections import Injection
 from serving.core.rules import SEEN_IN_SHADOW_ONLY, UNSEEN_IN_SHADOW, Rule
 from serving.core.traffic import WHOLE, refuse_weight
 
@@ -253,6 +254,8 @@ class Drill:
     window: tuple[int, int] | None = None
     max_age: timedelta = timedelta(days=45)
     stale: StaleDrill = StaleDrill.BLOCK_START
+    inject: tuple[Injection, ...] = ()
+    """Made-up bad versions that the guards have to catch as often as a drill is held."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,16 +4,22 @@ No caller is led there: the route answers whoever knows a key that is made for o
 Nothing of it counts for a version: not what is asked, not what is answered, and nobody is quarantined.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from enum import StrEnum
 from hashlib import sha256
 
 from registry_client.versions import ModelVersion
+from serving.core.injections import SEES, Injection
+from serving.core.policy import Action, Counting, Policy, Unit
 from serving.core.standing import Receipt
+from serving.core.traffic import WHOLE
+from serving.core.underway import Terms
 
 PREFIX = "rehearsal:"
 """What a request names in place of a version, with the key behind it. No version, tag or range is written so."""
+
+BAD = "rehearsal-bad"
+"""Why whoever names a key was given an answer that was made bad, or that would have been."""
 
 
 def key_digest(key: str) -> str:
@@ -21,11 +27,33 @@ def key_digest(key: str) -> str:
     return sha256(key.encode()).hexdigest()
 
 
-class Injection(StrEnum):
-    """What is made bad of the candidate's answers."""
+def played(policy: Policy) -> int:
+    """The stage that is played: the last in which the candidate has a part of the callers and not all, or else the last."""
+    parts = [index for index, stage in enumerate(policy.stages) if 0 < stage.weight < WHOLE]
+    return parts[-1] if parts else len(policy.stages) - 1
 
-    ERRORS = "errors"
-    """Half of them fail."""
+
+def unseen(policy: Policy, stage: int, injection: Injection) -> str:
+    """Why no guard of a policy would have it taken out in a stage; empty where one would."""
+    if injection is Injection.ERRORS:
+        return ""
+    played = policy.stages[stage]
+    eyes = [guard for guard in policy.watching(played) if guard.rule.metric in SEES[injection]]
+    if not eyes:
+        metrics = " or ".join(sorted(SEES[injection]))
+        return f"its policy has no guard that could see {injection.value} answers in stage {played.name}: {metrics}"
+    if not any(guard.on.harm is Action.ROLLBACK for guard in eyes):
+        named = ", ".join(guard.id for guard in eyes)
+        return f"its policy only holds when {named} finds {injection.value} answers: no guard would have them taken out"
+    return ""
+
+
+def terms_of(policy: Policy, stage: int, injection: Injection) -> Terms:
+    """What gateways count by in a rehearsal: what is needed to see what is made bad, and every request by itself."""
+    terms = replace(Terms.of(policy, stage), unit=Unit(count=Counting.REQUEST))
+    if injection is not Injection.SLOW:
+        terms = replace(terms, quantiles=(), floors=())
+    return terms if injection is Injection.CONSTANT else replace(terms, bins=None, checks_answers=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,3 +77,8 @@ class Rehearsal:
     """Whoever leads ends it then, if whoever holds it has not."""
     is_caught: bool = False
     """Whether the guards had it taken out: the route is gone."""
+    terms: Terms = Terms()  # noqa: RUF009 - frozen
+    """What gateways count by."""
+    edges: tuple[float, ...] = ()
+    """As in a rollout: pinned by production's own answers here."""
+    classes: tuple[str, ...] = ()

@@ -6,10 +6,12 @@ from datetime import datetime
 from registry_client.versions import ModelVersion
 from serving.core.drilling import BeginDrill, DrillChange, EndDrill, FailDrill, drilled, refuse_busy, with_result
 from serving.core.drills import DrillResult
+from serving.core.injections import Injection
 from serving.core.lifecycle import Decided, FamilyRecord
 from serving.core.refusals import CannotDrill, NotReady
-from serving.core.rehearsals import Injection, Rehearsal
+from serving.core.rehearsals import Rehearsal
 from serving.core.standing import Receipt
+from serving.core.underway import Terms
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,9 +25,22 @@ class BeginRehearsal:
     stage: int
     weight: int
     until: datetime
+    terms: Terms = Terms()  # noqa: RUF009 - frozen
 
     def __str__(self) -> str:
         return "rehearsal"
+
+
+@dataclass(frozen=True, slots=True)
+class MeasureRehearsal:
+    """Pin what production's answers there show: the times that slow is told by, the classes that answers are sorted into."""
+
+    id: str
+    edges: tuple[float, ...] = ()
+    classes: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return "rehearsal measured"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +67,7 @@ class EndRehearsal:
         return "rehearsal over"
 
 
-RehearsalChange = BeginRehearsal | CatchRehearsal | EndRehearsal
+RehearsalChange = BeginRehearsal | MeasureRehearsal | CatchRehearsal | EndRehearsal
 PracticeChange = DrillChange | RehearsalChange
 """What is done for practice: the way back is gone, or the guards are asked."""
 
@@ -62,7 +77,7 @@ def practised(record: FamilyRecord, change: PracticeChange, decided: Decided, re
     match change:
         case BeginDrill() | EndDrill() | FailDrill():
             return drilled(record, change, decided, ready)
-        case BeginRehearsal() | CatchRehearsal() | EndRehearsal():
+        case BeginRehearsal() | MeasureRehearsal() | CatchRehearsal() | EndRehearsal():
             return rehearsed(record, change, decided, ready)
 
 
@@ -71,6 +86,10 @@ def rehearsed(record: FamilyRecord, change: RehearsalChange, decided: Decided, r
     match change:
         case BeginRehearsal():
             return _begun(record, change, decided, ready)
+        case MeasureRehearsal():
+            known = _underway(record, change.id)
+            measured = replace(known, edges=change.edges or known.edges, classes=change.classes or known.classes)
+            return replace(record, rehearsal=measured)
         case CatchRehearsal():
             return replace(record, rehearsal=replace(_underway(record, change.id), receipt=change.receipt, is_caught=True))
         case EndRehearsal():
@@ -85,9 +104,8 @@ def _begun(record: FamilyRecord, change: BeginRehearsal, decided: Decided, ready
     if production not in ready:
         raise NotReady(record.family, production, "not loaded")
     receipt = Receipt(decided.reason, "drill", decided.actor, detected=decided.at, decided=decided.at)
-    rehearsal = Rehearsal(
-        change.id, production, change.injection, change.key, change.policy, change.stage, change.weight, receipt, change.until
-    )
+    made = (change.id, production, change.injection, change.key, change.policy, change.stage, change.weight)
+    rehearsal = Rehearsal(*made, receipt, change.until, terms=change.terms)
     return replace(record, rehearsal=rehearsal)
 
 

@@ -12,7 +12,7 @@ from registry_client.versions import ModelVersion
 from serving.core.bucketers import Bucketer, place
 from serving.core.deprecation import Deprecation
 from serving.core.errors import FamilyNotServed, NothingInProduction, Refusal, SelectorNotServed
-from serving.core.rehearsals import Injection
+from serving.core.injections import Injection
 from serving.core.traffic import WHOLE, End, Slice, refuse_weight
 from serving.core.watches import Watch
 

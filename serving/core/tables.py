@@ -8,7 +8,6 @@ from registry_client.versions import ModelVersion
 from serving.core.bucketers import Bucketer
 from serving.core.holdbacks import holdback_of
 from serving.core.lifecycle import FamilyRecord, canary_salt
-from serving.core.policy import Counting, Unit
 from serving.core.routing import CanaryRoute, FamilyRoute, HoldbackRoute, MissingKey, RehearsalRoute, RouteTable, ShadowRoute, Target
 from serving.core.standing import State
 from serving.core.traffic import Slice
@@ -59,12 +58,24 @@ def route_of(record: FamilyRecord, *, lapsed: bool = False) -> FamilyRoute:
 
 
 def _rehearsal(record: FamilyRecord, targets: Mapping[ModelVersion, Target]) -> RehearsalRoute | None:
-    """The route of a rehearsal that was not caught yet; every request is a trial of its own."""
+    """The route of a rehearsal that was not caught yet."""
     rehearsal = record.rehearsal
     target = None if rehearsal is None else targets.get(rehearsal.version)
     if rehearsal is None or target is None or rehearsal.is_caught:
         return None
-    watch = Watch(rehearsal.id, candidate="", production="", stage=rehearsal.stage, unit=Unit(count=Counting.REQUEST))
+    terms = rehearsal.terms
+    watch = Watch(
+        rehearsal.id,
+        candidate="",
+        production="",
+        stage=rehearsal.stage,
+        unit=terms.unit,
+        edges=rehearsal.edges,
+        wants_edges=bool(terms.quantiles) and not rehearsal.edges,
+        bins=terms.bins,
+        classes=rehearsal.classes,
+        checks_answers=terms.checks_answers,
+    )
     return RehearsalRoute(rehearsal.key, target, rehearsal.weight, rehearsal.injection, watch)
 
 

@@ -90,6 +90,8 @@ class PublicAnswer:
     epoch: int | None = None
     document: object = None
     trouble: str = ""
+    reason: str = ""
+    """Why it was that version that answered."""
 
 
 class PublicSide(Protocol):

@@ -1,14 +1,18 @@
 """How a family's drills are written down in its record, and read back strictly."""
 
 from datetime import datetime
+from typing import Any
 
 import msgspec
 
 from registry_client.errors import InvalidVersion
 from registry_client.versions import ModelVersion
 from serving.core.drills import Drilling, DrillResult
-from serving.core.rehearsals import Injection, Rehearsal
+from serving.core.injections import Injection
+from serving.core.rehearsals import Rehearsal
 from serving.core.standing import Receipt
+from serving.core.underway import Terms
+from serving.stores.rollout_encoding import part_of
 
 
 class _Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -67,6 +71,9 @@ class RehearsalDocument(_Part, frozen=True, kw_only=True):
     receipt: ReceiptDocument
     until: datetime
     is_caught: bool
+    terms: dict[str, Any] = msgspec.field(default_factory=dict[str, Any])
+    edges: tuple[float, ...] = ()
+    classes: tuple[str, ...] = ()
 
 
 def rehearsal_to_document(rehearsal: Rehearsal) -> RehearsalDocument:
@@ -82,6 +89,9 @@ def rehearsal_to_document(rehearsal: Rehearsal) -> RehearsalDocument:
         receipt=_receipt_to_document(rehearsal.receipt),
         until=rehearsal.until,
         is_caught=rehearsal.is_caught,
+        terms=msgspec.to_builtins(rehearsal.terms),
+        edges=rehearsal.edges,
+        classes=rehearsal.classes,
     )
 
 
@@ -89,7 +99,8 @@ def rehearsal_from_document(document: RehearsalDocument) -> Rehearsal:
     """Read it. Raises `ValueError`, naming the field."""
     parts = msgspec.structs.asdict(document)
     receipt = Receipt(**msgspec.structs.asdict(document.receipt))
-    return Rehearsal(**{**parts, "version": _version(document.version), "receipt": receipt})
+    terms = part_of("rehearsal.terms", document.terms, Terms)
+    return Rehearsal(**{**parts, "version": _version(document.version), "receipt": receipt, "terms": terms})
 
 
 def drilling_to_document(drill: Drilling) -> DrillingDocument:

@@ -54,10 +54,10 @@ def rollout_from_document(document: UnderwayDocument) -> Underway:
     """Read it. Raises `ValueError`, naming the field."""
     return Underway(
         id=document.id,
-        rollout=_part("rollout.rollout", document.rollout, Rollout),
+        rollout=part_of("rollout.rollout", document.rollout, Rollout),
         policy=document.policy,
         opened=document.opened,
-        terms=_part("rollout.terms", document.terms, Terms),
+        terms=part_of("rollout.terms", document.terms, Terms),
         edges=document.edges,
         classes=document.classes,
         steps=document.steps,
@@ -73,7 +73,8 @@ def _asked(document: AskedDocument) -> Asked:
         raise ValueError(msg) from error
 
 
-def _part(place: str, plain: Mapping[str, Any], kind: type[Value]) -> Value:
+def part_of(place: str, plain: Mapping[str, Any], kind: type[Value]) -> Value:
+    """A part out of its plain form. Raises `ValueError`, naming the field, also for one that nobody knows."""
     try:
         value = msgspec.convert(plain, kind)
     except msgspec.ValidationError as error:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Mapping
 from itertools import cycle
+from pathlib import Path
 from random import Random
 
 import msgspec
@@ -19,7 +20,8 @@ from serving.core.drills import DrillResult
 from serving.core.lifecycle import FamilyRecord
 from serving.core.tables import table_of
 from serving.gateway.messages import Answer, Request
-from serving.ports import Call, CallKind, GatewayReport, PublicAnswer, Reply
+from serving.gateway.rehearsing import Later
+from serving.ports import Call, CallKind, GatewayReport, PublicAnswer, Reply, Said
 from serving.telemetry.clock import SystemClock
 from tests.fakes.admin import AdminWorld
 from tests.fakes.following import FollowedStore
@@ -32,24 +34,40 @@ V1, V2 = ModelVersion.parse("1.0.0"), ModelVersion.parse("1.1.0")
 STEP_S = 0.005
 
 
+LABELS = cycle("0123456789")
+
+
 class GoodInvoker(HandInvoker):
-    """A version that answers at once, and well."""
+    """A version that answers at once, and well: each request with the next label."""
 
     def invoke(self, call: Call, deadline: float, done: Callable[[Reply], None], *, patient: bool) -> None:
         super().invoke(call, deadline, done, patient=patient)
-        self.answer(Reply(200, b'{"label":"7"}'))
+        label = next(LABELS)
+        self.answer(Reply(200, f'{{"label":"{label}"}}'.encode(), said=Said(label) if call.sorting else None))
+
+
+def waiting(bench: Bench) -> Later:
+    """Lets as much time pass on a gateway as it is to wait."""
+
+    def wait(seconds: float, call: Callable[[], None]) -> None:
+        bench.now += seconds
+        call()
+
+    return wait
 
 
 class Stage:
     """1.1.0 is in production of digits, 1.0.0 was before it; two gateways serve what the store says."""
 
-    def __init__(self) -> None:
+    def __init__(self, policies: Path) -> None:
         self.world = AdminWorld(SystemClock(), store=FollowedStore)
         self.world.runs("1.0.0", "1.1.0")
         store = self.store = self.world.store
         seen, clock = SeenStore(store, self.world.kept), self.world.clock
         self.operations = Operations(seen, store, store, self.world.registry, clock)
         self.gateways = {name: Bench(invoker=GoodInvoker()) for name in ("g1", "g2")}
+        for bench in self.gateways.values():
+            bench.gateway.rehearsals.wait = waiting(bench)
         self._turns, self._dice, self._epoch = cycle(self.gateways), Random(7), -1
         self.observations, self.leads = FakeObservations(clock), True
         self.records = Records(store)
@@ -57,12 +75,20 @@ class Stage:
         self.heard: list[DrillResult] = []
         self.callers: list[Answer] = []
         self.keys = ["k" * 32]
-        means = Means(self.operations, seen, HeldPolicies(PolicyHome()), self.world.registry, self, clock, self._hear)
+        self._policies = policies
+        held = HeldPolicies(PolicyHome(policies))
+        means = Means(self.operations, seen, held, self.world.registry, self, clock, self._hear)
         self.rehearsing = Rehearsing(means, lambda: self.keys[0])
 
     async def set_up(self) -> None:
         for version in (V1, V2):
             await self.operations.promote(FAMILY, version, Author("ada", "better", f"promote-{version}"))
+
+    def policy(self, text: str) -> None:
+        """Give the family a policy of its own."""
+        own = self._policies / "families"
+        own.mkdir(exist_ok=True)
+        (own / f"{FAMILY}.yaml").write_text(text, encoding="utf-8")
 
     async def record(self) -> FamilyRecord:
         return (await self.store.snapshot()).families[FAMILY]
@@ -72,7 +98,9 @@ class Stage:
         while True:
             for name, bench in self.gateways.items():
                 bench.dice = self._dice.random()
-                self.observations.hear(GatewayReport(name, 1.0, [], bench.gateway.watchings.reports(name, 1.0)))
+                self.observations.hear(
+                    GatewayReport(name, 1.0, [], bench.gateway.watchings.reports(name, 1.0), bench.gateway.watchings.baselines())
+                )
             if self.leads:
                 await self.records.refresh()
                 await self.leader.step()
@@ -89,7 +117,8 @@ class Stage:
         del seconds
         answer = await self._answer(family, request, selector or None)
         await asyncio.sleep(0.001)
-        return PublicAnswer(answer.status, "1.1.0", 1, msgspec.json.decode(answer.body))
+        reason = dict(line.split(b": ") for line in answer.route_headers.split(b"\r\n") if line).get(b"x-route-reason", b"")
+        return PublicAnswer(answer.status, "1.1.0", 1, msgspec.json.decode(answer.body), reason=reason.decode())
 
     async def _answer(self, family: str, request: Mapping[str, object], selector: str | None) -> Answer:
         snapshot = await self.store.snapshot()

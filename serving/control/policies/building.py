@@ -129,4 +129,4 @@ def _way_back(node: schema.RollbackNode) -> core.WayBackPolicy:
 
 def _drill(node: schema.DrillNode) -> core.Drill:
     window = None if node.window is None else (node.window.start, node.window.end)
-    return core.Drill(_BUMPS[node.after], node.within.span, node.every.span, window, node.max_age.span, node.stale)
+    return core.Drill(_BUMPS[node.after], node.within.span, node.every.span, window, node.max_age.span, node.stale, node.inject)

@@ -9,6 +9,7 @@ from registry_client.versions import Bump
 from serving.control.leases import RENEWALS, TAKEOVER_S
 from serving.control.policies.quantities import Duration
 from serving.core.policy import Counting, Guard, Missing, Pinned, Policy, Stage
+from serving.core.rehearsals import played, unseen
 from serving.core.rules import (
     AssignmentRule,
     CollapseRule,
@@ -206,8 +207,16 @@ def _warnings(policy: Policy, guards: dict[str, GuardReading]) -> Iterator[str]:
         )
     if "auto" not in policy.authority.rollback:
         yield "authority.rollback: without `auto` no guard and no tripwire can roll back"
+    yield from _blind_drills(policy)
     if not policy.tell.on:
         yield "tell.on: nobody is told of anything"
+
+
+def _blind_drills(policy: Policy) -> Iterator[str]:
+    for kind in policy.drill.inject if policy.drill is not None else ():
+        blind = unseen(policy, played(policy), kind)
+        if blind:
+            yield f"drill.inject: {blind}"
 
 
 def _keyless(policy: Policy) -> Iterator[str]:

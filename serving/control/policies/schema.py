@@ -7,6 +7,7 @@ from msgspec import Meta, field
 
 from serving.control.policies.quantities import Duration, Recovery, Size, Strays, Window
 from serving.core.bucketers import Bucketer
+from serving.core.injections import Injection
 from serving.core.policy import Action, Counting, Missing, StaleDrill
 from serving.core.rules import Bins
 
@@ -333,6 +334,9 @@ class DrillNode(Node, frozen=True, kw_only=True):
     window: Annotated[Window | None, Meta(description="When in the week, UTC; by default when there is the least traffic.")] = None
     max_age: Annotated[Duration, Meta(description="A drill older than this is stale.")] = span("45d")
     stale: Annotated[StaleDrill, Meta(description="What a stale or failed drill does.")] = StaleDrill.BLOCK_START
+    inject: Annotated[
+        tuple[Injection, ...], Meta(description="Made-up bad versions for the guards to catch, each `every` so often in the same window.")
+    ] = ()
 
 
 class PolicyNode(Node, frozen=True, kw_only=True):

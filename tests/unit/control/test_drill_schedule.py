@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from registry_client.versions import ModelVersion
+from serving.control import rehearsing
 from serving.control.drill_schedule import DrillSchedule, ScheduleParts, Traffic
 from serving.control.operations import Author, Operations
 from serving.control.policies.holding import HeldPolicies
@@ -46,11 +47,13 @@ class Plant:
         self.observations = FakeObservations(world.clock)
         self.policies = HeldPolicies(PolicyHome(folder))
         self.drills = Drills(Means(self.operations, proves, world.clock))
+        means = rehearsing.Means(self.operations, world.store, self.policies, world.registry, world.public, world.clock)
+        self.rehearsing = rehearsing.Rehearsing(means)
         self.schedule = self.new_schedule()
 
     def new_schedule(self) -> DrillSchedule:
         parts = ScheduleParts(Records(self.world.store), self.observations, self.world.profiles, self.policies, self.world.clock)
-        return DrillSchedule(parts, self.drills)
+        return DrillSchedule(parts, self.drills, self.rehearsing)
 
     async def set_up(self) -> None:
         for version in (V1, V2):
@@ -100,6 +103,50 @@ async def test_one_that_failed_is_held_again_in_the_next_days_and_not_in_the_sam
     assert [one.passed for one in failed.drills] == [False]
     assert soon.drills == failed.drills
     assert [one.passed for one in again.drills] == [True, False]
+
+
+REHEARSED = 'window: "Wed 12:00-13:00", inject: [slow, errors], '
+
+
+async def test_rehearsals_that_the_policy_asks_for_are_held_in_the_window_after_the_drill_one_at_a_look(tmp_path: Path) -> None:
+    plant = Plant(tmp_path, REHEARSED)
+    await plant.set_up()
+
+    before = await plant.at(timedelta(hours=1))
+    for minutes in range(5):
+        after = await plant.at(IN_THE_WINDOW + timedelta(minutes=minutes))
+
+    assert before.drills == ()
+    assert [one.injected for one in reversed(after.drills)] == ["", "slow", "errors"]
+    slow = after.drills[1]
+    assert (slow.receipt.actor, slow.receipt.reason) == ("auto", "the policy has slow answers rehearsed")
+    assert "nothing was answered on its route" in slow.failure, "no gateway serves it here"
+    assert after.rehearsal is None
+
+
+async def test_a_rehearsal_that_failed_rests_for_the_day_and_is_held_again_in_the_next_window(tmp_path: Path) -> None:
+    plant = Plant(tmp_path, REHEARSED)
+    await plant.set_up()
+    for minutes in range(5):
+        first = await plant.at(IN_THE_WINDOW + timedelta(minutes=minutes))
+    for minutes in range(5):
+        again = await plant.at(IN_THE_WINDOW + timedelta(days=7, minutes=minutes))
+
+    assert len(first.drills) == 3
+    assert [one.injected for one in again.drills[: len(again.drills) - len(first.drills)]] == ["errors", "slow"]
+
+
+async def test_what_its_guards_could_not_see_is_refused_and_nothing_else_waits_for_it(tmp_path: Path) -> None:
+    plant = Plant(tmp_path, REHEARSED)
+    own = tmp_path / "families" / "digits.yaml"
+    kept = [line for line in own.read_text().splitlines(keepends=True) if "metric: latency" not in line]
+    own.write_text("".join(kept).replace(", p50, p99", ""))
+    await plant.set_up()
+
+    for minutes in range(5):
+        after = await plant.at(IN_THE_WINDOW + timedelta(minutes=minutes))
+
+    assert [one.injected for one in reversed(after.drills)] == ["", "errors"]
 
 
 async def test_nothing_is_drilled_while_a_canary_runs(plant: Plant) -> None:

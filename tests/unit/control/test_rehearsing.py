@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 import structlog
@@ -12,18 +13,23 @@ from structlog.testing import capture_logs
 from serving.control import rehearsing
 from serving.control.drill_news import sentence_of
 from serving.control.operations import Author
+from serving.core.injections import Injection
 from serving.core.refusals import CannotDrill
-from serving.core.rehearsals import Injection
 from serving.ports import Commit, Transition
 from tests.fakes.rehearsal_stage import FAMILY, V1, V2, Stage
 
+ERRORS_ONLY = """
+policy: 1
+stages: [{name: canary, weight: 0.2, need: {safe: [errors]}}, {name: full, weight: 1.0}]
+guards: [{id: errors, metric: error, on: {harm: rollback}}]
+"""
 ADA = Author("ada", "practice", "op-1")
 
 
 @pytest.fixture
-async def stage() -> AsyncIterator[Stage]:
+async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
     with capture_logs():
-        stage = Stage()
+        stage = Stage(tmp_path)
         await stage.set_up()
         tasks = [asyncio.create_task(work) for work in (stage.lead(), stage.call())]
         yield stage
@@ -52,6 +58,31 @@ async def test_the_guards_catch_a_version_that_fails_and_callers_are_answered_as
     assert (after.production_decided, after.rehearsal, after.drills) == (before.production_decided, None, (result,))
     assert stage.heard == [result]
     assert "saw it" in sentence_of(FAMILY, result)
+
+
+@pytest.mark.parametrize(("injection", "signals"), [(Injection.SLOW, {"p99"}), (Injection.CONSTANT, {"collapse"})])
+async def test_the_guards_catch_a_version_that_is_slow_or_always_says_the_same(
+    stage: Stage, injection: Injection, signals: set[str]
+) -> None:
+    result = await stage.rehearsing.hold(FAMILY, injection, ADA)
+
+    assert result.passed, result.failure
+    assert (result.injected, result.receipt.signal in signals) == (injection.value, True), result.receipt
+    assert result.began is not None
+    assert result.began <= result.receipt.detected
+    assert {answer.status for answer in stage.callers} == {200}
+    after = await stage.record()
+    assert (after.production, after.rehearsal, after.quarantined) == (V2, None, {})
+
+
+@pytest.mark.parametrize("injection", [Injection.SLOW, Injection.CONSTANT])
+async def test_what_no_guard_of_the_policy_can_see_is_refused_with_what_it_lacks(stage: Stage, injection: Injection) -> None:
+    stage.policy(ERRORS_ONLY)
+
+    with pytest.raises(CannotDrill, match=f"its policy has no guard that could see {injection.value} answers in stage canary"):
+        await stage.rehearsing.hold(FAMILY, injection, ADA)
+
+    assert (await stage.record()).rehearsal is None
 
 
 async def test_no_caller_is_given_a_made_up_answer_and_no_version_is_blamed_for_one(stage: Stage) -> None:

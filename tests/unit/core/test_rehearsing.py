@@ -10,8 +10,8 @@ from serving.core.changes import Change, ChangeFacts, Promote, RollBack, SetCana
 from serving.core.drilling import BeginDrill, practice_of
 from serving.core.drills import caught_trend_of, trend_of
 from serving.core.errors import ChangeRefused
+from serving.core.injections import Injection
 from serving.core.lifecycle import Decided, FamilyRecord
-from serving.core.rehearsals import Injection
 from serving.core.rehearsing import BeginRehearsal, CatchRehearsal, EndRehearsal
 from serving.core.standing import Receipt
 from serving.core.tables import route_of

@@ -1,18 +1,21 @@
 """No caller is ever given a made-up answer: only the key of a rehearsal leads to its route, and nothing of it counts for a version."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from serving.core.injections import Injection
 from serving.core.policy import Counting, Unit
-from serving.core.rehearsals import PREFIX, Injection, key_digest
+from serving.core.rehearsals import PREFIX, key_digest
 from serving.core.routing import RehearsalRoute, RouteTable
+from serving.core.rules import Bins
 from serving.core.totals import ArmTotals
 from serving.core.traffic import WHOLE
 from serving.core.watches import Watch
-from serving.ports import Failure, Reply
+from serving.ports import Failure, Reply, Said
 from tests.fakes.gateway import ONE, TWO, Bench, table
 
 KEY = "5f0c2b7e9a1d4c38"
@@ -21,9 +24,11 @@ BROKEN = Reply(500, b'{"error":"x"}', failure=Failure.MODEL)
 WATCH = Watch("op-1", candidate="", production="", unit=Unit(count=Counting.REQUEST))
 
 
-def rehearsed(*, canary: int = 0, shadow: int = 0, weight: int = WHOLE) -> RouteTable:
+def rehearsed(
+    *, canary: int = 0, shadow: int = 0, weight: int = WHOLE, injection: Injection = Injection.ERRORS, watch: Watch = WATCH
+) -> RouteTable:
     plain = table(canary=canary, shadow=shadow)
-    route = RehearsalRoute(key_digest(KEY), ONE, weight, Injection.ERRORS, WATCH)
+    route = RehearsalRoute(key_digest(KEY), ONE, weight, injection, watch)
     return RouteTable(plain.epoch, {"digits": replace(plain.families["digits"], rehearsal=route)})
 
 
@@ -112,6 +117,63 @@ def test_a_row_of_failures_is_told_at_once_and_an_answer_that_failed_by_itself_i
     assert bench.alarms == 2
     assert not bench.invoker.invoked
     assert [answer.status for answer in bench.answers] == [500] * 4
+
+
+def injected(injection: Injection, watch: Watch = WATCH) -> Bench:
+    """A gateway on which all who name the key get the bad arm; time passes as it is waited for."""
+    bench = Bench()
+
+    def wait(seconds: float, call: Callable[[], None]) -> None:
+        bench.now += seconds
+        call()
+
+    bench.gateway.rehearsals.wait = wait
+    bench.gateway.swap(rehearsed(injection=injection, watch=watch))
+    return bench
+
+
+def answers(bench: Bench, *replies: Reply) -> list[bytes]:
+    for reply in replies:
+        bench.ask(selector=PREFIX + KEY)
+        bench.invoker.answer(reply)
+    return [answer.body for answer in bench.answers]
+
+
+def test_what_is_made_slow_takes_longer_than_every_edge_and_is_answered_well() -> None:
+    bench = injected(Injection.SLOW, replace(WATCH, edges=(0.1, 0.15, 0.2, 0.4)))
+
+    bodies = answers(bench, GOOD, GOOD)
+
+    assert bodies == [GOOD.body] * 2
+    assert bench.gateway.watchings.reports("g1", 1.0)["op-1"].totals.canary == ArmTotals(trials=2, slow=(2, 2, 2, 2))
+
+
+def test_nothing_is_slow_before_it_is_known_what_production_takes_and_nothing_for_longer_than_it_is_waited_for() -> None:
+    unmeasured, endless = injected(Injection.SLOW), injected(Injection.SLOW, replace(WATCH, edges=(60.0, 90.0)))
+
+    answers(unmeasured, GOOD)
+    answers(endless, GOOD)
+
+    assert (unmeasured.now, endless.now) == (100.0, 104.0)
+
+
+def test_what_is_made_constant_says_what_it_said_first_and_in_the_end_that_it_is_odd() -> None:
+    watch = replace(WATCH, bins=Bins.CLASSES, classes=("cat", "dog"), checks_answers=True)
+    bench = injected(Injection.CONSTANT, watch)
+
+    bodies = answers(bench, BROKEN, *(Reply(200, name.encode(), said=Said(name)) for name in ["dog", *["cat"] * 39]))
+
+    assert bodies[1:] == [b"dog"] * 40
+    counted = bench.gateway.watchings.reports("g1", 1.0)["op-1"].totals.canary
+    assert (counted.trials, counted.failures, counted.classes, counted.odd) == (41, 1, (0, 40, 0), 9)
+
+
+def test_each_rehearsal_is_constant_by_itself() -> None:
+    bench = injected(Injection.CONSTANT)
+    answers(bench, Reply(200, b"dog"))
+    bench.gateway.swap(rehearsed(injection=Injection.CONSTANT, watch=replace(WATCH, rollout="op-2")))
+
+    assert answers(bench, Reply(200, b"cat"), Reply(200, b"dog")) == [b"dog", b"cat", b"cat"]
 
 
 def test_with_the_route_gone_the_key_leads_nowhere() -> None:

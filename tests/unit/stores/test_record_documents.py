@@ -15,8 +15,9 @@ from serving.core.deprecation import Deprecation
 from serving.core.drills import Drilling, DrillResult
 from serving.core.errors import InvalidRecord
 from serving.core.happenings import Advance, Hold, RollBack
+from serving.core.injections import Injection
 from serving.core.lifecycle import Canary, Decided, FamilyRecord, Shadow
-from serving.core.rehearsals import Injection, Rehearsal
+from serving.core.rehearsals import Rehearsal
 from serving.core.routing import MissingKey
 from serving.core.standing import Held, Receipt, Rollout, State
 from serving.core.traffic import End, Slice
