@@ -34,6 +34,32 @@ class Tail:
     lines: Sequence[bytes]
 
 
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What the controller last saw of a family's rollout and of its traffic."""
+
+    rollout: str
+    """Its id; empty where none is followed."""
+    at: datetime
+    """Of the last look."""
+    assessment: Assessment = Assessment()  # noqa: RUF009 - frozen
+    totals: Totals = field(default_factory=Totals)
+    """All that was counted for it, warm-up left out."""
+    looks: int = 0
+    trouble: str = ""
+    """What keeps it from going on though nothing else does: a candidate that is not ready, a log that cannot be followed."""
+    troubled: datetime | None = None
+    """Since when it does."""
+    per_second: float = 0.0
+    """Answers a second of the whole family, over about the last minute."""
+    failing: float = 0.0
+    """The part of them that failed by a version's fault."""
+    refused: tuple[RefusedReport, ...] = ()
+    """Gateways' reports that the last look did not count."""
+    stage: str = ""
+    """The stage that the assessment is of; empty before the first look."""
+
+
 class DecisionLog(Protocol):
     """The logs of all rollouts, each by its rollout's id. Every method raises `StoreUnavailable`."""
 
@@ -60,31 +86,21 @@ class DecisionLog(Protocol):
         """The ids of the rollouts that there are logs of, by name."""
         ...
 
+    async def ends(self, rollout: str) -> Sequence[bytes]:
+        """Its first line and its last, the same where there is one; none as `read`. However long it is, no more of it is read."""
+        ...
 
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """What the controller last saw of a family's rollout and of its traffic."""
+    async def unfinished(self) -> Sequence[str]:
+        """The ids of the rollouts that a checkpoint is kept of, by name."""
+        ...
 
-    rollout: str
-    """Its id; empty where none is followed."""
-    at: datetime
-    """Of the last look."""
-    assessment: Assessment = Assessment()  # noqa: RUF009 - frozen
-    totals: Totals = field(default_factory=Totals)
-    """All that was counted for it, warm-up left out."""
-    looks: int = 0
-    trouble: str = ""
-    """What keeps it from going on though nothing else does: a candidate that is not ready, a log that cannot be followed."""
-    troubled: datetime | None = None
-    """Since when it does."""
-    per_second: float = 0.0
-    """Answers a second of the whole family, over about the last minute."""
-    failing: float = 0.0
-    """The part of them that failed by a version's fault."""
-    refused: tuple[RefusedReport, ...] = ()
-    """Gateways' reports that the last look did not count."""
-    stage: str = ""
-    """The stage that the assessment is of; empty before the first look."""
+    async def finish(self, rollout: str, token: int, seen: Progress) -> None:
+        """Keep what was seen of it last, and then its checkpoint no longer. Raises `NotLeader` as `append` does."""
+        ...
+
+    async def finished(self, rollout: str) -> Progress | None:
+        """What was seen of it last, as `finish` was told; None before, and of what cannot be read any more."""
+        ...
 
 
 class RolloutBoard(Protocol):

@@ -20,3 +20,11 @@ def progress_from_document(document: bytes) -> Mapping[str, Progress]:
     except (ValueError, RecursionError) as error:
         msg = f"what was posted of the rollouts cannot be read: {error}"
         raise StoreUnavailable(msg) from error
+
+
+def seen_in(document: bytes, rollout: str) -> Progress | None:
+    """What was seen of a rollout last; None where that cannot be read: the log is still there."""
+    try:
+        return progress_from_document(document).get(rollout)
+    except StoreUnavailable:
+        return None

@@ -3,6 +3,7 @@
 DATA/rollouts/ID.jsonl       the decision log of a rollout, one line of JSON each
 DATA/rollouts/ID.token       the fencing token that wrote to it last
 DATA/rollouts/ID.checkpoint  what the rollout had come to by one of its lines
+DATA/rollouts/ID.seen        what was seen of it last, once it is over; then there is no checkpoint
 DATA/rollouts/board.json     what the controller last saw of the rollouts
 """
 
@@ -16,9 +17,9 @@ from pathlib import Path
 from serving.core.errors import NotLeader, StoreUnavailable
 from serving.ports import Checkpoint, Progress, Tail
 from serving.stores.checkpoint_encoding import checkpoint_from_document, checkpoint_to_document
-from serving.stores.progress import progress_from_document, progress_to_document
+from serving.stores.progress import progress_from_document, progress_to_document, seen_in
 
-_LOG, _TOKEN, _CHECKPOINT = ".jsonl", ".token", ".checkpoint"
+_LOG, _TOKEN, _CHECKPOINT, _SEEN = ".jsonl", ".token", ".checkpoint", ".seen"
 _BLOCK = 1 << 16
 
 
@@ -49,7 +50,23 @@ class RolloutFiles:
 
     async def rollouts(self) -> Sequence[str]:
         """Those that have a log."""
-        return await asyncio.to_thread(self._names)
+        return await asyncio.to_thread(self._names, _LOG)
+
+    async def ends(self, rollout: str) -> Sequence[bytes]:
+        """Its first line and its last."""
+        return await asyncio.to_thread(self._ends, rollout)
+
+    async def unfinished(self) -> Sequence[str]:
+        """Those that a checkpoint is kept of."""
+        return await asyncio.to_thread(self._names, _CHECKPOINT)
+
+    async def finish(self, rollout: str, token: int, seen: Progress) -> None:
+        """Keep what was seen last, then no checkpoint. Raises `NotLeader` or `StoreUnavailable`."""
+        await asyncio.to_thread(self._finish, rollout, token, progress_to_document({rollout: seen}))
+
+    async def finished(self, rollout: str) -> Progress | None:
+        """What was seen of it last."""
+        return await asyncio.to_thread(self._finished, rollout)
 
     async def post_progress(self, progress: Mapping[str, Progress]) -> None:
         """Put it in place of what was there."""
@@ -115,9 +132,33 @@ class RolloutFiles:
             except FileNotFoundError:
                 return Tail(None, self._read(rollout))
 
-    def _names(self) -> Sequence[str]:
+    def _names(self, ending: str) -> Sequence[str]:
         with _sentences(self._folder):
-            return sorted(path.stem for path in self._folder.glob(f"*{_LOG}"))
+            return sorted(path.stem for path in self._folder.glob(f"*{ending}"))
+
+    def _ends(self, rollout: str) -> Sequence[bytes]:
+        with _sentences(self._folder):
+            try:
+                with self._path(rollout, _LOG).open("rb") as file:
+                    end = _end_of_line_in(file.fileno(), os.fstat(file.fileno()).st_size)
+                    start = _end_of_line_in(file.fileno(), end - 1)
+                    lines = file.readline(), os.pread(file.fileno(), end - start, start)
+            except FileNotFoundError:
+                return ()
+        return tuple(line.removesuffix(b"\n") for line in lines) if end else ()
+
+    def _finish(self, rollout: str, token: int, document: bytes) -> None:
+        with self._held(rollout, token):
+            _replace(self._path(rollout, _SEEN), document)
+            self._path(rollout, _CHECKPOINT).unlink(missing_ok=True)
+
+    def _finished(self, rollout: str) -> Progress | None:
+        with _sentences(self._folder):
+            try:
+                document = self._path(rollout, _SEEN).read_bytes()
+            except FileNotFoundError:
+                return None
+        return seen_in(document, rollout)
 
     def _post(self, document: bytes) -> None:
         with _sentences(self._folder):

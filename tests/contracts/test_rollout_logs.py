@@ -133,6 +133,64 @@ async def test_an_older_leader_keeps_no_checkpoint_once_a_newer_one_has_written(
     assert (await opened().tail("digits-1.1.0-3")).checkpoint == Checkpoint(3, "b" * 64, b"newer")
 
 
+@pytest.mark.parametrize("count", [0, 1, 2, 40])
+async def test_the_ends_of_a_log_are_its_first_line_and_its_last(opened: Open, count: int) -> None:
+    lines = await lines_in(opened(), count)
+
+    ends = await opened().ends("digits-1.1.0-3")
+
+    assert list(ends) == ([lines[0], lines[-1]] if count else [])
+
+
+async def test_what_was_seen_last_takes_the_place_of_the_checkpoint(opened: Open) -> None:
+    log = opened()
+    lines = await lines_in(log, 3)
+    await log.keep("digits-1.1.0-3", 1, Checkpoint(3, "b" * 64, b"state"))
+    await log.append("digits-1.2.0-9", 1, b'{"other":1}')
+    before = list(await opened().unfinished())
+
+    await log.finish("digits-1.1.0-3", 1, progress())
+    await log.finish("digits-1.1.0-3", 1, progress("again"))
+
+    assert before == ["digits-1.1.0-3"]
+    assert list(await opened().unfinished()) == []
+    assert await opened().finished("digits-1.1.0-3") == progress("again")
+    assert await opened().finished("digits-1.2.0-9") is None
+    tail = await opened().tail("digits-1.1.0-3")
+    assert (tail.checkpoint, list(tail.lines)) == (None, lines)
+    assert list(await opened().rollouts()) == ["digits-1.1.0-3", "digits-1.2.0-9"]
+
+
+async def test_an_older_leader_finishes_nothing_once_a_newer_one_has_written(opened: Open) -> None:
+    old, new = opened(), opened()
+    await lines_in(old, 1, token=4)
+    await lines_in(new, 1, token=5)
+    await new.keep("digits-1.1.0-3", 5, Checkpoint(2, "b" * 64, b"newer"))
+
+    with pytest.raises(NotLeader):
+        await old.finish("digits-1.1.0-3", 4, progress())
+
+    assert list(await opened().unfinished()) == ["digits-1.1.0-3"]
+
+
+async def test_the_ends_of_a_log_whose_last_line_was_cut_off_are_whole_lines(tmp_path: Path) -> None:
+    log = RolloutFiles(tmp_path)
+    lines = await lines_in(log, 3)
+    with (tmp_path / "digits-1.1.0-3.jsonl").open("ab") as file:
+        file.write(b'{"half')
+
+    assert list(await log.ends("digits-1.1.0-3")) == [lines[0], lines[-1]]
+
+
+async def test_what_was_seen_last_and_cannot_be_read_any_more_is_nothing(tmp_path: Path) -> None:
+    log = RolloutFiles(tmp_path)
+    await lines_in(log, 1)
+    await log.finish("digits-1.1.0-3", 1, progress())
+    (tmp_path / "digits-1.1.0-3.seen").write_bytes(b"{")
+
+    assert await log.finished("digits-1.1.0-3") is None
+
+
 @pytest.mark.parametrize("content", [b"", b"\x80", b"nonsense" * 9], ids=["empty", "no fields", "nonsense"])
 async def test_a_checkpoint_that_a_crash_left_half_written_is_none(tmp_path: Path, content: bytes) -> None:
     log = RolloutFiles(tmp_path)

@@ -14,6 +14,8 @@ class RolloutState:
     logs: dict[str, list[bytes]] = field(default_factory=dict[str, list[bytes]])
     tokens: dict[str, int] = field(default_factory=dict[str, int])
     checkpoints: dict[str, Checkpoint] = field(default_factory=dict[str, Checkpoint])
+    seen: dict[str, Progress] = field(default_factory=dict[str, Progress])
+    """What was seen last of those that are over."""
     board: Mapping[str, Progress] = field(default_factory=dict[str, Progress])
     down: str = ""
     """Why every call fails; empty while they work."""
@@ -50,6 +52,26 @@ class FakeRollouts:
     async def rollouts(self) -> Sequence[str]:
         self._refuse_when_down()
         return sorted(self.state.logs)
+
+    async def ends(self, rollout: str) -> Sequence[bytes]:
+        self._refuse_when_down()
+        lines = self.state.logs.get(rollout, [])
+        return (lines[0], lines[-1]) if lines else ()
+
+    async def unfinished(self) -> Sequence[str]:
+        self._refuse_when_down()
+        return sorted(self.state.checkpoints)
+
+    async def finish(self, rollout: str, token: int, seen: Progress) -> None:
+        self._refuse_when_down()
+        if token < self.state.tokens.get(rollout, 0):
+            raise NotLeader(token)
+        self.state.seen[rollout] = seen
+        self.state.checkpoints.pop(rollout, None)
+
+    async def finished(self, rollout: str) -> Progress | None:
+        self._refuse_when_down()
+        return self.state.seen.get(rollout)
 
     async def post_progress(self, progress: Mapping[str, Progress]) -> None:
         self._refuse_when_down()

@@ -11,10 +11,11 @@ from serving.control.policies.home import PolicyHome, Wanted
 from serving.control.policies.parsing import parse_pinned
 from serving.control.policies.showing import PolicyView, policy_view
 from serving.control.publications import published
+from serving.control.rollouts.archiving import seen_last
 from serving.control.rollouts.blindness import blindness
 from serving.control.rollouts.desk import NoRollout
 from serving.core.assessing import Assessment
-from serving.core.decisions import LastLook, Opened, UnreadableLine, entry_of, last_look, stands_in
+from serving.core.decisions import Opened, UnreadableLine, entry_of, stands_in
 from serving.core.errors import PointsmanError, UnknownFamilyRecord
 from serving.core.judging import missing
 from serving.core.lifecycle import FamilyRecord
@@ -166,7 +167,7 @@ class RolloutViews:
         """All rollouts of the family that there are logs of, the newest first."""
         await self._record(family)
         names = [name for name in await self._log.rollouts() if _is_of(name, family)]
-        found = [_past(name, await self._log.read(name)) for name in names]
+        found = [_past(name, await self._log.ends(name)) for name in names]
         return sorted((one for one in found if one is not None), key=lambda one: one.opened, reverse=True)
 
     async def plan(self, family: str, version: ModelVersion, wanted: Wanted, feared: Regression, pace: float | None) -> Plan:
@@ -189,9 +190,9 @@ class RolloutViews:
 
     async def _logged(self, underway: Underway) -> Progress | None:
         if underway.id not in self._ended:
-            lines = await self._log.read(underway.id)
-            seen = await asyncio.to_thread(_last_look, lines)
-            progress = None if seen is None else Progress(underway.id, seen.at, seen.assessment, looks=seen.looks)
+            progress = await self._log.finished(underway.id)
+            if progress is None:
+                progress = await asyncio.to_thread(seen_last, underway.id, await self._log.read(underway.id))
             if not underway.is_over or underway.asked:
                 return progress
             # Nothing is added to the log of what is over. One is kept: what is asked of is the family's newest.
@@ -282,13 +283,6 @@ def _opened(lines: Sequence[bytes]) -> Opened:
         msg = "the log does not begin with its opening line"
         raise UnreadableLine(msg)
     return entry
-
-
-def _last_look(lines: Sequence[bytes]) -> LastLook | None:
-    try:
-        return last_look(lines)
-    except UnreadableLine:
-        return None
 
 
 def _past(name: str, lines: Sequence[bytes]) -> PastRollout | None:

@@ -7,6 +7,7 @@ from datetime import datetime
 import structlog
 
 from serving.control.records import Records
+from serving.control.rollouts.archiving import Archive
 from serving.control.rollouts.following import Follower, Heard, Tools
 from serving.control.rollouts.hearing import Pace, Paces, measures_of, reports_of, unreadable_of
 from serving.core.effects import Page
@@ -51,6 +52,7 @@ class Rollouts:
         self._acks = acks
         self._board = board
         self._tools = tools
+        self._archive = Archive(tools.log, tools.term)
         self._followers: dict[str, Follower] = {}
         self._troubles: dict[str, Trouble] = {}
         self._paces = Paces()
@@ -77,6 +79,9 @@ class Rollouts:
         for record in records:
             await self._step(record)
         await self._post(records)
+        if not snapshot.invalid:
+            # Of a family that cannot be read nobody knows what goes on.
+            await self._archive.step(snapshot.families.values())
 
     async def _step(self, record: FamilyRecord) -> None:
         underway = record.rollout

@@ -13,7 +13,8 @@
                              `hints`: how often it was said that the registry has news
 {prefix}:log:ID      list    the decision log of a rollout
 {prefix}:logs        hash    the fencing token that last wrote to each
-{prefix}:checkpoints hash    what each rollout had come to by one of its log's lines
+{prefix}:checkpoints hash    what each rollout had come to by one of its log's lines, until it is over
+{prefix}:seen        hash    what was seen of each last, once it is over
 """
 
 
@@ -33,6 +34,7 @@ class Keys:
         self.board = self._key("board")
         self.logs = self._key("logs")
         self.checkpoints = self._key("checkpoints")
+        self.seen = self._key("seen")
         self.reseeds = self.entries_of("")
         self.pattern = self._key("*")
         """All of them, as an ACL says it."""

@@ -6,7 +6,7 @@ from typing import Self
 from serving.core.errors import NotLeader
 from serving.ports import Checkpoint, Progress, Tail
 from serving.stores.checkpoint_encoding import checkpoint_from_document, checkpoint_to_document
-from serving.stores.progress import progress_from_document, progress_to_document
+from serving.stores.progress import progress_from_document, progress_to_document, seen_in
 from serving.stores.redis import scripts
 from serving.stores.redis.connection import Wire
 from serving.stores.redis.keys import Keys
@@ -70,6 +70,28 @@ class RedisRollouts:
         """Those that have a log."""
         found = await self._wire.call("HGETALL", self._keys.logs)
         return sorted(name.decode("utf-8", "replace") for name in found)
+
+    async def ends(self, rollout: str) -> Sequence[bytes]:
+        """Its first line and its last."""
+        key = self._keys.log_of(rollout)
+        first, last = await self._wire.call("LRANGE", key, 0, 0), await self._wire.call("LRANGE", key, -1, -1)
+        return (*first, *last)
+
+    async def unfinished(self) -> Sequence[str]:
+        """Those that a checkpoint is kept of."""
+        found = await self._wire.script(scripts.UNFINISHED, [self._keys.logs, self._keys.checkpoints])
+        return sorted(name.decode("utf-8", "replace") for name in found)
+
+    async def finish(self, rollout: str, token: int, seen: Progress) -> None:
+        """Keep what was seen last, then no checkpoint. Raises `NotLeader`."""
+        keys = [self._keys.checkpoints, self._keys.logs, self._keys.seen]
+        if not await self._wire.script(scripts.FINISH, keys, rollout, token, progress_to_document({rollout: seen})):
+            raise NotLeader(token)
+
+    async def finished(self, rollout: str) -> Progress | None:
+        """What was seen of it last."""
+        document = await self._wire.call("HGET", self._keys.seen, rollout)
+        return None if document is None else seen_in(document, rollout)
 
     async def post_progress(self, progress: Mapping[str, Progress]) -> None:
         """Put it in place of what was there."""

@@ -1,6 +1,6 @@
 """How a rollout stands, for whoever asks: also when the controller has laid it aside."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
 import structlog
@@ -10,7 +10,9 @@ from serving.control.policies.home import PolicyHome
 from serving.control.rollouts.looking import RolloutViews
 from serving.core.standing import State
 from serving.core.verdicts import Finding
-from tests.fakes.rollout_plant import FAMILY, V2, Plant
+from serving.ports import Checkpoint
+from tests.fakes.rollout_plant import FAMILY, V2, V3, Plant
+from tests.fakes.rollouts import FakeRollouts
 
 
 @pytest.fixture(autouse=True)
@@ -53,6 +55,72 @@ async def test_what_the_guards_said_last_is_there_when_the_rollout_is_over() -> 
     assert view.progress.assessment.units > 0
 
 
+class UnreadLogs(FakeRollouts):
+    """Logs that are too long to be read."""
+
+    async def read(self, rollout: str) -> Sequence[bytes]:
+        raise AssertionError(rollout)
+
+
+async def test_once_a_rollout_is_over_its_checkpoint_is_gone_and_its_last_view_is_there_without_its_log() -> None:
+    plant = Plant()
+    await rolled_back(plant)
+    rollout = (await plant.underway()).id
+    told = await views(plant).status(FAMILY)
+
+    plant.rollouts = UnreadLogs(plant.written)
+    view = await views(plant).status(FAMILY)
+
+    assert plant.written.checkpoints == {}
+    assert list(plant.written.seen) == [rollout]
+    assert (view.progress, view.sentence) == (told.progress, told.sentence)
+    assert view.progress is not None
+    assert view.progress.assessment.verdicts
+
+
+async def test_while_it_can_be_taken_back_the_checkpoint_stays_and_with_the_next_rollout_it_goes() -> None:
+    plant = Plant()
+    await plant.begin()
+    await plant.start()
+    await plant.until_state(State.LIVE)
+    for _ in range(80):  # no longer kept warm
+        await plant.second()
+    live = (await plant.underway()).id
+    kept = set(plant.written.checkpoints)
+
+    await plant.start(V3)
+    await plant.second()
+
+    assert kept == {live}
+    assert live not in plant.written.checkpoints
+    assert live in plant.written.seen
+
+
+async def test_a_leader_puts_away_what_one_before_it_left() -> None:
+    plant = Plant()
+    await rolled_back(plant)
+    rollout = (await plant.underway()).id
+    plant.written.checkpoints[rollout] = Checkpoint(3, "a" * 64, b"left behind")
+    plant.restart()
+
+    await plant.second()
+
+    assert plant.written.checkpoints == {}
+
+
+async def test_past_rollouts_are_listed_without_reading_their_logs() -> None:
+    plant = Plant()
+    await rolled_back(plant)
+    plant.clock.advance(60)
+    await plant.start(V3)
+    await plant.second()
+
+    plant.rollouts = UnreadLogs(plant.written)
+    past = await views(plant).past(FAMILY)
+
+    assert [(one.rollout.version, one.rollout.state) for one in past] == [("1.2.0", State.RAMPING), ("1.1.0", State.ROLLED_BACK)]
+
+
 async def test_it_is_what_the_board_said_while_it_was_followed() -> None:
     plant = Plant()
     await plant.begin()
@@ -89,6 +157,7 @@ async def test_a_log_that_cannot_be_read_is_no_reason_not_to_say_how_it_stands()
     await rolled_back(plant)
     rollout = (await plant.underway()).id
     plant.written.logs[rollout][-1] = b"{"
+    plant.written.seen.clear()
 
     view = await views(plant).status(FAMILY)
 
