@@ -16,10 +16,9 @@ from serving.core.statistics import (
     Signs,
     SlowerOnset,
     TwoArms,
-    UnitWindow,
     log_e_above,
     log_mean_exp,
-    spent,
+    part_of,
 )
 
 LEVELS = (0.05, 0.001)
@@ -140,7 +139,7 @@ def sticky(dice: Dice, windows: int = 3) -> dict[str, float]:
     for window in range(1, windows + 1):
         visits = dice.permutation(np.repeat(np.arange(UNITS), max(VISITS // windows, 1)))
         failed = broken[visits] | (dice.random(len(visits)) < RARE)
-        seen, by_unit = UnitWindow(), ErrorRatio()
+        by_unit = ErrorRatio()
         for unit in visits[failed]:
             mine = bool(canary[unit])
             by_request = by_request.after(int(mine), int(not mine), share=SHARE)
@@ -148,9 +147,8 @@ def sticky(dice: Dice, windows: int = 3) -> dict[str, float]:
         for unit, fails in _first_visits(visits, failed):
             if fails:
                 mine = bool(canary[unit])
-                seen = seen.after([(unit, "canary" if mine else "production", True)])
                 by_unit = by_unit.after(int(mine), int(not mine), share=SHARE)
-                worst["unit window"] = max(worst["unit window"], spent(by_unit.log_e, window))
+                worst["unit window"] = max(worst["unit window"], by_unit.log_e + log(part_of(window)))
     return worst
 
 

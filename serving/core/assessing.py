@@ -12,6 +12,7 @@ from functools import partial
 from serving.core.gauges import Chances, ErrorGauge, Gauge, Reading, gauge
 from serving.core.policy import Counting, Guard, Policy, Stage
 from serving.core.rules import LatencyRule, Metric, RewardRule
+from serving.core.statistics import part_of
 from serving.core.totals import RefusedReport, Tick, Totals
 from serving.core.traffic import WHOLE
 from serving.core.verdicts import Finding
@@ -151,7 +152,7 @@ def floors(policy: Policy) -> tuple[float, ...]:
 
 def _gauge(policy: Policy, guard: Guard, window: int) -> Gauge:
     is_windowed = policy.unit.count is Counting.UNIT_WINDOW and guard.rule.metric in _WINDOWED
-    part = 1 / (window * (window + 1)) if is_windowed else 1.0
+    part = part_of(window) if is_windowed else 1.0
     edge = 2 * list(edges(policy)).index(guard.id) if guard.rule.metric is Metric.LATENCY else 0
     return gauge(guard.rule, Chances(policy.alpha(guard) * part, policy.beta(guard) * part), edge=edge)
 

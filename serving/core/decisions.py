@@ -190,14 +190,6 @@ def event_of(plain: Mapping[str, Any]) -> Event:
         raise ValueError(msg) from error
 
 
-def report_of(text: bytes) -> Report:
-    """A report as a gateway sends it. Raises `UnreadableLine`: a report with NaN, or one that contradicts itself, is none."""
-    try:
-        return msgspec.json.decode(text, type=Report)
-    except msgspec.MsgspecError as error:
-        raise UnreadableLine(str(error)) from error
-
-
 def _kind(entry: Entry) -> str:
     match entry:
         case Opened():

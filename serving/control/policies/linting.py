@@ -30,7 +30,7 @@ from serving.core.statistics import (
     SlowerOnset,
     log_e_below,
     log_e_not_slower,
-    spent,
+    part_of,
 )
 from serving.core.traffic import WHOLE
 
@@ -101,7 +101,7 @@ def _guard(policy: Policy, guard: Guard) -> GuardReading:
 def _fewest(policy: Policy, guard: Guard, *, harm: float, safe: float) -> tuple[int | None, int | None]:
     share = next(stage.weight for stage in policy.stages if not stage.is_shadow) / WHOLE
     # What the first window costs, where units are counted in windows.
-    price = -spent(0.0, 1) if policy.unit.count is Counting.UNIT_WINDOW else 0.0
+    price = -log(part_of(1)) if policy.unit.count is Counting.UNIT_WINDOW else 0.0
     match guard.rule:
         case ErrorRule() as errors:
             from_failures = fewest(lambda n: _error_harm(errors, n, share) >= harm + price)

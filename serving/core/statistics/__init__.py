@@ -15,7 +15,7 @@ from serving.core.statistics.ratio import ErrorRatio
 from serving.core.statistics.sequences import AsymptoticSequence, BernsteinSequence, Sums
 from serving.core.statistics.signs import Signs, SlowerOnset, log_e_not_slower, log_e_slower
 from serving.core.statistics.twoarms import Direction, TwoArms
-from serving.core.statistics.windows import UnitWindow, spent
+from serving.core.statistics.windows import part_of
 
 __all__ = [
     "Assignment",
@@ -34,11 +34,10 @@ __all__ = [
     "SlowerOnset",
     "Sums",
     "TwoArms",
-    "UnitWindow",
     "log_e_above",
     "log_e_below",
     "log_e_not_slower",
     "log_e_slower",
     "log_mean_exp",
-    "spent",
+    "part_of",
 ]

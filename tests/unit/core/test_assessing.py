@@ -1,16 +1,16 @@
 from dataclasses import replace
 from datetime import timedelta
 
+import msgspec
 import pytest
 
 from serving.control.policies.parsing import parse_policy
 from serving.core.assessing import Assessment, Evidence, GuardVerdict, assess, edges
-from serving.core.decisions import UnreadableLine, report_of
 from serving.core.effects import FlipBack, Promote, SetWeight
 from serving.core.policy import Policy
 from serving.core.standing import State
 from serving.core.statistics import Sums
-from serving.core.totals import ArmTotals, PairTotals, Tick, Totals
+from serving.core.totals import ArmTotals, PairTotals, Report, Tick, Totals
 from serving.core.verdicts import Finding
 from tests.fakes.rollout_world import BEGIN, GOOD, Behaviour, World, track
 from tests.unit.control.policies.examples import FULL
@@ -261,5 +261,5 @@ def test_each_latency_guard_has_two_edges() -> None:
     "nonsense", [b'{"source": NaN}', b"{}", b"[]", b'{"source":"g","life":1.0,"sequence":1,"totals":{"canary":{"trials":-1}}}']
 )
 def test_a_report_with_nonsense_is_no_report(nonsense: bytes) -> None:
-    with pytest.raises(UnreadableLine):
-        report_of(nonsense)
+    with pytest.raises(msgspec.MsgspecError):
+        msgspec.json.decode(nonsense, type=Report)

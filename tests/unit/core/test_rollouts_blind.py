@@ -8,7 +8,6 @@ import msgspec
 import numpy as np
 import pytest
 
-from serving.core.decisions import UnreadableLine, report_of
 from serving.core.effects import Promote
 from serving.core.standing import State
 from serving.core.totals import Report, Totals
@@ -64,8 +63,8 @@ def nonsense(world: World, reports: tuple[Report, ...], dice: np.random.Generato
         arm[field] = value
         text = repr(document).replace("'", '"').replace("(", "[").replace(")", "]").replace("nan", "NaN").replace("inf", "Infinity")
         try:
-            readable.append(report_of(text.encode()))
-        except UnreadableLine:
+            readable.append(msgspec.json.decode(text, type=Report))
+        except msgspec.MsgspecError:
             continue
     return tuple(readable)
 
