@@ -31,6 +31,7 @@ class AllLines:
 
     def __init__(self, log: DecisionLog) -> None:
         self.append, self.read, self.keep, self.rollouts = log.append, log.read, log.keep, log.rollouts
+        self.ends, self.unfinished, self.finish, self.finished = log.ends, log.unfinished, log.finish, log.finished
 
     async def tail(self, rollout: str) -> Tail:
         """Everything."""

@@ -68,6 +68,12 @@ class Plant:
         await self.schedule.step()
         return await self.record()
 
+    async def minutes_from(self, span: timedelta, minutes: int = 5) -> FamilyRecord:
+        """The family after a look in each of some minutes from then on."""
+        for minute in range(minutes):
+            await self.at(span + timedelta(minutes=minute))
+        return await self.record()
+
     async def record(self) -> FamilyRecord:
         return (await self.world.store.snapshot()).families["digits"]
 
@@ -113,8 +119,7 @@ async def test_rehearsals_that_the_policy_asks_for_are_held_in_the_window_after_
     await plant.set_up()
 
     before = await plant.at(timedelta(hours=1))
-    for minutes in range(5):
-        after = await plant.at(IN_THE_WINDOW + timedelta(minutes=minutes))
+    after = await plant.minutes_from(IN_THE_WINDOW)
 
     assert before.drills == ()
     assert [one.injected for one in reversed(after.drills)] == ["", "slow", "errors"]
@@ -127,10 +132,8 @@ async def test_rehearsals_that_the_policy_asks_for_are_held_in_the_window_after_
 async def test_a_rehearsal_that_failed_rests_for_the_day_and_is_held_again_in_the_next_window(tmp_path: Path) -> None:
     plant = Plant(tmp_path, REHEARSED)
     await plant.set_up()
-    for minutes in range(5):
-        first = await plant.at(IN_THE_WINDOW + timedelta(minutes=minutes))
-    for minutes in range(5):
-        again = await plant.at(IN_THE_WINDOW + timedelta(days=7, minutes=minutes))
+    first = await plant.minutes_from(IN_THE_WINDOW)
+    again = await plant.minutes_from(IN_THE_WINDOW + timedelta(days=7))
 
     assert len(first.drills) == 3
     assert [one.injected for one in again.drills[: len(again.drills) - len(first.drills)]] == ["errors", "slow"]
@@ -143,8 +146,7 @@ async def test_what_its_guards_could_not_see_is_refused_and_nothing_else_waits_f
     own.write_text("".join(kept).replace(", p50, p99", ""))
     await plant.set_up()
 
-    for minutes in range(5):
-        after = await plant.at(IN_THE_WINDOW + timedelta(minutes=minutes))
+    after = await plant.minutes_from(IN_THE_WINDOW)
 
     assert [one.injected for one in reversed(after.drills)] == ["", "errors"]
 
