@@ -19,7 +19,7 @@ PREFIX = "rehearsal:"
 """What a request names in place of a version, with the key behind it. No version, tag or range is written so."""
 
 BAD = "rehearsal-bad"
-"""Why whoever names a key was given an answer that was made bad, or that would have been."""
+"""Why whoever names a key was given an answer of the arm that is made bad."""
 
 
 def key_digest(key: str) -> str:

@@ -78,6 +78,11 @@ class _Asked:
     sent: float
     is_bad: bool
 
+    @property
+    def is_made_bad(self) -> bool:
+        """Whether its answer is: nothing is slow before it is known what production takes."""
+        return self.is_bad and (self.route.injection is not Injection.SLOW or bool(self.route.watch.edges))
+
 
 class Rehearsals:
     """Asks the version and makes the bad arm's answers bad. `on_failing` is called when it failed several times in a row."""
@@ -109,7 +114,6 @@ class Rehearsals:
                 is_failing = self._dice() < FAILING
                 self._answered(asked, failed(Failure.MODEL, "made to fail by a rehearsal") if is_failing else reply)
             case Injection.SLOW:
-                # Nothing is slow before it is known what production takes.
                 late = min(SLOWER * max(asked.route.watch.edges, default=0.0), SLOWEST_S)
                 self.wait(late, partial(self._answered, asked, reply))
             case Injection.CONSTANT:
@@ -131,6 +135,6 @@ class Rehearsals:
             WatchedArm(watching, counter, is_candidate=asked.is_bad).answered(None, given, now - asked.sent, now)
             if asked.is_bad and watching.row >= TRIPPING_ROW:
                 self.on_failing()
-        reason = BAD if asked.is_bad else "rehearsal"
+        reason = BAD if asked.is_made_bad else "rehearsal"
         headers = f"x-model-version: {asked.route.target.version}\r\nx-route-reason: {reason}\r\n".encode()
         asked.respond(Answer(given.status, given.body, given.json_length, headers))

@@ -49,26 +49,24 @@ def test_what_a_drill_came_to_is_kept_and_trended(installation: Installation) ->
     assert standing["trend"]["worst"] < 20
 
 
-@pytest.mark.parametrize(("inject", "signals"), [("errors", {"errors", "tripwire"}), ("slow", {"p99"}), ("constant", {"collapse"})])
 def test_the_guards_catch_a_made_up_bad_version_under_traffic_and_no_caller_meets_it(
-    installation: Installation, record_property: Record, inject: str, signals: set[str]
+    installation: Installation, record_property: Record
 ) -> None:
-    caught = installation.do("drill", FAMILY, "--list")["caught"]["passed"]
     before = installation.do("show", FAMILY)
     with Load(installation.port, f"/v1/families/{FAMILY}/predict", [{"pixels": [0.0] * 64}], rate=RATE) as load:
         load.wait_answered(RATE)
-        held = installation.do("drill", FAMILY, "--inject", inject, "--reason", "tuesday")
+        held = installation.do("drill", FAMILY, "--inject", "slow", "--reason", "tuesday")
         load.wait_answered(RATE)
         report = load.finish()
 
     report.refuse_failures()
     assert held["passed"] is True, held["failure"]
     assert set(report.versions) == {"1.1.0"}
-    assert held["signal"] in signals
+    assert held["signal"] == "p99"
     times = [datetime.fromisoformat(held["times"][name]) for name in ("began", "detected", "decided", "flipped", "verified")]
     assert times == sorted(times)
     for name, moment in zip(("detected", "decided", "flipped", "verified"), times[1:], strict=True):
         record_property(f"{name} after", f"{(moment - times[0]).total_seconds() * 1000:.0f} ms")
     after = installation.do("show", FAMILY)
     assert (after["production"], after["quarantined"], after["canaries"]) == (before["production"], {}, [])
-    assert installation.do("drill", FAMILY, "--list")["caught"]["passed"] == caught + 1
+    assert installation.do("drill", FAMILY, "--list")["caught"]["passed"] == 1

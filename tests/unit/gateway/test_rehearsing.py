@@ -155,6 +155,7 @@ def test_nothing_is_slow_before_it_is_known_what_production_takes_and_nothing_fo
     answers(endless, GOOD)
 
     assert (unmeasured.now, endless.now) == (100.0, 104.0)
+    assert [b"rehearsal-bad" in bench.answers[0].route_headers for bench in (unmeasured, endless)] == [False, True]
 
 
 def test_what_is_made_constant_says_what_it_said_first_and_in_the_end_that_it_is_odd() -> None:
