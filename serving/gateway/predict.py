@@ -6,6 +6,8 @@ The path is made of callbacks, not of tasks and futures: at this size a task cos
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from msgspec.structs import replace
+
 from registry_client.errors import InvalidReference
 from registry_client.references import AnyVersion, Selector, parse_selector
 from serving.core.deprecation import header_lines
@@ -163,10 +165,26 @@ class Gateway:
         )
 
 
-class Exchange:
-    """One request under way. A canary that gives no good answer is blamed for it, and production asked once instead."""
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """What a canary says is the caller's own mistake: whether it is, production shows."""
 
-    __slots__ = ("arrived", "call", "deadline", "fallback_lane", "gateway", "key", "lane", "respond", "sent", "shadows")
+    lane: Lane
+    reply: Reply
+    seconds: float
+
+    def judged(self, verdict: Reply) -> Reply:
+        """The canary's reply as it counts, given production's to the same request."""
+        return self.reply if verdict.failure is not None else replace(self.reply, failure=Failure.MODEL)
+
+
+class Exchange:
+    """One request under way. A canary that gives no good answer, or refuses what production answers, is blamed for it.
+
+    Production is asked once instead.
+    """
+
+    __slots__ = ("arrived", "call", "deadline", "fallback_lane", "gateway", "key", "lane", "refused", "respond", "sent", "shadows")
 
     def __init__(
         self, gateway: Gateway, request: Request, respond: Callable[[Answer], None], lane: Lane, decision: Decision | None = None
@@ -177,6 +195,7 @@ class Exchange:
         self.key: str | None = None
         self.shadows: tuple[Target, ...] = ()
         self.fallback_lane: Lane | None = None
+        self.refused: Refused | None = None
         if decision is not None:
             self.shadows = decision.shadows
             if decision.fallback is not None:
@@ -210,22 +229,29 @@ class Exchange:
         self._settle(reply)
 
     def _settle(self, reply: Reply) -> None:
-        failure = reply.failure
-        lane, gateway = self.lane, self.gateway
-        now = gateway.monotonic()
+        now = self.gateway.monotonic()
+        if self.fallback_lane is not None and reply.failure is not None:
+            if reply.failure is Failure.CLIENT:
+                self.refused = Refused(self.lane, reply, now - self.sent)
+            else:
+                self._count(self.lane, reply, now - self.sent, now)
+            self._fall_back(self.fallback_lane)
+            return
+        self._count(self.lane, reply, now - self.sent, now)
+        if self.refused is not None:
+            self._count(self.refused.lane, self.refused.judged(reply), self.refused.seconds, now)
+        self._answer(reply)
+
+    def _count(self, lane: Lane, reply: Reply, seconds: float, now: float) -> None:
+        failure, gateway, watched = reply.failure, self.gateway, lane.watched
         lane.tally.answered(failure, now)
-        gateway.recorder.answered(lane.target, lane.arm, now - self.sent, failure)
-        watched = lane.watched
+        gateway.recorder.answered(lane.target, lane.arm, seconds, failure)
         if watched is not None:
-            watched.answered(self.key, reply, now - self.sent, now)
+            watched.answered(self.key, reply, seconds, now)
         if failure is not None and failure is not Failure.CLIENT:
             is_candidate = lane.arm is Arm.CANARY or (watched is not None and watched.is_candidate)
             if is_candidate and lane.tally.failures_in_a_row >= TRIPPING_ROW:
                 gateway.on_failing()
-            if self.fallback_lane is not None:
-                self._fall_back(self.fallback_lane)
-                return
-        self._answer(reply)
 
     def _fall_back(self, lane: Lane) -> None:
         self.lane, self.fallback_lane = lane, None

@@ -144,7 +144,7 @@ class ErrorOk(Node, frozen=True, kw_only=True):
 
 
 class ErrorGuard(GuardNode, frozen=True, kw_only=True, tag="error"):
-    """The candidate's own failures; a caller's mistake (4xx) is nobody's."""
+    """The candidate's own failures. A refusal (4xx) is one where production answers the request, and nobody's where it refuses, too."""
 
     versus: Versus = "production"
     worse: Annotated[ErrorWorse, Meta(description="When it is harm.")] = ErrorWorse()

@@ -5,6 +5,7 @@ import pytest
 from serving.core.routing import Arm, Reason, RouteTable
 from serving.core.traffic import WHOLE
 from serving.gateway.request_ids import RequestIds
+from serving.gateway.watching import TRIPPING_ROW
 from serving.ports import Failure, Reply
 from tests.fakes.gateway import ONE, TWO, Bench, table
 
@@ -93,14 +94,54 @@ def test_the_fallback_is_not_retried_again(bench: Bench) -> None:
     assert not bench.invoker.invoked
 
 
-def test_the_callers_own_mistake_is_answered_by_the_canary_and_blames_nobody(bench: Bench) -> None:
+def test_the_callers_own_mistake_is_refused_by_production_too_and_blames_nobody(bench: Bench) -> None:
     bench.gateway.swap(table(canary=WHOLE))
 
     bench.ask()
     bench.invoker.answer(CALLERS_FAULT)
+    assert bench.answers == []
+    bench.invoker.answer(CALLERS_FAULT)
 
     assert bench.answers[0].status == 400
     assert bench.gateway.tallies.of(TWO, Arm.CANARY).failures_in_a_row == 0
+    assert sorted(bench.recorder.answers) == [("1.0.0", Arm.PRODUCTION, Failure.CLIENT), ("1.1.0", Arm.CANARY, Failure.CLIENT)]
+
+
+def test_a_canary_that_refuses_what_production_answers_is_blamed_and_the_caller_gets_the_answer(bench: Bench) -> None:
+    bench.gateway.swap(table(canary=WHOLE))
+
+    for _ in range(TRIPPING_ROW):
+        bench.ask()
+        bench.invoker.answer(CALLERS_FAULT)
+        bench.invoker.answer(GOOD)
+
+    assert [answer.status for answer in bench.answers] == [200] * TRIPPING_ROW
+    assert b"x-model-version: 1.0.0\r\nx-route-epoch: 3\r\nx-route-reason: fallback\r\n" in bench.answers[0].route_headers
+    assert bench.gateway.tallies.of(TWO, Arm.CANARY).counts().failures == {Failure.MODEL: TRIPPING_ROW}
+    assert bench.gateway.tallies.of(ONE, Arm.PRODUCTION).counts().failures == {}
+    assert bench.alarms == 1
+
+
+@pytest.mark.parametrize("failure", [Failure.MODEL, Failure.TIMEOUT, Failure.UNAVAILABLE, Failure.OVERLOAD])
+def test_a_canarys_refusal_that_production_could_not_judge_blames_nobody_but_production(bench: Bench, failure: Failure) -> None:
+    bench.gateway.swap(table(canary=WHOLE))
+
+    bench.ask()
+    bench.invoker.answer(CALLERS_FAULT)
+    bench.invoker.answer(Reply(503, b"{}", failure=failure))
+
+    assert [answer.status for answer in bench.answers] == [503]
+    assert sorted(bench.recorder.answers) == [("1.0.0", Arm.PRODUCTION, failure), ("1.1.0", Arm.CANARY, Failure.CLIENT)]
+
+
+def test_a_version_that_was_named_refuses_by_itself(bench: Bench) -> None:
+    bench.gateway.swap(table(canary=WHOLE))
+
+    bench.ask(selector="1.1.0")
+    bench.invoker.answer(CALLERS_FAULT)
+
+    assert [answer.status for answer in bench.answers] == [400]
+    assert bench.recorder.answers == [("1.1.0", Arm.PINNED, Failure.CLIENT)]
 
 
 def test_an_answer_keeps_the_epoch_that_it_was_routed_under(bench: Bench) -> None:

@@ -33,10 +33,23 @@ def test_both_arms_are_counted_with_their_own_failures_and_the_callers_mistakes_
         bench.dice = dice
         bench.ask()
         bench.invoker.answer(reply)
+        if reply is CALLERS_FAULT:
+            bench.invoker.answer(CALLERS_FAULT)
 
     totals = report(bench).totals
     assert totals.canary == ArmTotals(trials=1, mistakes=1)
     assert totals.production == ArmTotals(trials=2, failures=1)
+
+
+def test_a_candidate_that_refuses_what_production_answers_has_failed(bench: Bench) -> None:
+    bench.gateway.swap(table(canary=WHOLE, watch=watch()))
+
+    bench.ask()
+    bench.invoker.answer(CALLERS_FAULT)
+    bench.invoker.answer(GOOD)
+
+    assert report(bench).totals.canary == ArmTotals(trials=1, failures=1)
+    assert report(bench).row == 1
 
 
 def test_a_canary_that_production_stood_in_for_is_the_only_trial(bench: Bench) -> None:
@@ -139,8 +152,8 @@ def test_the_candidates_row_of_failures_is_told_and_broken_by_an_answer_and_not_
     for reply in (BROKEN, BROKEN, CALLERS_FAULT, BROKEN, GOOD):
         bench.ask()
         bench.invoker.answer(reply)
-        if reply is BROKEN:
-            bench.invoker.answer(BROKEN)
+        if reply is not GOOD:
+            bench.invoker.answer(reply)
         rows.append(report(bench).row)
 
     assert rows == [1, 2, 2, 3, 0]
