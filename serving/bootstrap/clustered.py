@@ -9,7 +9,7 @@ from serving.bootstrap import installation
 from serving.bootstrap.admin import open_admin
 from serving.bootstrap.between import Between, settled
 from serving.bootstrap.controller import open_controller
-from serving.bootstrap.gateway import open_gateway
+from serving.bootstrap.gateway import LAST_S, open_gateway
 from serving.bootstrap.layout import CannotServe, Layout
 from serving.bootstrap.progress import announce, start_log
 from serving.bootstrap.spreading import ADMIN, CONTROLLER, GATEWAY, Application, Spread, named, owned
@@ -146,7 +146,7 @@ class _Installation:
         )
         wanted = {controller: Application(CONTROLLER, options, partial(open_controller, controller_plan))}
         for node in living:
-            gateways = fleet.deployment_options(GATEWAY, settings.gateways, nodes.pinned_to(node))
+            gateways = fleet.deployment_options(GATEWAY, settings.gateways, nodes.pinned_to(node), last_s=LAST_S)
             wanted[named(GATEWAY, gateway_plan, node)] = Application(GATEWAY, gateways, partial(open_gateway, gateway_plan), node)
             admins = fleet.deployment_options(ADMIN, 1, nodes.pinned_to(node))
             wanted[named(ADMIN, admin_plan, node)] = Application(ADMIN, admins, partial(open_admin, admin_plan), node)

@@ -60,6 +60,12 @@ RECONCILE_S = 2.0
 
 BACKLOG = 2048
 
+DRAIN_S = 10.0
+"""How long a gateway that is told to stop answers what is under way; it takes nothing new meanwhile."""
+
+LAST_S = DRAIN_S + 3.0
+"""After so long it is killed."""
+
 
 @dataclass(frozen=True, slots=True)
 class GatewayPlan:
@@ -222,7 +228,7 @@ class GatewayService:
             server_header=False,
             date_header=False,
             backlog=BACKLOG,
-            timeout_graceful_shutdown=3,
+            timeout_graceful_shutdown=int(DRAIN_S),
         )
         self._listening = Listening(config)
         await self._listening.start(bound_socket(plan.host, plan.port, shared=True))

@@ -13,7 +13,7 @@ from serving.bootstrap.admin import open_admin
 from serving.bootstrap.admin_services import AdminPlan
 from serving.bootstrap.between import Between, url
 from serving.bootstrap.controller import ControllerPlan, open_controller
-from serving.bootstrap.gateway import GatewayPlan, open_gateway
+from serving.bootstrap.gateway import LAST_S, GatewayPlan, open_gateway
 from serving.bootstrap.layout import CannotServe, Layout
 from serving.bootstrap.telling import WebhookPlan, hint_secret_of, webhooks_of
 from serving.control.controller import Policies
@@ -75,7 +75,8 @@ def _is_free(host: str, port: int) -> bool:
 
 def start_applications(settings: Settings, layout: Layout) -> None:
     """Hand the gateways, the admin API and the controller to Serve; returns before they are up."""
-    _run("gateway", settings.gateways, partial(open_gateway, gateway_plan(settings, layout)))
+    options = fleet.deployment_options("gateway", settings.gateways, last_s=LAST_S)
+    fleet.run_application("gateway", options, partial(open_gateway, gateway_plan(settings, layout)))
     _run("admin", 1, partial(open_admin, admin_plan(settings, layout)))
     _run("controller", settings.controllers, partial(open_controller, controller_plan(settings, layout)))
 

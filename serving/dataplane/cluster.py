@@ -8,7 +8,7 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -19,6 +19,9 @@ NAMESPACE = "serve"
 
 LEAVE_S = 30.0
 """How long applications may take to stop."""
+
+LOOK_S = 0.05
+"""Between two looks at whether they have."""
 
 CPUS = 2
 """Ray starts at most this many replicas at once. Replicas reserve none: what a version may use is its manifest's business."""
@@ -125,29 +128,44 @@ def _start_serve() -> None:
     ray_internals.quiet_serve_client()
 
 
+def is_gateway(application: str) -> bool:
+    """Whether an application is gateways of ours: while they answer what is under way, versions must be there to answer it."""
+    return application.partition("-")[0] == "gateway"
+
+
+def _end(applications: Iterable[str]) -> None:
+    """Delete them and wait until they are gone."""
+    from ray import serve  # noqa: PLC0415 - as above
+
+    names = set(applications)
+    for name in names:
+        serve.delete(name, _blocking=False)
+    deadline = time.monotonic() + LEAVE_S
+    while names & serve.status().applications.keys() and time.monotonic() < deadline:
+        time.sleep(LOOK_S)
+
+
 def leave(applications: Callable[[], Collection[str]]) -> None:
-    """Stop these applications in good order, Serve too if it runs nothing else, and leave the cluster."""
+    """Stop these applications in good order, the gateways first, Serve too if it runs nothing else, and leave the cluster."""
     import ray  # noqa: PLC0415
     from ray import serve  # noqa: PLC0415
 
     with suppress(Exception):  # a cluster that is half gone must still be left
         names = set(applications())
-        for name in names:
-            serve.delete(name, _blocking=False)
-        deadline = time.monotonic() + LEAVE_S
-        while time.monotonic() < deadline and names & serve.status().applications.keys():
-            time.sleep(0.1)
+        _end(filter(is_gateway, names))
+        _end(names)
         if not serve.status().applications:
             serve.shutdown()
     ray.shutdown()
 
 
 def stop(directory: Path) -> None:
-    """Stop every replica in good order, then Ray, then take its session directory away."""
+    """Stop every replica in good order, the gateways first, then Ray, then take its session directory away."""
     import ray  # noqa: PLC0415
     from ray import serve  # noqa: PLC0415
 
     with suppress(Exception):  # a cluster that is half gone must still be stopped
+        _end(filter(is_gateway, serve.status().applications))
         serve.shutdown()
     ray.shutdown()
     shutil.rmtree(directory, ignore_errors=True)

@@ -19,6 +19,9 @@ from serving.dataplane.replicas import Replica, Service
 from serving.ports import LoadState, LoadStatus
 
 HEALTH_PERIOD_S = 0.5
+
+STOP_S = 5.0
+"""How long a replica may take to stop, unless its deployment says otherwise."""
 """Serve finds a killed replica at the next health check. At 0.2 s the checks alone cost each replica 2 % of a core."""
 
 RUNNING = "RUNNING"
@@ -46,10 +49,10 @@ _deployment: Any = serve.deployment(Replica)  # Ray's decorator is typed as retu
 _building = threading.Lock()
 
 
-def deployment_options(name: str, replicas: int, pins: Mapping[str, float] | None = None) -> dict[str, object]:
+def deployment_options(name: str, replicas: int, pins: Mapping[str, float] | None = None, *, last_s: float = STOP_S) -> dict[str, object]:
     """How every deployment of ours is kept: checked often, stopped fast, never restarted by a redeploy of the same.
 
-    `pins` are resources of nodes that keep its replicas there.
+    `pins` are resources of nodes that keep its replicas there, `last_s` the seconds that a replica may go on once it is told to stop.
     """
     return {
         "name": name,
@@ -57,7 +60,7 @@ def deployment_options(name: str, replicas: int, pins: Mapping[str, float] | Non
         "ray_actor_options": {"num_cpus": 0, "resources": dict(pins or {})},
         "health_check_period_s": HEALTH_PERIOD_S,
         "health_check_timeout_s": 60.0,
-        "graceful_shutdown_timeout_s": 5.0,
+        "graceful_shutdown_timeout_s": last_s,
         "graceful_shutdown_wait_loop_s": 0.05,
     }
 

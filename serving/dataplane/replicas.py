@@ -21,7 +21,8 @@ T = TypeVar("T")
 
 START_DEADLINE_S = 1200.0
 """A version may have to build an environment first: gigabytes from an index."""
-STOP_DEADLINE_S = 5.0
+STOP_DEADLINE_S = 30.0
+"""Serve kills whoever takes longer than its deployment's options say, which is sooner."""
 HEALTH_DEADLINE_S = 30.0
 """A loop that does not turn for this long is dead. A model may run for seconds on its loop, so this is generous."""
 

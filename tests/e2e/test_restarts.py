@@ -1,10 +1,13 @@
 """Stopping, starting again, being killed, and not being able to start: on an installation of its own."""
 
+import gzip
+import json
 import shutil
 import socket
 import subprocess
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -12,9 +15,14 @@ from tests.e2e.calls import Caller
 from tests.e2e.families import Bundles, Deployment
 from tests.e2e.installation import PROGRAM, Installation, environment
 from tests.e2e.load import Record
+from tests.e2e.metrics import scrape
 from tests.e2e.processes import Process, in_session
+from tests.e2e.waiting import wait_for
 
 FAMILY = "kept"
+
+ROWS = 20_000
+"""Of a request that takes some tenths of a second."""
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +103,28 @@ def test_killed_it_can_be_started_again_at_once(own: Installation, bundles: Bund
 
     assert serves_as_before(own, bundles)
     assert replicas_of(dead) == []
-    assert own.stop() == 0, own.log
+
+
+def test_what_is_under_way_when_it_is_told_to_stop_is_answered(own: Installation) -> None:
+    assert own.serve is not None
+    work = {"inputs": [{"name": "pixels", "shape": [ROWS, 64], "datatype": "FP32", "data": [0] * ROWS * 64}]}
+    body = gzip.compress(json.dumps(work).encode())
+
+    def ask(_: int) -> tuple[int, float]:
+        with Caller(own.port) as caller:
+            status = caller.send("POST", f"/v2/models/{FAMILY}/infer", body, {"Content-Encoding": "gzip"}).status
+            return status, time.monotonic()
+
+    with ThreadPoolExecutor(8) as callers:
+        asked = [callers.submit(ask, number) for number in range(8)]
+        wait_for(lambda: scrape(own).total("pointsman_in_flight_requests", family=FAMILY) > 0, "requests are under way")
+        stopped = time.monotonic()
+        code = own.stop()
+        answers = [asking.result() for asking in asked]
+
+    assert code == 0, own.log
+    assert [status for status, _ in answers] == [200] * 8
+    assert max(answered for _, answered in answers) > stopped
     assert replicas_of(own.serve.pid) == []
 
 
