@@ -51,15 +51,18 @@ class VersionEngine:
         self._sorter = Sorter(contract)
         self._takes_tensors = Wire.TENSOR in manifest.interface.promised
         self._metadata = _metadata(manifest)
+        self._inflated = 0
 
     def metadata(self) -> bytes:
         """The version's interface as the v2 model metadata document."""
         return self._metadata
 
     def run(self, calls: Sequence[Call]) -> list[Reply]:
-        """Answer calls that arrived together, in their order; one call's error is its own."""
+        """Answer calls that arrived together, in their order; one call's error is its own. The last ones may be left for another run."""
         replies: list[Reply | None] = [None] * len(calls)
+        self._inflated = 0
         works: list[Work] = []
+        taken = len(calls)
         with np.errstate(over="raise"):  # how a float beyond its datatype's range is noticed
             for index, call in enumerate(calls):
                 decoded = self._decode(call)
@@ -70,9 +73,12 @@ class VersionEngine:
                     works.append(decoded)
                 else:
                     replies[index] = decoded
+                if call.encoding and self._inflated >= self._inflate_cap:  # 30 kB may become all of it, and 256 calls may have come
+                    taken = index + 1
+                    break
         for work, reply in self._answers(works):
             replies[work.index] = reply
-        return [_finished(call, reply) for call, reply in zip(calls, replies, strict=True)]
+        return [_finished(call, reply) for call, reply in zip(calls[:taken], replies[:taken], strict=True)]
 
     # --- reading ---
 
@@ -85,7 +91,7 @@ class VersionEngine:
             return self._unforeseen(error)
 
     def _understand(self, call: Call) -> Work | Reply:
-        body = call.body if call.encoding is Encoding.IDENTITY else inflate(call.body, call.encoding, cap=self._inflate_cap)
+        body = call.body if call.encoding is Encoding.IDENTITY else self._inflate(call)
         match call.kind:
             case CallKind.INFER:
                 if not self._takes_tensors:
@@ -96,6 +102,12 @@ class VersionEngine:
                 return self._plain.decode(body)
             case CallKind.METADATA:
                 return Reply(200, self._metadata)
+
+    def _inflate(self, call: Call) -> bytes:
+        self._inflated += self._inflate_cap  # what it costs where it is refused
+        body = inflate(call.body, call.encoding, cap=self._inflate_cap)
+        self._inflated += len(body) - self._inflate_cap
+        return body
 
     # --- running ---
 

@@ -97,6 +97,9 @@ class Worker:
             self._loop.call_soon(self._drain)
         mine = [entry for entry in batch if entry[2].digest == self._digest]
         replies = self._run([call for _, _, call in mine])
+        if len(replies) < len(mine):
+            self._leave(mine[len(replies) :])
+            mine = mine[: len(replies)]
         out: dict[WorkerLink, list[bytes]] = {}
         for (link, number, _), reply in zip(mine, replies, strict=True):
             out.setdefault(link, []).append(encode_reply(number, _bounded(reply)))
@@ -107,13 +110,19 @@ class Worker:
                 link.transport.write(b"".join(frames))
         self._spinner.sent(len(batch), self._is_waiting)
 
+    def _leave(self, entries: list[tuple[WorkerLink, int, Call]]) -> None:
+        """Put back what the run did not take: it comes first in the next one, when these answers are on their way."""
+        if not self._queue:
+            self._loop.call_soon(self._drain)
+        self._queue = entries + self._queue
+
     def _is_waiting(self) -> bool:
         return not self._queue
 
     def _run(self, calls: Sequence[Call]) -> Sequence[Reply]:
         try:
             replies = self._engine.run(calls)
-            if len(replies) == len(calls):
+            if 0 < len(replies) <= len(calls) or not calls:
                 return replies
             log.error("engine_broken", calls=len(calls), replies=len(replies))
         except Exception:

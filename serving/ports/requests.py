@@ -203,6 +203,9 @@ class Invoker(Protocol):
 
 
 class Engine(Protocol):
-    """A loaded version: answers calls that arrived together, in their order; one call's error is its own."""
+    """A loaded version: answers calls that arrived together, in their order; one call's error is its own.
+
+    It may answer fewer of them, though at least the first, where more would take too much memory at once: ask it again for the others.
+    """
 
     def run(self, calls: Sequence[Call]) -> Sequence[Reply]: ...

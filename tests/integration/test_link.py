@@ -262,13 +262,27 @@ class RaisingEngine(EchoEngine):
 
 
 class ForgetfulEngine(EchoEngine):
-    """Answers one call fewer than it was given."""
+    """Answers none of the calls that it was given."""
 
     def run(self, calls: Sequence[Call]) -> Sequence[Reply]:
-        return super().run(calls)[:-1]
+        return super().run(calls)[:0]
 
 
-@pytest.mark.parametrize("engine", [RaisingEngine(), ForgetfulEngine()])
+class GenerousEngine(EchoEngine):
+    """Answers one call more than it was given."""
+
+    def run(self, calls: Sequence[Call]) -> Sequence[Reply]:
+        return [*super().run(calls), Reply(200, b"")]
+
+
+class ModestEngine(EchoEngine):
+    """Takes at most two calls at once."""
+
+    def run(self, calls: Sequence[Call]) -> Sequence[Reply]:
+        return super().run(calls)[:2]
+
+
+@pytest.mark.parametrize("engine", [RaisingEngine(), ForgetfulEngine(), GenerousEngine()])
 async def test_a_broken_engine_costs_its_callers_an_error_and_no_waiting(pool: LinkPool, tmp_path: Path, engine: EchoEngine) -> None:
     worker = Worker(engine, DIGEST, asyncio.get_running_loop())
     await worker.doors.open_unix(tmp_path / "w")
@@ -277,6 +291,22 @@ async def test_a_broken_engine_costs_its_callers_an_error_and_no_waiting(pool: L
     replies = await asyncio.wait_for(asyncio.gather(Caller(pool).call(), Caller(pool).call()), 2)
 
     assert [reply.failure for reply in replies] == [Failure.MODEL, Failure.MODEL]
+    worker.close()
+
+
+async def test_calls_that_a_run_leaves_come_first_in_the_next_one(pool: LinkPool, tmp_path: Path) -> None:
+    worker = Worker(ModestEngine(), DIGEST, asyncio.get_running_loop())
+    await worker.doors.open_unix(tmp_path / "w")
+    pool.set_replicas(DIGEST, "digits@1.0.0", [at(tmp_path / "w")])
+    await until(lambda: pool.replicas(DIGEST) == 1)
+    answered = list[bytes]()
+
+    calls = [Caller(pool).call(b"%d" % number) for number in range(5)]
+    for call in calls:
+        call.add_done_callback(lambda done: answered.append(done.result().body))
+    await asyncio.wait_for(asyncio.gather(*calls), 2)
+
+    assert answered == [b"0", b"1", b"2", b"3", b"4"]
     worker.close()
 
 

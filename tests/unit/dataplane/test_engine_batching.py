@@ -1,3 +1,4 @@
+import gzip
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from registry_client.manifest import ComponentKind, Datatype, Pipeline, Serving
 from serving.dataplane.engine import VersionEngine
-from serving.ports import Call, CallKind, Failure, Primary, Reply
+from serving.ports import Call, CallKind, Encoding, Failure, Primary, Reply
 from tests.unit.dataplane.bundles import (
     LINEAR,
     answer,
@@ -21,6 +22,7 @@ from tests.unit.dataplane.bundles import (
     error,
     identity_engine,
     infer,
+    linear_engine,
     linear_graph,
     predict,
     tensor,
@@ -180,3 +182,34 @@ def test_any_mix_is_answered_as_if_each_call_were_alone(mixed: VersionEngine, ca
         alone = [mixed.run([call])[0] for call in calls]
 
     assert together == alone
+
+
+def _packed(rows: int) -> Call:
+    document = json.dumps({"inputs": [tensor([0] * rows * 4, [rows, 4])]}, separators=(",", ":")).encode()
+    return infer(gzip.compress(document), encoding=Encoding.GZIP)
+
+
+def test_a_run_takes_no_more_compressed_calls_than_one_body_may_inflate_to(tmp_path: Path) -> None:
+    engine = linear_engine(tmp_path, inflate_cap=100_000)
+    calls = [_packed(8_000) for _ in range(5)]  # 64 kB each, once inflated
+    assert sum(len(call.body) for call in calls) < 2_000
+
+    first = engine.run(calls)
+    rest = engine.run(calls[len(first) :])
+
+    assert [len(first), len(rest)] == [2, 2]
+    assert all(answer(reply)["outputs"][0]["shape"] == [8_000, 3] for reply in (*first, *rest))
+
+
+def test_a_body_that_inflates_beyond_the_cap_ends_the_run_as_well(tmp_path: Path) -> None:
+    engine = linear_engine(tmp_path, inflate_cap=10_000)
+
+    replies = engine.run([_packed(8_000), _packed(1)])
+
+    assert [reply.status for reply in replies] == [413]
+
+
+def test_small_compressed_calls_run_together(tmp_path: Path) -> None:
+    engine = linear_engine(tmp_path)
+
+    assert [reply.status for reply in engine.run([_packed(1)] * 64)] == [200] * 64
