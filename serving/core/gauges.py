@@ -104,7 +104,10 @@ class ErrorGauge:
         beside = f"production {_of(self.production)}"
         if self.alone is not None:
             worse += self.alone.log_e
-            beside = f"with production no longer beside it up to {self.alone.budget:.2%} are allowed"
+            allowed, beside = f"{self.alone.budget:.2%}", "with production no longer beside it"
+            # Of all that it ever answered few may have failed: what is shown then is what has become of it.
+            is_shown = worse >= -log(self.chances.alpha)
+            beside = f"of late more than the {allowed} that are allowed {beside}" if is_shown else f"{beside} up to {allowed} are allowed"
         safe = log_e_below(self.canary, self.rule.ok_below)
         compared = f"failed {_of(self.canary)}, {beside}"
         return _read(self.chances, worse, safe, self.canary, compared, production=self.production)

@@ -47,7 +47,8 @@ def test_whoever_turns_bad_with_all_callers_is_rolled_back_within_a_minute(name:
     assert world.state is State.ROLLING_BACK
     assert world.rollout.receipt is not None
     assert world.rollout.receipt.signal == "errors"
-    assert "production no longer beside it" in world.rollout.receipt.reason
+    assert "of late more than the " in world.rollout.receipt.reason
+    assert "that are allowed with production no longer beside it" in world.rollout.receipt.reason
 
 
 @pytest.mark.parametrize("count", ["request", "unit_window"])
