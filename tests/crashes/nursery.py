@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Self
 
 ROOT = Path(__file__).parents[2]
-LONGEST_S = 30
+LONGEST_S = 100  # of a machine that is busy with other tests
 FAILED = 70
 
 

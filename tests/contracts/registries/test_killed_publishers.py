@@ -36,10 +36,11 @@ YAML = "\n".join(line for line in MODEL_YAML.splitlines() if not line.strip().st
 CONTENTS = {"same": bytes(range(256)) * (2**15 + 2**8), "other": b"another" * 2**10}
 """More than one part of a multipart upload, and less."""
 FEWEST_CHANGES = 5
-STRIDE = 1 if os.environ.get("POINTSMAN_REGISTRIES") else 3
-"""`make registries` kills at every change, `make test` at every third one, from one on that is drawn by lot."""
-RANDOM_KILLS = 3
-"""In each run of the tests; the changes one by one are the proof, and these look for what they overlook."""
+ALL = bool(os.environ.get("POINTSMAN_REGISTRIES"))
+"""Whether this is `make registries`, which kills at every change; `make test` does at every fifth, from one on that is drawn by lot."""
+STRIDE = 1 if ALL else 5
+RANDOM_KILLS = 20
+"""They look for what is overlooked by killing at one change after the other."""
 
 NewHome = Callable[[], RegistryHome]
 """Gives an empty registry."""
@@ -158,6 +159,7 @@ def test_at_whichever_change_a_publisher_is_killed_the_version_is_there_whole_or
     assert scene.seen() == CONTENTS["same"]
 
 
+@pytest.mark.skipif(not ALL, reason="it takes its time: a test of `make registries`")
 def test_however_many_publishers_are_killed_each_file_is_kept_once(nursery: Nursery, new_home: NewHome, folder: Path) -> None:
     # given
     scene = Scene(new_home(), folder)
@@ -172,6 +174,7 @@ def test_however_many_publishers_are_killed_each_file_is_kept_once(nursery: Nurs
     assert [scene.home.copies(artifact) for artifact in manifest.artifacts] == [1, 1, 1]
 
 
+@pytest.mark.skipif(not ALL, reason="it takes its time: a test of `make registries`")
 def test_at_whichever_moment_a_publisher_is_killed_the_version_is_there_whole_or_not_at_all(
     nursery: Nursery, new_home: NewHome, folder: Path
 ) -> None:
