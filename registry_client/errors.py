@@ -173,14 +173,18 @@ class NoParts(RegistryError):
 
 
 class NotEnoughRoom(RegistryError):
-    """A disk with less room than is needed; `needed` and `free` are bytes, `needed` is None when it filled up on the way."""
+    """A disk with less room than is needed; `needed` and `free` are bytes, `needed` is None when it filled up on the way.
+
+    `limit`: what else than bytes there is no more of.
+    """
 
     hint = "make room there: `pointsman gc` takes away cached copies that nobody needs"
 
-    def __init__(self, folder: str, needed: int | None, free: int) -> None:
+    def __init__(self, folder: str, needed: int | None, free: int, limit: str = "") -> None:
         self.folder, self.needed, self.free = folder, needed, free
         what = f"the disk of {folder} filled up" if needed is None else f"{folder} needs {_readable(needed)}"
-        super().__init__(f"{what}, and {_readable(free)} are free")
+        sentence = f"{folder} takes no more: {limit}" if limit else what
+        super().__init__(f"{sentence}, and {_readable(free)} are free")
 
 
 class FileTooLarge(RegistryError):

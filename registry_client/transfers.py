@@ -73,10 +73,22 @@ class Tally:
 
 def free_space(folder: Path) -> int:
     """Bytes that this user may still write where a folder is, or will be."""
+    found = _file_system(folder)
+    return found.f_bavail * found.f_frsize
+
+
+def _file_system(folder: Path) -> os.statvfs_result:
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent
-    found = os.statvfs(folder)
-    return found.f_bavail * found.f_frsize
+    return os.statvfs(folder)
+
+
+def _limit(folder: Path, error: OSError) -> str:
+    """What there is no more of, though there may be bytes."""
+    if error.errno == errno.EDQUOT:
+        return "this user has a quota there"
+    found = _file_system(folder)
+    return "" if found.f_favail or not found.f_files else "the file system has no room for more files"
 
 
 def refuse_without_room(folder: Path, needed: int, free: FreeSpace = free_space) -> None:
@@ -92,7 +104,7 @@ def filling(folder: Path, free: FreeSpace = free_space) -> Generator[None]:
         yield
     except OSError as error:
         if error.errno in _FULL:
-            raise NotEnoughRoom(str(folder), None, free(folder)) from error
+            raise NotEnoughRoom(str(folder), None, free(folder), _limit(folder, error)) from error
         if error.errno == errno.EFBIG:
             raise FileTooLarge(str(folder)) from error
         raise

@@ -1,9 +1,11 @@
 """A disk that is really full, or fills up on the way: the refusal has the numbers, nothing half is to be seen, and with room it goes on."""
 
+import errno
 import itertools
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -19,22 +21,22 @@ from registry_client.client import RegistryClient
 from registry_client.errors import NotEnoughRoom, UnknownComponent, UnknownFamily
 from registry_client.ledger import Ledger
 from registry_client.library import ComponentBundle, Library, load_component
-from registry_client.transfers import Moved, free_space
+from registry_client.transfers import Moved, filling, free_space
 from tests.crashes import fetching
 from tests.crashes.nursery import Nursery
 from tests.fakes.bundles import write_files
 
 WEIGHTS = "weights/model.onnx.data"
-SIZE = 3 * 2**20 + 100
+SIZE = 2**20 + 100
 """Bytes that are no whole number of blocks: the last of them fill up the disk, too."""
 CONTENT = b"".join(number.to_bytes(4, "big") for number in range(SIZE // 4))
-DISK = 16 * 2**20
-LITTLE = 2 * 2**20
+DISK = 8 * 2**20
+LITTLE = 2**19
 COMPONENT = """\
 component: {name: words, version: 1.0.0, kind: python, entry: "words:build", files: [words.py, table.bin], config: {}}
 created_by: ada
 """
-LARGE, SMALL = Housekeeping(large=2**20), Housekeeping()
+LARGE, SMALL = Housekeeping(large=2**19), Housekeeping()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,16 +63,22 @@ class Disk:
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Disk]:
-    place = tmp_path / "disk"
+    with mounted(tmp_path / "disk", "mode=700") as disk:
+        yield disk
+
+
+@contextmanager
+def mounted(place: Path, options: str) -> Iterator[Disk]:
+    """A small disk in memory. Skips the test where there can be none."""
     place.mkdir()
     mount = shutil.which("mount")
     if mount is None:
         pytest.skip("there is no `mount` here to make a small disk with")
-    mounted = subprocess.run(
-        [mount, "-t", "tmpfs", "-o", f"size={DISK},mode=700", "tmpfs", place], check=False, capture_output=True, text=True
+    done = subprocess.run(
+        [mount, "-t", "tmpfs", "-o", f"size={DISK},{options}", "tmpfs", place], check=False, capture_output=True, text=True
     )
-    if mounted.returncode:
-        pytest.skip(f"this user may not mount a small disk: {mounted.stderr.strip()}")
+    if done.returncode:
+        pytest.skip(f"this user may not mount a small disk: {done.stderr.strip()}")
     try:
         yield Disk(place)
     finally:
@@ -123,7 +131,7 @@ def is_invisible(registry: Path) -> bool:
 # --- fetching -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("keeping", "needed"), [(LARGE, 3), (SMALL, 6)])
+@pytest.mark.parametrize(("keeping", "needed"), [(LARGE, 1), (SMALL, 2)])
 def test_a_fetch_that_has_no_room_says_what_it_needs_and_writes_nothing(
     published: FilesBackend, disk: Disk, keeping: Housekeeping, needed: int
 ) -> None:
@@ -132,7 +140,7 @@ def test_a_fetch_that_has_no_room_says_what_it_needs_and_writes_nothing(
     disk.fill(but=LITTLE)
 
     # when
-    with pytest.raises(NotEnoughRoom, match=rf"cache needs {needed}(\.00\d)? MiB, and 2 MiB are free") as refused:
+    with pytest.raises(NotEnoughRoom, match=rf"cache needs {needed}(\.00\d)? MiB, and 512 KiB are free") as refused:
         client.fetch("digits", "1.0.0")
 
     # then
@@ -170,7 +178,7 @@ def test_what_came_of_a_large_file_before_the_disk_was_full_is_not_fetched_again
     # given
     client = caching(published, disk, LARGE)
     with pytest.raises(NotEnoughRoom):
-        client.fetch("digits", "1.0.0", told=lambda moved: disk.fill() if moved.done > 2**20 else None)
+        client.fetch("digits", "1.0.0", told=lambda moved: disk.fill() if moved.done > 2**19 else None)
     disk.relieve()
     told = list[Moved]()
 
@@ -178,7 +186,7 @@ def test_what_came_of_a_large_file_before_the_disk_was_full_is_not_fetched_again
     client.fetch("digits", "1.0.0", told=told.append)
 
     # then
-    assert next(moved.done for moved in told if moved.what == WEIGHTS) > 2**20
+    assert next(moved.done for moved in told if moved.what == WEIGHTS) > 2**19
 
 
 def test_a_ledger_that_cannot_be_written_says_that_the_disk_is_full(published: FilesBackend, disk: Disk, tmp_path: Path) -> None:
@@ -206,7 +214,7 @@ def test_a_publication_that_has_no_room_says_what_it_needs_and_writes_nothing(bu
     disk.fill(but=LITTLE)
 
     # when
-    with pytest.raises(NotEnoughRoom, match=r"registry needs 3(\.00\d)? MiB, and 2 MiB are free"):
+    with pytest.raises(NotEnoughRoom, match=r"registry needs 1(\.00\d)? MiB, and 512 KiB are free"):
         client.publish(bundle)
 
     # then
@@ -248,7 +256,7 @@ def test_a_component_that_has_no_room_is_refused_before_anything_is_written(comp
     disk.fill(but=LITTLE)
 
     # when
-    with pytest.raises(NotEnoughRoom, match=r"registry needs 3(\.00\d)? MiB, and 2 MiB are free"):
+    with pytest.raises(NotEnoughRoom, match=r"registry needs 1(\.00\d)? MiB, and 512 KiB are free"):
         library.publish(component)
 
     # then
@@ -284,7 +292,25 @@ def test_whenever_the_disk_fills_up_during_a_component_nothing_half_is_seen_and_
         shutil.rmtree(registry)
 
 
+def test_a_disk_that_takes_no_more_files_is_said_to_whatever_room_it_has(published: FilesBackend, tmp_path: Path) -> None:
+    # given
+    with mounted(tmp_path / "disk", "mode=700,nr_inodes=12") as disk:
+        client = caching(published, disk, SMALL)
+
+        # when
+        with pytest.raises(NotEnoughRoom, match=r"takes no more: the file system has no room for more files, and \d+(\.\d+)? MiB are free"):
+            client.fetch("digits", "1.0.0")
+
+        # then
+        assert list((disk.place / "cache").glob("bundles/*")) == []
+
+
 # --- without a disk of its own --------------------------------------------------------------------------------------
+
+
+def test_a_user_whose_quota_is_used_up_is_told_so(tmp_path: Path) -> None:
+    with pytest.raises(NotEnoughRoom, match=r"takes no more: this user has a quota there, and .* are free"), filling(tmp_path):
+        raise OSError(errno.EDQUOT, "Disk quota exceeded")
 
 
 @pytest.mark.parametrize("work", [fetching.fetch_within, fetching.publish_within])
@@ -299,7 +325,7 @@ def test_a_file_that_may_not_become_that_large_is_said_to_be_and_nothing_half_is
 
     # when
     with Nursery("tests.crashes.fetching") as nursery:
-        ended = nursery.play(work, folder=str(tmp_path), most=2**20)
+        ended = nursery.play(work, folder=str(tmp_path), most=2**19)
 
     # then
     assert ended.code == 0, ended.said
