@@ -53,6 +53,14 @@ class Limits(Section):
     request_timeout: Seconds = 10.0
     longest_request_timeout: Seconds = 120.0
     in_flight_per_version: Annotated[int, Field(ge=1, le=100_000)] = 2048
+    held_bytes: Annotated[int, Field(ge=MIB)] = 1024 * MIB
+
+    @model_validator(mode="after")
+    def _a_body_can_be_held(self) -> Self:
+        if self.held_bytes < self.body_bytes:
+            msg = f"held_bytes is {self.held_bytes}, less than one body of body_bytes"
+            raise ValueError(msg)
+        return self
 
 
 class ShadowLimits(Section):

@@ -28,6 +28,8 @@ class ListenerLimits:
     headers: int = 100
     receive_timeout: float = 30.0
     idle_timeout: float = 75.0
+    held: int = 1024 * MIB
+    """Of large bodies and unread answers of all connections together."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,6 @@ short cut keeps uvicorn's parser, flow control, keep-alive, pipelining and shutd
 and body, and timeouts for slow and idle connections.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import httptools
@@ -13,10 +12,11 @@ import msgspec
 import structlog
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from serving.api.held import Held
 from serving.api.inference_http import BadRequest, ListenerLimits, Route, origin_form, read_framing, read_request, read_route, render
 from serving.api.lingering import Lingering
-from serving.gateway.messages import Answer, Request, problem
-from serving.gateway.predict import Gateway
+from serving.gateway.messages import RETRY_AFTER_S, Answer, Request, problem
+from serving.gateway.predict import SERVICE_UNAVAILABLE, Gateway
 
 log = structlog.get_logger()
 
@@ -47,6 +47,8 @@ class InferenceCycle(msgspec.Struct):
     response_complete: bool = False
     disconnected: bool = False
     message_event: _NoEvent = _NO_EVENT
+    held: int = 0
+    """Bytes of the body that count as held."""
 
     def take(self, body: bytes) -> None:
         """Add what arrived of the body. One buffer: a list of tiny chunks would weigh many times what they hold."""
@@ -56,6 +58,16 @@ class InferenceCycle(msgspec.Struct):
         if isinstance(self.body, bytes):
             self.body = bytearray(self.body)
         self.body += body
+        self.held += len(body)
+        self.protocol.held.take(len(body))
+        if self.protocol.held.is_full:
+            sentence = f"this gateway holds {self.protocol.held.most} bytes for its callers, which is its limit; try again"
+            raise BadRequest(SERVICE_UNAVAILABLE, sentence)
+
+    def let_go(self) -> None:
+        """The body is needed no more."""
+        self.protocol.held.release(self.held)
+        self.held = 0
 
     def start_when_whole(self) -> None:
         """Hand the request to the gateway once it is this one's turn and all of it has arrived."""
@@ -67,6 +79,8 @@ class InferenceCycle(msgspec.Struct):
         """Write the answer, unless the caller has hung up."""
         self.response_complete = True
         self.request.body = b""  # the connection keeps this cycle until its next request
+        if self.held:
+            self.let_go()
         if not self.disconnected:
             self.protocol.write_answer(answer, keep_alive=self.keep_alive)
 
@@ -76,6 +90,7 @@ class InferenceProtocol(HttpToolsProtocol):
 
     gateway: Gateway
     limits: ListenerLimits
+    held: Held
     routes: dict[bytes, Route]
     parser: httptools.HttpRequestParser  # pyright: ignore[reportIncompatibleVariableOverride]  # None only after the connection is lost
 
@@ -92,7 +107,12 @@ class InferenceProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """What was pipelined and not begun has nobody left to answer to."""
+        newest: InferenceCycle | RequestResponseCycle | None = self.cycle
+        for cycle in (newest, *(cycle for cycle, _ in self.pipeline)):
+            if type(cycle) is InferenceCycle and (cycle.more_body or not cycle.started):  # what the gateway has is let go with its answer
+                cycle.let_go()
         self.pipeline.clear()
+        self.held.read(self)
         super().connection_lost(exc)
 
     def on_message_begin(self) -> None:
@@ -259,9 +279,15 @@ class InferenceProtocol(HttpToolsProtocol):
         elif self.pipeline or self.flow.read_paused:
             self._go_on()
 
+    def pause_writing(self) -> None:
+        """The caller does not read its answer as fast as it comes."""
+        super().pause_writing()
+        self.held.unread(self, self.transport.get_write_buffer_size(), self.loop.time(), self.transport.abort)
+
     def resume_writing(self) -> None:
         """Go on once the caller has read enough of its answers."""
         super().resume_writing()
+        self.held.read(self)
         if self.is_held:
             self.is_held = False
             if not self.transport.is_closing():
@@ -308,7 +334,8 @@ class InferenceProtocol(HttpToolsProtocol):
     def _refuse(self, status: int, sentence: str) -> None:
         if self.transport.is_closing():
             return
-        self.transport.write(render(Answer(status, problem(sentence)), keep_alive=False))
+        retry_after = RETRY_AFTER_S if status == SERVICE_UNAVAILABLE else 0
+        self.transport.write(render(Answer(status, problem(sentence), retry_after=retry_after), keep_alive=False))
         if self.pipeline:  # an earlier request is under way, whose answer must not follow
             self._hang_up()
             return
@@ -320,6 +347,7 @@ class InferenceProtocol(HttpToolsProtocol):
         self.transport.close()
 
 
-def protocol_for(gateway: Gateway, limits: ListenerLimits) -> Callable[..., InferenceProtocol]:
+def protocol_for(gateway: Gateway, limits: ListenerLimits) -> type[InferenceProtocol]:
     """The protocol class of one gateway's listener, for uvicorn's `http=`."""
-    return type("BoundInferenceProtocol", (InferenceProtocol,), {"gateway": gateway, "limits": limits, "routes": {}})
+    bound = {"gateway": gateway, "limits": limits, "held": Held(limits.held), "routes": {}}
+    return type("BoundInferenceProtocol", (InferenceProtocol,), bound)

@@ -218,9 +218,10 @@ class GatewayService:
         plan = self._plan
         feedback = Feedback(self._gateway.request_ids, self._gateway.watchings, self._recorder, self._now)
         app = InferenceApp(Catalogue(self._gateway, self._pool.replicas), feedback, plan.release)
+        self._protocol = protocol_for(self._gateway, plan.listener)
         config = uvicorn.Config(
             app,
-            http=protocol_for(self._gateway, plan.listener),  # type: ignore[arg-type]  # a class made for one gateway
+            http=self._protocol,
             ws="none",
             lifespan="off",
             access_log=False,
@@ -236,6 +237,7 @@ class GatewayService:
 
     def _sweep(self) -> None:
         now = asyncio.get_running_loop().time()
+        self._protocol.held.relieve(now)
         for connection in list(self._listening.server.server_state.connections):
             if isinstance(connection, InferenceProtocol):
                 connection.sweep(now)

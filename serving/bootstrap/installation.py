@@ -140,7 +140,9 @@ def gateway_plan(settings: Settings, layout: Layout, between: Between | None = N
         environment=settings.environment,
         log_json=settings.log_json,
         failpoints=settings.failpoints,
-        listener=ListenerLimits(limits.body_bytes, limits.header_bytes, limits.headers, limits.receive_timeout, limits.idle_timeout),
+        listener=ListenerLimits(
+            limits.body_bytes, limits.header_bytes, limits.headers, limits.receive_timeout, limits.idle_timeout, limits.held_bytes
+        ),
         gateway=GatewayLimits(limits.request_timeout, limits.longest_request_timeout, limits.in_flight_per_version),
         mirror=MirrorLimits(shadow.in_flight, shadow.timeout, shadow.max_bytes),
         mirror_yields=shadow.yields,

@@ -3,13 +3,14 @@ import gzip
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 import uvicorn
 import uvloop
 
 from registry_client.versions import ModelVersion
+from serving.api.held import PATIENCE_S, Held
 from serving.api.inference_http import ListenerLimits
 from serving.api.listener import InferenceProtocol, protocol_for
 from serving.core.routing import FamilyRoute, RouteTable, Target
@@ -39,6 +40,7 @@ class Listening:
     invoker: HandInvoker
     server: uvicorn.Server
     port: int
+    held: Held
 
     async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         return await asyncio.open_connection("127.0.0.1", self.port)
@@ -56,7 +58,7 @@ class Listening:
 
 
 @asynccontextmanager
-async def listening() -> AsyncIterator[Listening]:
+async def listening(limits: ListenerLimits = LIMITS) -> AsyncIterator[Listening]:
     loop = asyncio.get_running_loop()
     invoker, recorder, watchings = (
         HandInvoker(),
@@ -76,13 +78,14 @@ async def listening() -> AsyncIterator[Listening]:
     gateway.swap(RouteTable(1, {"digits": FamilyRoute("digits", ONE, served={ONE.version: ONE}, live=frozenset({ONE.version}))}))
     sock = socket.socket()
     sock.bind(("127.0.0.1", 0))
-    config = uvicorn.Config(hello, http=protocol_for(gateway, LIMITS), log_level="critical", lifespan="off", access_log=False)  # type: ignore[arg-type]
+    protocol = protocol_for(gateway, limits)
+    config = uvicorn.Config(hello, http=protocol, log_level="critical", lifespan="off", access_log=False)
     server = uvicorn.Server(config)
     serving = asyncio.create_task(server.serve(sockets=[sock]))
     while not server.started:  # noqa: ASYNC110 - uvicorn offers no event
         await asyncio.sleep(0.005)
     try:
-        yield Listening(invoker, server, sock.getsockname()[1])
+        yield Listening(invoker, server, sock.getsockname()[1], protocol.held)
     finally:
         server.should_exit = True
         server.force_exit = True  # a connection that a failed test has left open is waited for by nobody
@@ -455,3 +458,64 @@ async def test_a_caller_that_stops_reading_is_hung_up_on_in_the_end() -> None:
 
         assert not there.server.server_state.connections
         writer.close()
+
+
+LARGE = replace(LIMITS, body=3_000_000, held=1_000_000)
+
+
+async def test_a_large_body_is_refused_while_there_is_no_room_and_taken_once_there_is() -> None:
+    async with listening(LARGE) as there:
+        first, first_writer = await there.connect()
+        first_writer.write(post(b"x" * 2_500_000, headers="Connection: close\r\n"))
+        status, headers, _ = await read_answer(first)
+        await first.read()
+        first_writer.close()
+
+        second, second_writer = await there.connect()
+        second_writer.write(post(b"x" * 900_000))
+        await there.invoked()
+        held = there.held.bytes
+        there.invoker.answer(Reply(200, b"{}"))
+        answered = (await read_answer(second))[0]
+        second_writer.close()
+
+        assert (status, headers["retry-after"]) == (503, "1")
+        assert 0 < held <= 900_000
+        assert (answered, there.held.bytes) == (200, 0)
+
+
+async def test_a_caller_that_hangs_up_in_the_middle_of_a_large_body_leaves_nothing_held() -> None:
+    async with listening(LARGE) as there:
+        _, writer = await there.connect()
+        writer.write(b"POST /v2/models/digits/infer HTTP/1.1\r\nHost: x\r\nContent-Length: 2000000\r\n\r\n" + b"x" * 800_000)
+        while not there.held.bytes:  # noqa: ASYNC110 - nothing tells of it
+            await asyncio.sleep(0.005)
+        writer.close()
+        while there.server.server_state.connections:  # noqa: ASYNC110 - uvicorn offers no event
+            await asyncio.sleep(0.005)
+
+        assert there.held.bytes == 0
+
+
+async def test_who_has_read_longest_is_hung_up_on_where_there_is_no_room() -> None:
+    async with listening(replace(LARGE, held=25_000_000)) as there:
+        writers = []
+        for _ in range(2):
+            _, writer = await there.connect()
+            writer.transport.pause_reading()  # type: ignore[attr-defined]
+            writer.write(post())
+            await there.invoked()
+            there.invoker.answer(Reply(200, b"x" * 20_000_000))
+            writers.append(writer)
+        held, now = there.held.bytes, asyncio.get_running_loop().time()
+        there.held.relieve(now)
+        await asyncio.sleep(0.01)
+        early = len(there.server.server_state.connections)
+        there.held.relieve(now + PATIENCE_S)
+        await asyncio.sleep(0.02)
+        late = len(there.server.server_state.connections)
+        for writer in writers:
+            writer.close()
+
+        assert held > there.held.most
+        assert (early, late) == (2, 1)
