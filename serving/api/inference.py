@@ -41,7 +41,12 @@ class _Rating(msgspec.Struct, forbid_unknown_fields=True):
     score: float
 
 
+class _IndexWish(msgspec.Struct):
+    ready: bool = False
+
+
 _RATING = msgspec.json.Decoder(_Rating)
+_INDEX_WISH = msgspec.json.Decoder(_IndexWish)
 
 
 class InferenceApp:
@@ -88,7 +93,7 @@ class InferenceApp:
             case ["v2", "health", "ready"]:
                 return (200, {"ready": True}) if catalogue.is_ready() else (503, {"ready": False})
             case ["v2", "models", "stats"]:
-                return 200, {"model_stats": catalogue.statistics()}
+                return 200, {"model_stats": catalogue.statistics(catalogue.served())}
             case ["v2", "models", family, *rest]:
                 return await self._model(family, rest)
             case _:
@@ -107,7 +112,8 @@ class InferenceApp:
             case ["config"]:
                 return 200, await self._catalogue.config(target)
             case ["stats"]:
-                return 200, {"model_stats": self._catalogue.statistics(target)}
+                asked = self._catalogue.served(family) if selector is None else [target]
+                return 200, {"model_stats": self._catalogue.statistics(asked)}
             case _:
                 return 404, {"error": f"no such path under /v2/models/{family}"}
 
@@ -120,11 +126,18 @@ class InferenceApp:
             case ["v1", "feedback"]:
                 return self._rate(body)
             case ["v2", "repository", "index"]:
-                return 200, self._catalogue.index()
+                return self._index(body)
             case ["v2", "repository", "models", _, "load" | "unload"]:
                 return 403, {"error": "what is loaded follows from the tags; change them through the admin API"}
             case _:
                 return _no_such(parts)
+
+    def _index(self, body: bytes) -> Result:
+        try:
+            wish = _INDEX_WISH.decode(body or b"{}")
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            return 400, {"error": f'{error}; the body of an index request is empty, or {{"ready": true}}'}
+        return 200, self._catalogue.index(is_ready=wish.ready)
 
     def _rate(self, body: bytes) -> Result:
         if len(body) > LARGEST_RATING:

@@ -68,17 +68,23 @@ class Catalogue:
             "output": [_configured(tensor) for tensor in document["outputs"]],
         }
 
-    def statistics(self, target: Target | None = None) -> list[Document]:
-        """Counts since this gateway started, by version."""
-        totals: dict[Target, tuple[int, int]] = {}
-        for tally in self._gateway.tallies:
-            requests, failures = totals.get(tally.target, (0, 0))
-            totals[tally.target] = (requests + tally.requests, failures + sum(tally.failures.values()))
-        return [_statistics(of, *counts) for of, counts in totals.items() if target is None or of == target]
+    def served(self, family: str | None = None) -> Sequence[Target]:
+        """Every version that is served, or those of one family, in their order."""
+        routes = self._gateway.table.families.values()
+        targets = [target for route in routes if family in {None, route.family} for target in route.served.values()]
+        return sorted(targets, key=lambda target: (target.family, target.version))
 
-    def index(self) -> list[Document]:
-        """The v2 repository index: every version that is served."""
-        targets: Sequence[Target] = [target for route in self._gateway.table.families.values() for target in route.served.values()]
+    def statistics(self, targets: Sequence[Target]) -> list[Document]:
+        """Counts of versions since this gateway started; of one that was asked nothing they are zero."""
+        totals = dict.fromkeys(targets, (0, 0))
+        for tally in self._gateway.tallies:
+            if tally.target in totals:
+                requests, failures = totals[tally.target]
+                totals[tally.target] = (requests + tally.requests, failures + sum(tally.failures.values()))
+        return [_statistics(of, *counts) for of, counts in totals.items()]
+
+    def index(self, *, is_ready: bool = False) -> list[Document]:
+        """The v2 repository index: every version that is served, or those that are ready."""
         return [
             {
                 "name": target.family,
@@ -86,7 +92,8 @@ class Catalogue:
                 "state": "READY" if self.is_target_ready(target) else "UNAVAILABLE",
                 "reason": "" if self.is_target_ready(target) else "no replica is ready",
             }
-            for target in sorted(targets, key=lambda target: (target.family, target.version))
+            for target in self.served()
+            if not is_ready or self.is_target_ready(target)
         ]
 
     async def _ask(self, target: Target) -> Document:
@@ -117,6 +124,6 @@ def _statistics(target: Target, requests: int, failures: int) -> Document:
         "name": target.family,
         "version": str(target.version),
         "inference_count": requests - failures,
-        "execution_count": requests,
+        "execution_count": requests - failures,
         "inference_stats": {"success": {"count": requests - failures, "ns": 0}, "fail": {"count": failures, "ns": 0}},
     }

@@ -8,7 +8,8 @@ import pytest
 from serving.api.inference import InferenceApp
 from serving.gateway.catalogue import Catalogue
 from serving.gateway.feedback import Feedback
-from tests.fakes.gateway import Bench, table
+from serving.ports import Failure, Reply
+from tests.fakes.gateway import TWO, Bench, table
 
 READ, POST = b"GET, HEAD", b"POST"
 
@@ -17,24 +18,26 @@ class Public:
     """The public side of a gateway, without its sockets."""
 
     def __init__(self) -> None:
-        bench = Bench()
+        self.bench = bench = Bench()
         bench.gateway.swap(table())
         feedback = Feedback(bench.request_ids, bench.gateway.watchings, bench.recorder, lambda: 0.0)
         self.app = InferenceApp(Catalogue(bench.gateway, self._replicas), feedback, "1.0")
         self.is_broken = False
+        self.lost: str | None = None
+        """The digest that has no replica."""
 
-    def _replicas(self, _: str) -> int:
+    def _replicas(self, digest: str) -> int:
         if self.is_broken:
             msg = "a secret of the gateway"
             raise RuntimeError(msg)
-        return 1
+        return 0 if digest == self.lost else 1
 
-    async def ask(self, method: str, path: str) -> tuple[int, dict[bytes, bytes], bytes]:
+    async def ask(self, method: str, path: str, said: bytes = b"") -> tuple[int, dict[bytes, bytes], bytes]:
         """Status, headers and body of an answer."""
         sent = list[dict[str, Any]]()
 
         async def receive() -> dict[str, Any]:
-            return {"type": "http.request", "body": b"", "more_body": False}
+            return {"type": "http.request", "body": said, "more_body": False}
 
         async def send(message: dict[str, Any]) -> None:
             sent.append(message)
@@ -94,3 +97,44 @@ async def test_a_fault_of_the_gateway_is_told_in_the_shape_of_every_error_and_te
     status, _, body = await public.ask("GET", "/v2/health/ready")
 
     assert (status, json.loads(body)) == (500, {"error": "the gateway failed on this request"})
+
+
+async def test_the_statistics_of_a_family_are_those_of_all_its_versions_and_of_a_version_its_own(public: Public) -> None:
+    for selector, reply in ((None, Reply(200, b"{}")), (None, Reply(500, b"{}", failure=Failure.MODEL))):
+        public.bench.ask(selector=selector)
+        public.bench.invoker.answer(reply)
+
+    counts = {}
+    for path in ("/v2/models/stats", "/v2/models/digits/stats", "/v2/models/digits/versions/1.1.0/stats"):
+        _, _, body = await public.ask("GET", path)
+        counts[path] = [
+            (of["version"], of["inference_count"], of["execution_count"], of["inference_stats"]["fail"]["count"])
+            for of in json.loads(body)["model_stats"]
+        ]
+
+    assert counts == {
+        "/v2/models/stats": [("1.0.0", 1, 1, 1), ("1.1.0", 0, 0, 0)],
+        "/v2/models/digits/stats": [("1.0.0", 1, 1, 1), ("1.1.0", 0, 0, 0)],
+        "/v2/models/digits/versions/1.1.0/stats": [("1.1.0", 0, 0, 0)],
+    }
+
+
+@pytest.mark.parametrize(
+    ("said", "versions"),
+    [(b"", ["1.0.0", "1.1.0"]), (b"{}", ["1.0.0", "1.1.0"]), (b'{"ready": false}', ["1.0.0", "1.1.0"]), (b'{"ready": true}', ["1.0.0"])],
+)
+async def test_the_index_has_every_version_or_those_that_are_ready(public: Public, said: bytes, versions: list[str]) -> None:
+    public.lost = TWO.digest
+
+    status, _, body = await public.ask("POST", "/v2/repository/index", said)
+
+    assert status == 200
+    assert [entry["version"] for entry in json.loads(body)] == versions
+
+
+@pytest.mark.parametrize("said", [b"ready", b'{"ready": 1}', b"[]", b"\xff"])
+async def test_an_index_request_that_is_none_is_told_what_it_may_say(public: Public, said: bytes) -> None:
+    status, _, body = await public.ask("POST", "/v2/repository/index", said)
+
+    assert status == 400
+    assert "ready" in json.loads(body)["error"]
