@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
@@ -31,6 +32,8 @@ from serving.core.errors import (
     UnknownFamilyRecord,
 )
 from serving.core.rollout import EventRefused
+
+log = structlog.get_logger()
 
 
 class MissingPrecondition(PointsmanError):
@@ -158,6 +161,7 @@ async def _framework(_: Request, error: Exception) -> JSONResponse:
     return problem(error.status_code, sentences.get(error.status_code, str(error.detail)), headers=error.headers)
 
 
-async def _unexpected(_: Request, __: Exception) -> JSONResponse:
-    # Starlette raises it again behind this answer, so the server logs it once, with its trace.
+async def _unexpected(request: Request, error: Exception) -> JSONResponse:
+    # Starlette raises it again behind this answer; what uvicorn logs then reaches nobody, for Ray has the terminal.
+    log.error("request_failed", method=request.method, path=request.url.path, exc_info=error)
     return problem(500, "something went wrong here")

@@ -1,7 +1,7 @@
 """Times that callers name: RFC 3339, with their zone, and not in the future."""
 
 import re
-from datetime import datetime
+from datetime import UTC, datetime
 
 from registry_client.references import Tag
 from serving.core.errors import PointsmanError
@@ -35,10 +35,21 @@ def sunset_of(text: str | None, tag: Tag) -> datetime | None:
         raise SunsetRefused(text, f"says when a version ends, which {tag.value} does not")
     try:
         if _RFC_3339.fullmatch(text) is not None:
-            return datetime.fromisoformat(text.upper())
+            return _read(text)
     except ValueError:
         pass
     raise SunsetRefused(text, "is no time with a zone")
+
+
+def _read(text: str) -> datetime:
+    """Raises `ValueError` also for what is no time in UTC, which everything is compared in and kept as."""
+    moment = datetime.fromisoformat(text.upper())
+    try:
+        moment.astimezone(UTC)
+    except OverflowError as error:
+        msg = "before the year 1 or after 9999 in UTC"
+        raise ValueError(msg) from error
+    return moment
 
 
 def moment_of(text: str, now: datetime) -> datetime:
@@ -46,7 +57,7 @@ def moment_of(text: str, now: datetime) -> datetime:
     if _RFC_3339.fullmatch(text) is None:
         raise MalformedTime(text, "is no time with a zone")
     try:
-        moment = datetime.fromisoformat(text.upper())
+        moment = _read(text)
     except ValueError as error:
         raise MalformedTime(text, "is no time that there is") from error
     if moment > now:

@@ -143,6 +143,7 @@ async def test_what_was_carries_no_etag_that_a_change_could_be_made_with(world: 
         ("", 400, "no time with a zone"),
         ("2030-13-01T00:00:00Z", 400, "no time that there is"),
         ("2030-01-01T24:01:00Z", 400, "no time that there is"),
+        ("0001-01-01T00:00:00+14:00", 400, "no time that there is"),
         ("2999-01-01T00:00:00Z", 400, "in the future"),
         ("2030-01-01T00:00:00Z" + "0" * 5000, 400, "no time with a zone"),
     ],

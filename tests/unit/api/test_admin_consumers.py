@@ -69,7 +69,13 @@ async def test_a_deprecated_version_is_shown_with_its_end_and_who_still_calls_it
 
 
 @pytest.mark.parametrize(
-    ("tag", "sunset"), [("staging", "2031-01-01T00:00:00Z"), ("deprecated", "2031-01-01"), ("deprecated", "2031-13-01T00:00:00Z")]
+    ("tag", "sunset"),
+    [
+        ("staging", "2031-01-01T00:00:00Z"),
+        ("deprecated", "2031-01-01"),
+        ("deprecated", "2031-13-01T00:00:00Z"),
+        ("deprecated", "9999-12-31T23:00:00-14:00"),
+    ],
 )
 async def test_a_sunset_that_is_none_is_refused(admin: httpx.AsyncClient, tag: str, sunset: str) -> None:
     response = await admin.put(f"{FAMILY}/tags/{tag}", json={"version": "1.2.0", "sunset": sunset}, headers=ANY)

@@ -2,6 +2,7 @@ from collections.abc import AsyncIterator
 
 import httpx
 import pytest
+from structlog.testing import capture_logs
 
 from serving.ports import LoadState
 from tests.fakes.admin import BASE, AdminWorld
@@ -211,16 +212,20 @@ async def test_the_frameworks_own_refusals_have_the_same_shape(admin: httpx.Asyn
     assert set(response.json()) == {"error", "hint"}
 
 
-async def test_an_unforeseen_error_has_the_same_shape_and_tells_nothing_of_the_inside() -> None:
+async def test_an_unforeseen_error_has_the_same_shape_and_tells_nothing_of_the_inside_but_to_the_log() -> None:
     world = AdminWorld()
     world.registry.families = lambda: 1 / 0  # type: ignore[assignment, method-assign, return-value] # what nobody foresaw
 
     async with world.client() as admin:
-        response = await admin.get("/v1/families")
+        with capture_logs() as logs:
+            response = await admin.get("/v1/families")
 
     assert response.status_code == 500
     assert set(response.json()) == {"error", "hint"}
     assert "division" not in response.text
+    [event] = logs
+    assert (event["event"], event["method"], event["path"]) == ("request_failed", "GET", "/v1/families")
+    assert isinstance(event["exc_info"], ZeroDivisionError)
 
 
 async def test_a_configured_host_is_answered() -> None:
