@@ -21,7 +21,7 @@ from tests.e2e.waiting import wait_for
 
 FAMILY = "kept"
 
-ROWS = 20_000
+ROWS = 12_000
 """Of a request that takes some tenths of a second."""
 
 
@@ -112,7 +112,9 @@ def test_what_is_under_way_when_it_is_told_to_stop_is_answered(own: Installation
 
     def ask(_: int) -> tuple[int, float]:
         with Caller(own.port) as caller:
-            status = caller.send("POST", f"/v2/models/{FAMILY}/infer", body, {"Content-Encoding": "gzip"}).status
+            status = caller.send(
+                "POST", f"/v2/models/{FAMILY}/infer", body, {"Content-Encoding": "gzip", "X-Request-Timeout-Ms": "60000"}
+            ).status
             return status, time.monotonic()
 
     with ThreadPoolExecutor(8) as callers:
