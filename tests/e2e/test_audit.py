@@ -3,12 +3,18 @@
 import json
 from pathlib import Path
 
+import msgspec
 import pytest
+import yaml
 
-from tests.e2e.families import Deployment
+from registry_client.manifest import parse_manifest
+from tests.e2e.calls import Caller
+from tests.e2e.families import Bundles, Deployment
 from tests.e2e.installation import Installation
 from tests.e2e.metrics import scrape
 from tests.e2e.waiting import wait_for
+from tests.fixtures.registry_homes import FilesHome, opened
+from tests.unit.docs.documents import ROOT
 
 FAMILY = "audited"
 
@@ -68,3 +74,49 @@ def test_a_family_is_shown_as_it_was_when_another_version_was_in_production(inst
     assert installation.do("show", FAMILY)["production"]["version"] == "1.1.0"
     assert before.exit_code == 4
     assert "nothing is recorded" in before.stderr
+
+
+def test_a_version_that_is_overwritten_in_the_registry_is_refused_and_told_of_once_and_the_good_copy_serves_on(
+    installation: Installation, caller: Caller, bundles: Bundles
+) -> None:
+    # given
+    home = FilesHome(installation.layout.data / "registry")
+    document = opened(home).read_manifest(FAMILY, "1.1.0").document
+    manifest = parse_manifest(document)
+    other = msgspec.structs.replace(manifest, docs="another")
+    action = "immutability violation 1.1.0"
+
+    def told() -> list[dict[str, str]]:
+        return [entry for entry in installation.do("history", FAMILY)["entries"] if entry["action"] == action]
+
+    # when
+    home.overwrite_manifest(manifest, other.canonical())
+    try:
+        looks = [installation.run("show", FAMILY, "1.1.0") for _ in range(2)]
+        wait_for(told, "it is in the audit")
+        answer = caller.post(f"/v1/families/{FAMILY}/predict", bundles.traffic("digits")[0].request)
+    finally:
+        home.overwrite_manifest(manifest, document)
+
+    # then
+    assert (answer.status, answer.version) == (200, "1.1.0")
+    assert all(look.exit_code and "when first seen and is" in " ".join(look.stderr.split()) for look in looks)
+    assert scrape(installation).total(_pages_on("PointsmanVersionChanged"), family=FAMILY, version="1.1.0") == len(looks)
+    assert sum("immutability_violation " in line and FAMILY in line for line in installation.log.splitlines()) == 1
+    [entry] = told()
+    assert entry["actor"].startswith("node:")
+    assert all(digest[:12] in entry["reason"] for digest in (manifest.digest, other.digest))
+    assert installation.do("audit", "verify")["holds"]
+
+
+def _pages_on(alert: str) -> str:
+    """The metric whose increase an alert pages on."""
+    [rule] = [
+        rule
+        for group in yaml.safe_load((ROOT / "configs" / "prometheus" / "alerts.yaml").read_text("utf-8"))["groups"]
+        for rule in group["rules"]
+        if rule.get("alert") == alert
+    ]
+    expression = str(rule["expr"])
+    assert expression.startswith("increase("), expression
+    return expression.removeprefix("increase(").partition("[")[0]
