@@ -38,7 +38,7 @@ bench-statistics: $(VENV)/.dev
 # Every kind of registry with its real server, MLflow's included, whose environment is built first; none may be lacking.
 registries: $(VENV)/.dev
 	POINTSMAN_REGISTRIES=files,s3,oci,mlflow $(BIN)/python -m pytest tests/contracts/registries tests/contracts/test_attachments.py \
-		tests/integration/test_s3_registry.py tests/integration/test_oci_registry.py tests/integration/mlflow
+		tests/integration/test_s3_registry.py tests/integration/test_oci_registry.py tests/integration/test_oci_uploads.py tests/integration/mlflow
 	POINTSMAN_REGISTRIES=mlflow $(BIN)/python -m pytest tests/e2e/test_alias_promotion.py
 
 # Candidates that turn bad on a real installation: some minutes, on a quiet machine.
