@@ -18,6 +18,7 @@ from tests.e2e.installation import UP, VERSION_TITLE, Installation, environment
 from tests.e2e.metrics import Scrape, scrape_from
 from tests.e2e.processes import Process
 from tests.e2e.waiting import wait_for
+from tests.tools.warden import warden
 
 START_S = 90.0
 UP_S = 200.0
@@ -49,6 +50,7 @@ class RayNode:
     def start(self, *arguments: str) -> None:
         """Start it in the background, as `ray start` does."""
         self.temporary.mkdir(parents=True, exist_ok=True)
+        warden().watch(self.folder)
         # As on one node; but what keeps Ray on 127.0.0.1 keeps it from having a second node.
         own = dict(cluster._environment(self.token)) | {"TMPDIR": str(self.temporary)}
         del own["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"]
@@ -82,6 +84,7 @@ class RayNode:
         for process in self.processes():
             with suppress(ProcessLookupError):
                 os.kill(process.pid, signal.SIGKILL)
+        warden().forget(self.folder)
 
 
 @dataclass

@@ -19,6 +19,7 @@ from serving.bootstrap.layout import Layout
 from tests.e2e import processes
 from tests.e2e.processes import Process
 from tests.e2e.waiting import TooLate, wait_for
+from tests.tools.warden import warden
 
 PROGRAM = str(Path(sys.executable).with_name("pointsman"))
 UP = "admin API "
@@ -131,6 +132,7 @@ class Installation:
                 start_new_session=True,
             )
         self.sessions.append(self.serve.pid)
+        warden().watch(self.layout.sockets, session=self.serve.pid, also=[self.layout.memory])
 
     def start(self) -> None:
         """Start it and wait until admin API and gateways answer."""
@@ -190,6 +192,7 @@ class Installation:
                 os.kill(process.pid, signal.SIGKILL)
         for directory in self.leftover_directories():
             shutil.rmtree(directory, ignore_errors=True)
+        warden().forget(self.layout.sockets)
 
     # --- asking ---
 
