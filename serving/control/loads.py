@@ -30,6 +30,14 @@ class Yard:
     lead: Standing
 
 
+@dataclass(frozen=True, slots=True)
+class Work:
+    """An action that is under way."""
+
+    action: Action
+    task: asyncio.Task[None]
+
+
 class Loads:
     """One step per look; it returns without waiting for the work that it started."""
 
@@ -39,7 +47,7 @@ class Loads:
         self._clock = clock
         self._policy = policy
         self._memory = Memory()
-        self._under_way: dict[Target, asyncio.Task[None]] = {}
+        self._under_way: dict[Target, Work] = {}
         self._refused: dict[Target, LoadStatus] = {}
         self._told: dict[Target, LoadState] = {}
 
@@ -47,13 +55,14 @@ class Loads:
         """Look once, start what is due, and post the states."""
         snapshot = await self._records.refresh()
         # A load that ends while the states are read is not in them yet: it counts as under way.
-        under_way = frozenset(self._under_way)
+        under_way = dict(self._under_way)
         states = self._with_refused(await self._yard.fleet.states())
-        under_way = under_way.union(self._under_way)
-        look = Look(aspired(snapshot), states, self._clock.monotonic(), under_way, frozenset(snapshot.invalid))
+        under_way |= self._under_way
+        look = Look(aspired(snapshot), states, self._clock.monotonic(), frozenset(under_way), frozenset(snapshot.invalid))
         decided = plan(self._policy, look, self._memory)
         # Posted before anything is started: a controller that takes over knows only what the board says is there to be stopped.
-        shown = (*states, *_begun(decided.actions, states))
+        begun = (*(work.action for work in under_way.values()), *decided.actions)
+        shown = (*states, *_begun(begun, states))
         reach(Failpoint.BOARD_POSTING)
         await self._yard.board.post(shown)
         if not self._yard.lead.is_held:
@@ -67,7 +76,7 @@ class Loads:
 
     async def close(self) -> None:
         """Give up on the work that is still under way; what runs goes on running."""
-        tasks = tuple(self._under_way.values())
+        tasks = tuple(work.task for work in self._under_way.values())
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -88,7 +97,7 @@ class Loads:
 
     def _start(self, action: Action) -> None:
         task = asyncio.create_task(self._act(action))
-        self._under_way[action.target] = task
+        self._under_way[action.target] = Work(action, task)
         task.add_done_callback(partial(self._ended, action.target))
 
     def _ended(self, target: Target, _: asyncio.Task[None]) -> None:

@@ -82,6 +82,21 @@ async def test_a_load_that_hangs_holds_up_neither_other_loads_nor_the_guards(wor
     await world.controller.loads.close()
 
 
+async def test_a_version_that_is_being_started_stays_on_the_board_until_the_fleet_shows_it(world: World) -> None:
+    # given
+    world.fleet.hangs.add(CANARY)
+
+    # when
+    seen = []
+    for _ in range(3):
+        await world.reconcile()
+        seen.append({status.target: status.state for status in await world.store.read()}[CANARY])
+
+    # then
+    assert seen == [LoadState.LOADING] * 3
+    await world.controller.loads.close()
+
+
 async def test_a_store_that_is_away_leaves_what_runs_alone(world: World) -> None:
     await world.reconcile()
     world.store.state.down = "locked"
