@@ -341,4 +341,6 @@ def load_settings(config: Path | None = None, **given: object) -> Settings:
 
 
 def _sentence(error: ValidationError) -> str:
-    return "; ".join(f"{'.'.join(map(str, item['loc'])) or 'settings'}: {item['msg']}" for item in error.errors())
+    # What our own checks say, pydantic announces as a `Value error`.
+    said = ((".".join(map(str, item["loc"])) or "settings", item["msg"].removeprefix("Value error, ")) for item in error.errors())
+    return "; ".join(f"{field}: {sentence}" for field, sentence in said)

@@ -1,5 +1,6 @@
 """Where everything is put together. `serve` runs one installation on this machine until it is told to stop."""
 
+import os
 import shutil
 import signal
 import sys
@@ -11,6 +12,7 @@ from registry_client.address import RegistryPlan
 from registry_client.backends.opening import open_backend
 from registry_client.errors import RegistryError
 from serving.bootstrap.layout import CannotServe, Layout, Lock
+from serving.bootstrap.ports import PATIENCE_S, refuse_unusable_ports
 from serving.settings import Settings
 
 
@@ -23,16 +25,28 @@ class UnusableRegistry(CannotServe):
         super().__init__(f"the registry cannot be opened: {error}")
 
 
+class RayDidNotStart(CannotServe):
+    """A part of Ray was not up in time; Ray says so by bare exceptions."""
+
+    hint = "the machine may be too busy, or out of memory or disk: look at `uptime`, `free` and `df`, and try again"
+
+    def __init__(self, error: Exception) -> None:
+        said = str(error).strip().partition("\n")[0] or type(error).__name__
+        super().__init__(f"Ray, which keeps the processes alive, did not start: {said}")
+
+
 def serve(settings: Settings) -> None:
     """Serve until SIGINT or SIGTERM, on this machine or on a cluster; everything that was decided is there again at the next start.
 
-    Raises `CannotServe` with a hint: `AlreadyRunning`, `PortTaken`, `UnusableDirectory`, `UnsafeDirectory` or `StartFailed`.
+    Raises `CannotServe` with a hint: `AlreadyRunning`, `PortTaken`, `CannotListen`, `UnusableDirectory`, `UnsafeDirectory`,
+    `RayDidNotStart` or `StartFailed`.
     """
     layout = Layout.of(settings.data, _openable(settings.registry_plan))
     layout.create()
     lock = Lock(layout.data)
     try:
         if settings.ray_address is None:
+            _look_at_ports(settings, layout)
             with _cluster(layout) as stopping:
                 _run(settings, layout, stopping)
         else:
@@ -48,6 +62,17 @@ def _openable(plan: RegistryPlan) -> RegistryPlan:
     except (RegistryError, OSError) as error:
         raise UnusableRegistry(error) from error
     return plan
+
+
+def _look_at_ports(settings: Settings, layout: Layout) -> None:
+    # What was killed leaves its sockets behind, and its ports within seconds; what was stopped leaves nothing.
+    was_killed = any(layout.sockets.iterdir())
+    try:
+        refuse_unusable_ports(settings, patience=PATIENCE_S if was_killed else 0.0)
+    except CannotServe:
+        if not was_killed:
+            layout.remove_temporary()
+        raise
 
 
 def _join(settings: Settings, layout: Layout) -> None:
@@ -79,20 +104,31 @@ def _cluster(layout: Layout) -> Iterator[threading.Event]:
     stopping = threading.Event()
     with _signals(stopping):
         try:
-            cluster.start(layout.ray)
+            _start_ray(layout)
             # Ray puts its own handler for SIGTERM in place of ours when it starts.
             with _signals(stopping):
                 yield stopping
         finally:
-            print("stopping", file=sys.stderr)  # noqa: T201 - to the person at the terminal
+            if not stopping.is_set():
+                _say_stopping()
             cluster.stop(layout.ray)
-            for directory in (layout.sockets, layout.memory):
-                shutil.rmtree(directory, ignore_errors=True)
+            layout.remove_temporary()
+
+
+def _start_ray(layout: Layout) -> None:
+    from serving.dataplane import cluster  # noqa: PLC0415 - as above
+
+    try:
+        cluster.start(layout.ray)
+    except Exception as error:
+        raise RayDidNotStart(error) from error
 
 
 @contextmanager
 def _signals(stopping: threading.Event) -> Iterator[None]:
     def stop(_number: int, _frame: object) -> None:
+        if not stopping.is_set():
+            _say_stopping()  # at once: while Ray starts, stopping has to wait for that
         stopping.set()
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
@@ -103,6 +139,10 @@ def _signals(stopping: threading.Event) -> Iterator[None]:
             signal.signal(number, handler)
 
 
+def _say_stopping() -> None:
+    os.write(sys.stderr.fileno(), b"stopping\n")  # not print: a signal may come while something is printed
+
+
 def _run(settings: Settings, layout: Layout, stopping: threading.Event) -> None:
     from serving.bootstrap import installation  # noqa: PLC0415 - imports Ray
     from serving.bootstrap.progress import announce, start_log  # noqa: PLC0415
@@ -111,7 +151,7 @@ def _run(settings: Settings, layout: Layout, stopping: threading.Event) -> None:
 
     installation.refuse_unusable_webhooks(settings, layout)
     installation.refuse_unusable_keys(layout)
-    installation.wait_for_ports(settings)
+    refuse_unusable_ports(settings)  # once more: somebody may have come while Ray started
     start_log(layout.log)
     configure_logs(json=settings.log_json, file=layout.log)
     look_at_store(installation.store_plan(settings, layout))

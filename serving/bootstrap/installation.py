@@ -1,7 +1,5 @@
 """One installation on this machine: the applications it consists of, and how they are started and stopped on Ray."""
 
-import socket
-import time
 from collections.abc import Callable
 from functools import partial
 from importlib.metadata import version
@@ -35,42 +33,11 @@ from serving.stores.snapshot_file import refused_at
 OWN = ("gateway", "admin", "controller")
 """The applications of an installation on one node."""
 
-PORT_PATIENCE_S = 6.0
-"""The replicas of an installation that was killed let go of their ports within three seconds."""
-
-
-class PortTaken(CannotServe):
-    """Somebody else listens where this installation should."""
-
-    def __init__(self, host: str, port: int, option: str) -> None:
-        self.hint = f"stop what listens there, or choose another port with {option}"
-        super().__init__(f"{host}:{port} is taken")
-
 
 class UnusableTrust(CannotServe):
     """A key that signatures are held against and that cannot be read."""
 
     hint = "signatures.keys names files with public Ed25519 keys in PEM, such as `pointsman keys new` writes"
-
-
-def wait_for_ports(settings: Settings) -> None:
-    """Raise `PortTaken` unless both ports are free. Gateways share theirs, so the kernel alone would not object."""
-    until = time.monotonic() + PORT_PATIENCE_S
-    for host, port, option in ((settings.host, settings.port, "--port"), (settings.admin_host, settings.admin_port, "--admin-port")):
-        while not _is_free(host, port):
-            if time.monotonic() > until:
-                raise PortTaken(host, port, option)
-            time.sleep(0.2)
-
-
-def _is_free(host: str, port: int) -> bool:
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError:
-            return False
-    return True
 
 
 def start_applications(settings: Settings, layout: Layout) -> None:

@@ -221,6 +221,11 @@ class Layout:
         for directory in (self.sockets, self.memory):
             directory.mkdir(mode=PRIVATE, exist_ok=True)
 
+    def remove_temporary(self) -> None:
+        """Remove what lies outside of the data directory."""
+        for directory in (self.sockets, self.memory):
+            shutil.rmtree(directory, ignore_errors=True)
+
     def forget_gateways(self) -> None:
         """Drop what gateways of an earlier run have said of overrides. For whoever holds the lock: those of this run say it once."""
         shutil.rmtree(self.home.overrides / APPLIED, ignore_errors=True)
