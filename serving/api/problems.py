@@ -94,11 +94,11 @@ TYPES: Mapping[type[Exception], str] = {StoreWentBack: "store-went-back"}
 """What a program may want to tell apart from others with the same status."""
 
 HINTS: Mapping[int, str] = {
-    400: "correct the request; GET /openapi.json describes it",
+    400: "correct what is named; GET /openapi.json describes every request, `pointsman COMMAND --help` every command",
     403: "ask somebody who may",
-    404: "GET /v1/families lists what there is, GET /openapi.json every path",
+    404: "`pointsman families` (GET /v1/families) lists what there is, GET /openapi.json every path",
     405: "the Allow header names the methods of this path",
-    409: "GET the family to see why its state forbids this",
+    409: "`pointsman show FAMILY` (GET the family) tells why its state forbids this",
     413: "a change is a small document; models are published with: pointsman publish DIR",
     415: "send Content-Type: application/json",
     500: "the server's log has the details; the request may be repeated with the same Idempotency-Key",
@@ -131,9 +131,10 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _unexpected)
 
 
-async def _refused(_: Request, error: Exception) -> JSONResponse:
+async def _refused(request: Request, error: Exception) -> JSONResponse:
     status = status_of(error)
-    hint = str(getattr(error, "hint", ""))
+    # Commands in hints are to be copied, and who reads them may be in a hurry.
+    hint = str(getattr(error, "hint", "")).replace("FAMILY", request.path_params.get("family", "FAMILY"))
     kind = TYPES.get(type(error), "")
     # A store that went back stays so until somebody decides: trying again is no use.
     retry = RETRY_AFTER if status == STATUS[StoreUnavailable] and not kind else None

@@ -1,8 +1,11 @@
 """The `pointsman` program: its commands, its global options, and how every failure is told and becomes an exit code."""
 
+import os
 import sys
 import tempfile
 import traceback
+from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from typing import Annotated, Any, Protocol, runtime_checkable
@@ -10,8 +13,9 @@ from typing import Annotated, Any, Protocol, runtime_checkable
 import typer
 from typer.core import TyperGroup
 
-from serving.cli.commands import DEFAULT_ADMIN, Globals, user_name
+from serving.cli.commands import ANSWERED, DEFAULT_ADMIN, Globals, user_name
 from serving.cli.failures import EXIT_CODES, CommandFailed, ExitCode
+from serving.cli.output import Output
 
 HELP = "Serve models by version: canary, shadow, promote, and roll back in under a second."
 
@@ -30,34 +34,47 @@ class UsageProblem(Protocol):
 class Program(TyperGroup):
     """The group of all commands: tells every failure as `error:` and `hint:` on stderr, never as a traceback."""
 
-    def main(self, *args: Any, **extra: Any) -> Any:  # noqa: ANN401 - typer's own signature
+    def main(self, args: Sequence[str] | None = None, *more: Any, **extra: Any) -> Any:  # noqa: ANN401 - typer's own signature
         """Run a command line and leave with its exit code."""
+        words = sys.argv[1:] if args is None else list(args)
         inside = {**extra, "standalone_mode": False}
         if not extra.get("standalone_mode", True):
-            return super().main(*args, **inside)
+            return super().main(words, *more, **inside)
         try:
-            result = super().main(*args, **inside)
+            result = super().main(words, *more, **inside)
         except (KeyboardInterrupt, typer.Abort):
             sys.exit(ExitCode.INTERRUPTED)
+        except BrokenPipeError:  # who reads has seen enough; what is still to be written goes nowhere
+            with suppress(OSError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(ExitCode.FAILED)
         except Exception as error:  # noqa: BLE001 - the top of the program
-            sys.exit(tell(error))
+            sys.exit(tell(error, as_document="--json" in words and ANSWERED not in getattr(error, "__notes__", ())))
         sys.exit(result if isinstance(result, int) else ExitCode.DONE)
 
 
-def tell(error: Exception) -> int:
-    """Say on stderr what went wrong and what to do about it; the exit code to leave with."""
-    if isinstance(error, CommandFailed):
-        sentence, hint, code = str(error), error.hint, int(error.exit_code)
-    elif isinstance(error, UsageProblem):
-        sentence, hint, code = error.format_message(), _usage_hint(error), int(ExitCode.USAGE)
-    else:
-        sentence, hint, code = (
-            f"{type(error).__name__}: {error}",
-            f"this is a bug; its trace is in {_keep_trace(error)}",
-            int(ExitCode.FAILED),
-        )
+def tell(error: Exception, *, as_document: bool) -> int:
+    """Say on stderr what went wrong and what to do about it; the exit code to leave with. `as_document`: on stdout, too."""
+    sentence, hint, code = _described(error)
     typer.echo(f"error: {sentence}\nhint: {hint}", err=True)
+    if as_document:
+        with suppress(OSError):  # a stdout that takes nothing may be what went wrong
+            Output(as_json=True).document({"error": sentence, "hint": hint, "exit_code": int(code)})
     return code
+
+
+def _described(error: Exception) -> tuple[str, str, ExitCode]:
+    if isinstance(error, CommandFailed):
+        return str(error), error.hint, error.exit_code
+    if isinstance(error, UsageProblem):
+        return error.format_message(), _usage_hint(error), ExitCode.USAGE
+    if isinstance(error, OSError) and error.strerror:
+        return (
+            f"{error.filename or 'input or output'}: {error.strerror}",
+            "see whether it is there, may be used, and has room",
+            ExitCode.FAILED,
+        )
+    return f"{type(error).__name__}: {error}", f"this is a bug; its trace is in {_keep_trace(error)}", ExitCode.FAILED
 
 
 def _usage_hint(error: UsageProblem) -> str:

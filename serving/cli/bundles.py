@@ -54,7 +54,7 @@ def publish(session: Session, directory: Directory, data: DataOption = None, reg
         published = publish_bundle(bundle, client, directory, verdict.judgement, told)
     document = {**verdict.document(), "created": published.created, "digest": published.manifest_digest}
     said = "published" if published.created else "was published before, with the same content"
-    session.output.data(document, lambda: facts([(name, said), ("digest", published.manifest_digest)]))
+    session.output.data(document, lambda: facts([("version", name), ("is", said), ("digest", published.manifest_digest)]))
     session.output.note(
         f"next: pointsman promote {name.replace('@', ' ')}, or bring it to its callers stage by stage with shadow, canary or start"
     )

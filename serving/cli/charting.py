@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from serving.cli.commands import Session, add_command
-from serving.cli.failures import CommandFailed, NotFound, PolicyRefused, WrongUse
+from serving.cli.failures import CommandFailed, NoPlaceToWrite, NotFound, PolicyRefused, WrongUse
 from serving.control.policies.parsing import InvalidPolicy, parse_pinned, parse_policy
 from serving.core.charting import Chart, EmptyLog, chart_of
 from serving.core.decisions import Opened, UnreadableLine, entry_of
@@ -53,7 +53,7 @@ def _lines(session: Session, family: str | None, rollout: str, log: Path | None)
     if log is not None:
         return _read(log).splitlines()
     with session.client() as client:
-        document = client.get("families", client.family(str(family))["family"], "rollout", "log", rollout=rollout)
+        document = client.get("families", str(family), "rollout", "log", rollout=rollout)
     return [str(line).encode() for line in document["lines"]]
 
 
@@ -107,5 +107,4 @@ def _draw(drawn: Chart, output: Path) -> None:
     try:
         draw(drawn, output)
     except OSError as error:
-        sentence = f"{output} cannot be written: {error.strerror}"
-        raise NotDrawn(sentence, "name another place with -o") from error
+        raise NoPlaceToWrite(output, error) from error

@@ -26,12 +26,13 @@ def gc(session: Session, data: DataOption = None, keep_days: Days = 30, *, dry_r
 
     What answers, is loaded, may be gone back to, was in production of late, or carries a tag stays; published versions are never touched.
     """
-    from serving.cli.sweeping import sweep  # noqa: PLC0415 - imports what the dataplane needs
+    from serving.cli.sweeping import data_folder, sweep  # noqa: PLC0415 - imports what the dataplane needs
 
+    folder = data_folder(data)
     with session.client() as client:
         keep = client.get("keep", days=keep_days)
     with session.output.progress("sweeping"):
-        document = sweep(data, keep, is_rehearsal=dry_run)
+        document = sweep(folder, keep, is_rehearsal=dry_run)
     session.output.data(document, lambda: _render(document))
 
 

@@ -19,13 +19,15 @@ from serving.cli.failures import (
     NotAPointsman,
     NotFound,
     NotReachable,
+    NotTheAdminListener,
     NoUrl,
     WentBack,
+    WrongUse,
 )
 
 Json = dict[str, Any]
 
-_FAILURES: Mapping[int, type[CommandFailed]] = {404: NotFound, 412: Conflict, 502: NotReachable, 504: NotReachable}
+_FAILURES: Mapping[int, type[CommandFailed]] = {400: WrongUse, 404: NotFound, 412: Conflict, 502: NotReachable, 504: NotReachable}
 _BY_TYPE: Mapping[str, type[CommandFailed]] = {"store-went-back": WentBack}
 _ANSWER_SECONDS = 10.0
 
@@ -45,32 +47,18 @@ class AdminClient:
 
     def get(self, *path: str, **query: str | int) -> Json:
         """Read a document under /v1."""
-        return self._answer(self._send("GET", path, params=query))
-
-    def family(self, family: str) -> Json:
-        """Read a family; a name that nobody knows gets the names that are near."""
-        try:
-            return self.get("families", family)
-        except NotFound as error:
-            raise self._nearest(family, error) from error
+        return self._answer(self._send("GET", path, params=query), path)
 
     def roll_back(self, family: str, body: Json) -> Json:
         """Ask for a rollback, without reading the family first: going back must not depend on anything else."""
         try:
             return self.send("POST", ("families", family, "rollback"), body=body)
-        except NotFound as error:
-            raise self._nearest(family, error) from error
         except NobodyAnswers as error:
             raise NobodyToRollBack(self._url, family) from error
 
-    def _nearest(self, family: str, error: NotFound) -> NotFound:
-        names = [str(known["family"]) for known in self.get("families")["families"]]
-        near = get_close_matches(family, names, n=1)
-        return NotFound(str(error), f"did you mean {near[0]!r}?") if near and near != [family] else error
-
     def change(self, method: str, family: str, *path: str, body: Json | None = None, query: Json | None = None) -> Json:
         """Change a family as it is now: read its revision, then send the change with it."""
-        revision = int(self.family(family)["revision"])
+        revision = int(self.get("families", family)["revision"])
         return self.send(method, ("families", family, *path), body=body, query=query, revision=revision)
 
     def send(
@@ -95,7 +83,7 @@ class AdminClient:
         except LostAnswer:
             time.sleep(0.2)
             response = self._send(method, path, **request)
-        return self._answer(response)
+        return self._answer(response, path)
 
     def _send(self, method: str, path: tuple[str, ...], **options: Any) -> httpx.Response:  # noqa: ANN401 - httpx's own options
         try:
@@ -107,11 +95,27 @@ class AdminClient:
         except httpx.TransportError as error:
             raise LostAnswer(self._url, str(error) or type(error).__name__) from error
 
-    def _answer(self, response: httpx.Response) -> Json:
+    def _answer(self, response: httpx.Response, path: tuple[str, ...]) -> Json:
         document = read_document(response, self._url)
         if response.is_success:
             return document
-        raise failure(response.status_code, document)
+        if "hint" not in document:  # every error of an admin listener has one
+            raise NotTheAdminListener(self._url, str(document.get("error", f"status {response.status_code}")))
+        failed = failure(response.status_code, document)
+        match path:
+            case ("families", family, *_) if isinstance(failed, NotFound):
+                raise self._nearest(family, failed)
+            case _:
+                raise failed
+
+    def _nearest(self, family: str, error: NotFound) -> NotFound:
+        """The same error; of a family that nobody knows, with the name that is near."""
+        try:
+            names = [str(known["family"]) for known in self.get("families")["families"]]
+        except CommandFailed:
+            return error
+        near = get_close_matches(family, names, n=1)
+        return NotFound(str(error), f"did you mean {near[0]!r}?") if near and family not in names else error
 
 
 def open_http(url: str, headers: Mapping[str, str], timeout: float) -> httpx.Client:

@@ -16,11 +16,26 @@ from serving.cli.output import Output
 if TYPE_CHECKING:
     from serving.cli.client import AdminClient
 
+_FAMILY = re.compile(r"[a-z0-9-]{1,63}")
 DEFAULT_ADMIN = "http://127.0.0.1:8081"
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print the answer as one JSON document.", show_default=False)]
+ANSWERED = "stdout has its document already"
+"""The note on an error behind a command's answer: such as that a change stands, but not every gateway serves it yet."""
+
 ADMIN_HELP = "The admin listener, if not the usual one."
-FamilyName = Annotated[str, typer.Argument(metavar="FAMILY", help="The model family, e.g. digits.")]
+
+
+def family_name(text: str | None) -> str | None:
+    """What can be a family's name, or None. Raises typer's `BadParameter`."""
+    if text is None or _FAMILY.fullmatch(text):
+        return text
+    name, at, version = text.partition("@")
+    msg = f"{text!r} is no family's name; " + (f"write {name} {version}" if at else "those are lower-case words joined by dashes")
+    raise typer.BadParameter(msg)
+
+
+FamilyName = Annotated[str, typer.Argument(metavar="FAMILY", help="The model family, e.g. digits.", callback=family_name)]
 VersionName = Annotated[str, typer.Argument(metavar="VERSION", help="The version, e.g. 1.1.0.")]
 OneVersion = Annotated[str, typer.Argument(metavar="FAMILY", help="The model family, or at once FAMILY@VERSION, e.g. digits@1.1.0.")]
 ItsVersion = Annotated[str | None, typer.Argument(metavar="[VERSION]", help="The version, e.g. 1.1.0.", show_default=False)]
@@ -76,7 +91,13 @@ def add_command(app: typer.Typer, function: Callable[..., None], *, panel: str, 
     def run(ctx: typer.Context, *, json_output: bool = False, admin: str | None = None, **parameters: Any) -> None:  # noqa: ANN401 - the function's own
         given = ctx.obj if isinstance(ctx.obj, Globals) else Globals(DEFAULT_ADMIN, user_name())
         named = given.is_admin_named or admin is not None
-        function(Session(admin or given.admin, given.actor, Output(as_json=json_output), named), **parameters)
+        output = Output(as_json=json_output)
+        try:
+            function(Session(admin or given.admin, given.actor, output, named), **parameters)
+        except Exception as error:
+            if output.has_answered:
+                error.add_note(ANSWERED)
+            raise
 
     run.__signature__ = _signature(function, admin_help if remote else None)  # type: ignore[attr-defined] # typer reads it
     run.__annotations__ = {}

@@ -46,6 +46,5 @@ def upgrade(
     """Tell what an upgrade asks of you: nothing (low), to evaluate again (re-evaluate), or to change your code (migrate)."""
     query = {"from": old} if new is None else {"from": old, "to": new}
     with session.client() as client:
-        client.family(family)
         document = client.get("families", family, "upgrade", **query)
     session.output.data(document, lambda: render_upgrade(document))

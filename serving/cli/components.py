@@ -34,7 +34,7 @@ def publish(session: Session, directory: Directory, data: DataOption = None, reg
         document = shelves.publish(directory, told)
     name = f"{document['name']}@{document['version']}"
     said = "published" if document["created"] else "was published before, with the same content"
-    session.output.data(document, lambda: facts([(name, said), ("digest", document["digest"])]))
+    session.output.data(document, lambda: facts([("component", name), ("is", said), ("digest", document["digest"])]))
     session.output.note(f"next: pin it in a model.yaml, as `pre: {name}` under pipeline")
 
 

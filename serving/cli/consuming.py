@@ -48,7 +48,7 @@ def remove(session: Session, family: FamilyName, name: ConsumerName, reason: Rea
 def list_(session: Session, family: FamilyName) -> None:
     """List the consumers of a family, and how often each called deprecated versions."""
     with session.client() as client:
-        document = client.family(family)
+        document = client.get("families", family)
     calls = [(one["version"], one["callers"] or {}) for one in document["deprecated"]]
     rows = [(name, wanted, _calls(name, calls)) for name, wanted in document["consumers"].items()]
     if others := _calls("other", calls):

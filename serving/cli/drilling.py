@@ -46,7 +46,7 @@ def drill(
     """
     with session.client() as client:
         if look:
-            standing = client.get("families", client.family(family)["family"], "drills")
+            standing = client.get("families", family, "drills")
             session.output.data(standing, lambda: _standing(standing))
             for complaint in standing["complaints"]:
                 session.output.note(f"warning: {complaint}")

@@ -2,12 +2,12 @@
 
 CommandFailed           1   failed, or refused by the server
 ├── NotSettled, NotVerified, NotLoaded, BundleRefused, NotImported, PolicyRefused, NotCarriedOut, AuditBroken, NotTold,
-│   DrillFailed, NoWayBack, NotAsFirstSeen, NotVouchedFor
+│   DrillFailed, NoWayBack, NotAsFirstSeen, NotVouchedFor, NoPlaceToWrite
 ├── BadSettings         2   options, environment or configuration that cannot be used
 ├── BadEvidence         2   a file that is no export of the audit, or no list of its heads
 ├── WrongUse            2   options that do not go together, or lack one another
 ├── NotReachable        3   nobody answers there, or not a Pointsman
-│   └── NobodyAnswers, NobodyToRollBack, NoUrl, LostAnswer, NotAPointsman
+│   └── NobodyAnswers, NobodyToRollBack, NoUrl, LostAnswer, NotAPointsman, NotTheAdminListener
 ├── NotFound            4   no such family, version or file
 │   └── NoSuchFile
 ├── Conflict            5   somebody else changed the family first
@@ -225,10 +225,28 @@ class NotAPointsman(NotReachable):
         super().__init__(f"what answers at {url} is no Pointsman (status {status})", "check --admin and --url")
 
 
+class NotTheAdminListener(NotReachable):
+    """The public listener, or another program, answers there."""
+
+    def __init__(self, url: str, said: str) -> None:
+        super().__init__(
+            f"what answers at {url} is not the admin listener: {said}", "name it with --admin; `pointsman serve` prints where it is"
+        )
+
+
 class NotFound(CommandFailed):
     """There is no such family, version or file."""
 
     exit_code = ExitCode.NOT_FOUND
+
+
+class NoPlaceToWrite(CommandFailed):
+    """A file that cannot be written where it was asked for."""
+
+    def __init__(self, path: Path, error: OSError) -> None:
+        super().__init__(
+            f"{path} cannot be written: {error.strerror}", "name a file in a folder that is there, may be written to and has room"
+        )
 
 
 class NoSuchFile(NotFound):

@@ -19,7 +19,7 @@ class StillQuarantined(CommandFailed):
 
 def refuse_quarantined(client: AdminClient, family: str, version: str, way_out: str) -> None:
     """Before it is loaded for nothing. Raises `StillQuarantined`, whose hint names the `way_out`."""
-    quarantined = client.family(family)["quarantined"]
+    quarantined = client.get("families", family)["quarantined"]
     if version in quarantined:
         raise StillQuarantined(family, version, quarantined[version] or "it was rolled back", way_out)
 
@@ -42,7 +42,7 @@ def ensure_loaded(session: Session, client: AdminClient, family: str, version: s
         body: Json = {"version": version, "reason": "to be loaded"}
         client.change("PUT", family, "tags", "candidate", body=body)
     name = f"{family}@{version}"
-    with session.output.progress(f"{name} is loading") as say:
+    with session.output.progress(f"{name} {_stand(status)}") as say:
         replicas = _await_ready(client, family, version, say, timeout)
     session.output.note(f"{name} is ready ({replicas} replica{'' if replicas == 1 else 's'}, golden examples passed)")
 
@@ -51,18 +51,26 @@ def _await_ready(client: AdminClient, family: str, version: str, say: Callable[[
     name, deadline = f"{family}@{version}", time.monotonic() + timeout
     while True:
         status = _status(client, family, version)
-        state = "waiting for the controller" if status is None else str(status["state"])
-        if status is not None and state == "ready":
+        if status is not None and status["state"] == "ready":
             return int(status["replicas"])
-        if status is not None and state == "failed":
+        if status is not None and status["state"] == "failed":
             hint = "no traffic was moved; `pointsman check DIR` finds most causes before publishing"
             raise NotLoaded(name, f"failed to load: {status['detail'] or 'no reason given'}", hint)
         if time.monotonic() > deadline:
-            hint = f"wait longer with --timeout, or look at `pointsman versions {family}` and the server's log"
-            raise NotLoaded(name, f"is not ready after {timeout:g} s: {state}", hint)
-        detail = "" if status is None else str(status["detail"])
-        say(f"{name} is {state}{f': {detail}' if detail else ''}")
+            look = "`pointsman leader`: who leads loads it" if status is None else f"`pointsman versions {family}` and the server's log"
+            raise NotLoaded(
+                name, f"is not ready after {timeout:g} s: it {_stand(status)}", f"wait longer with --timeout, or look at {look}"
+            )
+        say(f"{name} {_stand(status)}")
         time.sleep(POLL_SECONDS)
+
+
+def _stand(status: Json | None) -> str:
+    """How far it is, as the controller shows it."""
+    if status is None or status["state"] == "unloading":
+        return "waits for the controller, which loads it"
+    detail = f": {status['detail']}" if status["detail"] else ""
+    return f"is {status['state']}{detail}"
 
 
 def _status(client: AdminClient, family: str, version: str) -> Json | None:

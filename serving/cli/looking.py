@@ -49,15 +49,15 @@ def show(
             if at is not None:
                 error = "--at shows a family, not a version"
                 raise WrongUse(error, "leave out one of the two")
-            described = client.get("families", client.family(family)["family"], "versions", version)
+            described = client.get("families", family, "versions", version)
             session.output.data(described, lambda: render_version(described))
             return
         if at is None:
-            document = client.family(family)
+            document = client.get("families", family)
             document["notes"] = _notes(client, document)
             session.output.data(document, lambda: render_family(document))
             return
-        past = client.get("families", client.family(family)["family"], at=at)
+        past = client.get("families", family, at=at)
     session.output.data(past, lambda: render_past(past))
 
 
@@ -76,7 +76,6 @@ def _notes(client: "AdminClient", document: dict[str, Any]) -> list[Any]:
 def versions(session: Session, family: FamilyName) -> None:
     """List a family's versions with their tags and whether they are loaded."""
     with session.client() as client:
-        client.family(family)
         document = client.get("families", family, "versions")
     session.output.data(document, lambda: render_versions(document))
 
@@ -88,7 +87,7 @@ def history(
 ) -> None:
     """Tell who changed what, when and why; the newest first."""
     with session.client() as client:
-        path = ("history",) if family is None else ("families", client.family(family)["family"], "history")
+        path = ("history",) if family is None else ("families", family, "history")
         document = client.get(*path, limit=limit)
     session.output.data(document, lambda: render_history(document))
 

@@ -25,6 +25,8 @@ class Output:
 
     def __init__(self, *, as_json: bool) -> None:
         self.as_json = as_json
+        self.has_answered = False
+        """Whether stdout has got a document."""
 
     def data(self, document: Any, render: Callable[[], RenderableType]) -> None:  # noqa: ANN401 - any JSON document
         """Print what was asked for."""
@@ -35,6 +37,7 @@ class Output:
 
     def document(self, document: Any, indent: int | None = None) -> None:  # noqa: ANN401 - any JSON document
         """Print JSON to stdout, on one line unless indented."""
+        self.has_answered = True
         self.line(sys.stdout, document, indent)
 
     @staticmethod

@@ -1,6 +1,7 @@
 """The commands of the audit: verify it, export it, show its signed head. Verifying trusts nobody's word but the hashes and the key."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -8,7 +9,7 @@ import typer
 
 from serving.cli.client import AdminClient
 from serving.cli.commands import Session, add_command
-from serving.cli.failures import AuditBroken
+from serving.cli.failures import AuditBroken, NoPlaceToWrite
 from serving.cli.output import Output
 from serving.cli.rendering import render_audit_verdict, render_head
 
@@ -104,6 +105,9 @@ def _write(path: Path, lines: Iterator[dict[str, Any]]) -> int:
             for count, line in enumerate(lines):  # noqa: B007 - the head comes last and is no entry
                 Output.line(file, line)
         aside.replace(path)
+    except OSError as error:
+        raise NoPlaceToWrite(path, error) from error
     finally:
-        aside.unlink(missing_ok=True)
+        with suppress(OSError):
+            aside.unlink()
     return count

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from serving.cli.client import AdminClient, Json
 from serving.cli.commands import FamilyName, Session, VersionName, add_command
-from serving.cli.failures import CommandFailed, NotFound, NotSettled
+from serving.cli.failures import CommandFailed, NoPlaceToWrite, NotFound, NotSettled
 from serving.cli.loading import ensure_loaded, refuse_quarantined
 from serving.cli.output import plural
 from serving.cli.rollout_rendering import render_explained, render_past, render_plan, render_receipt, render_rollout
@@ -216,8 +216,7 @@ def _save(file: Path, lines: list[bytes], policy: str) -> None:
         file.write_bytes(b"".join(line + b"\n" for line in lines))
         file.with_suffix(".policy.json").write_text(policy, encoding="utf-8")
     except OSError as error:
-        sentence = f"{file} cannot be written: {error.strerror}"
-        raise NotFound(sentence, "name a file in a folder that is there") from error
+        raise NoPlaceToWrite(file, error) from error
 
 
 def _policy(given: str) -> Json:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from serving.cli.commands import FamilyName, Session, add_command
-from serving.cli.failures import CommandFailed, NoWayBack
+from serving.cli.failures import NoPlaceToWrite, NoWayBack
 from serving.cli.output import facts
 
 
@@ -24,14 +24,13 @@ def runbook(
 ) -> None:
     """Write the runbook of a family's rollback, in Markdown, from the policy in force: who may, signals, exact commands, whom to tell."""
     with session.client() as client:
-        document = client.get("families", client.family(family)["family"], "runbook")
+        document = client.get("families", family, "runbook")
     text = str(document["text"])
     if output is not None:
         try:
             output.write_text(text, encoding="utf-8")
         except OSError as error:
-            sentence = f"{output} cannot be written: {error.strerror}"
-            raise CommandFailed(sentence, "name another place with -o") from error
+            raise NoPlaceToWrite(output, error) from error
         session.output.note(f"written to {output}")
     elif session.output.as_json:
         session.output.document(document)
@@ -43,7 +42,7 @@ def runbook(
 def readiness(session: Session, family: FamilyName) -> None:
     """Tell whether a rollback would work now. Exit code 1 when it is not proven."""
     with session.client() as client:
-        document = client.get("families", client.family(family)["family"], "readiness")
+        document = client.get("families", family, "readiness")
     shown = [("proven", "yes" if document["proven"] else "no"), ("", document["sentence"]), ("digest", document["digest"][:12])]
     session.output.data(document, lambda: facts(shown))
     if not document["proven"]:

@@ -8,13 +8,23 @@ from typing import Any
 from registry_client.manifest import Manifest
 from registry_client.sweeping import CacheSweep, Swept
 from serving.cli.configuring import read_settings
+from serving.cli.failures import NotFound
 from serving.dataplane.environments.recipe import key_of, needs_environment
 from serving.dataplane.environments.shelf import Environments
 
 Json = dict[str, Any]
 
 
-def sweep(data: Path | None, keep: Json, *, is_rehearsal: bool) -> Json:
+def data_folder(data: Path | None) -> Path:
+    """The data directory that is named. Raises `NotFound` where there is none: nothing would be swept, and nothing said."""
+    folder = read_settings(data=data).data
+    if not folder.is_dir():
+        error = f"there is no data directory {folder}"
+        raise NotFound(error, "name that of the node's installation with --data or POINTSMAN_DATA")
+    return folder
+
+
+def sweep(data: Path, keep: Json, *, is_rehearsal: bool) -> Json:
     """Sweep a data directory, leaving what the listener says is needed; what was taken, or would be."""
     settings = read_settings(data=data)
     now = time.time()  # noqa: TID251 - compared with what the file system says

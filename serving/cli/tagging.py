@@ -8,7 +8,7 @@ from serving.cli.commands import Session
 from serving.cli.failures import NotFound, NotReachable
 
 ADMIN_HELP = "Compare with the versions tagged there too."
-NOT_ASKED = "tags: versions that are tagged were not compared, only the release below: --admin names the listener that knows them"
+NOT_ASKED = "compared with the release below alone; with --admin URL, with the versions that are tagged there, too"
 
 
 def tags_of(session: Session, family: str) -> tuple[Tags, str]:

@@ -30,7 +30,7 @@ def verify(
 ) -> None:
     """Prove that everybody is served as decided: every gateway says so, no old answer is under way, and golden examples come back right."""
     with session.client() as client:
-        proof = ask_for_proof(client, client.family(family)["family"], epoch, timeout)
+        proof = ask_for_proof(client, family, epoch, timeout)
     session.output.data(proof, lambda: render_proof(proof))
     refuse_unproven(proof)
 

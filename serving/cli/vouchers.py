@@ -15,7 +15,7 @@ from registry_client.signing import PublicKey, SigningKey, UnusableKey, curve_ke
 from registry_client.sigstore import sign as sign_folder
 from registry_client.trust import Trust
 from serving.cli.auditing import open_registry
-from serving.cli.failures import BadSettings, CommandFailed, NotFound
+from serving.cli.failures import BadSettings, CommandFailed, NoPlaceToWrite, NotFound
 from serving.cli.judging import Json
 from serving.telemetry.clock import SystemClock
 
@@ -37,8 +37,7 @@ def make_keys(file: Path, form: Format) -> Json:
         sentence = f"{error.filename or error} is there already"
         raise CommandFailed(sentence, "a key is never overwritten: name another file") from error
     except OSError as error:
-        sentence = f"{file} cannot be written: {error.strerror}"
-        raise CommandFailed(sentence, "name a file in a folder that exists and that you may write to") from error
+        raise NoPlaceToWrite(file, error) from error
     return {"private": str(file), "public": str(public), "keyid": keyid}
 
 

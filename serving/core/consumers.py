@@ -36,7 +36,7 @@ class UnknownConsumer(ChangeRefused):
 class ConsumersLeftBehind(ChangeRefused):
     """A version that registered consumers cannot take."""
 
-    hint = "move them first (pointsman upgrade FAMILY FROM says what it asks of them), or repeat this with an override and a reason"
+    hint = "move them first (pointsman upgrade FAMILY FROM says what it asks of them), or repeat this with --override and --reason WHY"
 
     def __init__(self, family: str, version: ModelVersion, consumers: Consumers) -> None:
         self.family, self.version, self.consumers = family, version, consumers

@@ -101,7 +101,7 @@ class NotReady(ChangeRefused):
 class Quarantined(ChangeRefused):
     """The version was rolled back and takes traffic again only by an explicit override."""
 
-    hint = "publish a fixed version, or repeat this with an override and a reason"
+    hint = "publish a fixed version, or repeat this with --override and --reason WHY (`override` and `reason` of the API)"
 
     def __init__(self, family: str, version: ModelVersion, why: str) -> None:
         self.family, self.version, self.why = family, version, why
@@ -160,7 +160,7 @@ class TagFollowsRoute(ChangeRefused):
 class TagNotCarried(ChangeRefused):
     """The tag to be removed is not on that version."""
 
-    hint = "GET the family to see which version carries it"
+    hint = "`pointsman show FAMILY` tells which version carries it"
 
     def __init__(self, family: str, version: ModelVersion, tag: Tag) -> None:
         self.family, self.version, self.tag = family, version, tag
@@ -170,7 +170,7 @@ class TagNotCarried(ChangeRefused):
 class NotRouted(ChangeRefused):
     """There is no such canary or shadow to be removed."""
 
-    hint = "GET the family to see its canaries and shadows"
+    hint = "`pointsman show FAMILY` tells its canaries and shadows"
 
     def __init__(self, family: str, version: ModelVersion, part: str) -> None:
         self.family, self.version, self.part = family, version, part
@@ -190,7 +190,7 @@ class NotQuarantined(ChangeRefused):
 class NothingToRollBack(ChangeRefused):
     """No canary runs, and no earlier production is left that was not itself rolled back."""
 
-    hint = "promote the version that should be in production; a quarantined one must be named"
+    hint = "promote the version that should be in production: pointsman promote FAMILY VERSION, a quarantined one with --override"
 
     def __init__(self, family: str) -> None:
         self.family = family
@@ -220,7 +220,7 @@ class RolloutAfoot(ChangeRefused):
 class ReasonMissing(ChangeRefused):
     """Lifting a quarantine is somebody's decision, and the next one to look must find out why."""
 
-    hint = "say why: a version that was rolled back takes traffic again only for a stated reason"
+    hint = "say why with --reason: a version that was rolled back takes traffic again only for a stated reason"
 
     def __init__(self, family: str, version: ModelVersion) -> None:
         self.family, self.version = family, version

@@ -119,7 +119,7 @@ class Operator:
             time.sleep(LOOK_S)
 
     def _change(self, method: str, family: str, what: str, body: Json) -> Done:
-        return self._post(method, family, what, body, int(self._client.family(family)["revision"]))
+        return self._post(method, family, what, body, int(self._client.get("families", family)["revision"]))
 
     def _post(self, method: str, family: str, what: str, body: Json, revision: int | None) -> Done:
         asked = time.monotonic()

@@ -24,6 +24,14 @@ def export(changed: Terminal, tmp_path: Path) -> Path:
     return path
 
 
+def test_an_export_that_cannot_be_written_names_the_file(changed: Terminal, tmp_path: Path) -> None:
+    result = changed.run("audit", "export", "-o", str(tmp_path / "no" / "folder"))
+
+    assert result.exit_code == 1
+    assert says_why(result.stderr)
+    assert "cannot be written: No such file or directory" in result.stderr
+
+
 def lines_of(path: Path) -> list[str]:
     return path.read_text(encoding="utf-8").splitlines()
 
@@ -172,7 +180,7 @@ def test_a_family_is_shown_as_it_was(world: AdminWorld, changed: Terminal) -> No
     assert changed.json("show", "digits", "--at", moment)["production"]["version"] == "1.1.0"
 
 
-@pytest.mark.parametrize(("at", "code"), [("2020-01-01T00:00:00Z", 4), ("yesterday", 1)])
+@pytest.mark.parametrize(("at", "code"), [("2020-01-01T00:00:00Z", 4), ("yesterday", 2)])
 def test_a_time_before_everything_is_not_found_and_one_that_is_none_is_refused(changed: Terminal, at: str, code: int) -> None:
     result = changed.run("show", "digits", "--at", at)
 

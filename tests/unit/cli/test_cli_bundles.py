@@ -259,7 +259,7 @@ def test_whoever_names_no_listener_is_told_what_was_not_compared(tmp_path: Path)
     _, second, _ = checked(TERMINAL, Linear(bias=np.zeros(3)), "1.1.0", tmp_path, "--data", str(tmp_path / "data"))
 
     # then
-    told = "versions that are tagged were not compared"
+    told = "compared with the release below alone"
     assert [any(told in finding["text"] for finding in document["findings"]) for document in (first, second)] == [False, True]
 
 

@@ -25,8 +25,11 @@ def test_a_promotion_first_loads_the_version_and_says_so(world: AdminWorld, term
 
     assert result.exit_code == 0, result.stderr
     assert result.stdout.startswith("digits: 1.0.0 is in production")
-    assert "digits@1.0.0 is loading" in result.stderr
-    assert "digits@1.0.0 is ready" in result.stderr
+    assert [line.partition(" (")[0] for line in result.stderr.splitlines()] == [
+        "digits@1.0.0 waits for the controller, which loads it",
+        "digits@1.0.0 is loading",
+        "digits@1.0.0 is ready",
+    ]
     assert world.actions == [("tag 1.0.0 candidate", "ada", "to be loaded"), ("promote 1.0.0", "ada", "first")]
 
 
@@ -59,7 +62,7 @@ def test_a_version_that_does_not_load_in_time_takes_no_traffic(world: AdminWorld
 
     assert result.exit_code == 1
     assert says_why(result.stderr)
-    assert "not ready after 0.1 s: loading" in result.stderr
+    assert "not ready after 0.1 s: it is loading" in result.stderr
 
 
 @pytest.mark.parametrize("weight", ["10", "2.5", "10%", " 0.01 % "])
@@ -212,16 +215,34 @@ def test_tags_are_given_and_taken(world: AdminWorld, terminal: Terminal) -> None
 def test_a_tag_that_does_not_exist_is_refused(terminal: Terminal) -> None:
     result = terminal.run("tag", "digits", "1.1.0", "candidat")
 
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert says_why(result.stderr)
 
 
-@pytest.mark.parametrize("words", [("promote", "digit", "1.0.0"), ("rollback", "digit")])
+@pytest.mark.parametrize("words", [("promote", "digit", "1.0.0"), ("rollback", "digit"), ("status", "digit"), ("start", "digit", "1.0.0")])
 def test_a_family_with_a_typo_gets_the_one_that_is_near(terminal: Terminal, words: tuple[str, ...]) -> None:
     result = terminal.run(*words)
 
     assert result.exit_code == 4
     assert "hint: did you mean 'digits'?" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "way_out"), [("digits@1.0.0", "write digits 1.0.0"), ("a/b", "lower-case words joined by dashes"), ("", "lower-case words")]
+)
+def test_what_is_no_familys_name_is_told_without_asking_anybody(name: str, way_out: str) -> None:
+    result = Terminal("http://127.0.0.1:1").run("show", name)
+
+    assert result.exit_code == 2
+    assert way_out in result.stderr
+
+
+def test_a_hint_names_the_family(terminal: Terminal) -> None:
+    terminal.run("promote", "digits", "1.0.0")
+
+    result = terminal.run("untag", "digits", "1.0.0", "staging")
+
+    assert "hint: `pointsman show digits` tells which version carries it" in result.stderr
 
 
 def test_a_version_that_nobody_published_is_not_found(terminal: Terminal) -> None:
@@ -234,7 +255,7 @@ def test_a_version_that_nobody_published_is_not_found(terminal: Terminal) -> Non
 def test_a_version_that_is_none_is_refused(terminal: Terminal) -> None:
     result = terminal.run("promote", "digits", "one")
 
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert says_why(result.stderr)
 
 

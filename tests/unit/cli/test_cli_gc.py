@@ -135,3 +135,10 @@ def test_where_nobody_can_say_what_is_needed_nothing_goes(node: Node, terminal: 
     assert result.exit_code != 0
     assert says_why(result.stderr)
     assert len(node.environments()) == 2
+
+
+def test_a_data_directory_that_is_not_there_is_not_swept_in_silence(terminal: Terminal, tmp_path: Path) -> None:
+    result = terminal.run("gc", "--data", str(tmp_path / "elsewhere"))
+
+    assert result.exit_code == 4
+    assert says_why(result.stderr)

@@ -79,7 +79,7 @@ def test_a_file_that_is_not_there_is_not_found(public: Public) -> None:
     assert says_why(result.stderr)
 
 
-@pytest.mark.parametrize(("status", "code"), [(400, 1), (404, 4), (429, 1), (503, 1)])
+@pytest.mark.parametrize(("status", "code"), [(400, 2), (404, 4), (429, 1), (503, 1)])
 def test_a_refusal_is_told_with_its_exit_code(public: Public, status: int, code: int) -> None:
     listener, url = public
     listener.refusal = (status, {"error": "input pixels has shape [2], the interface says [64]"})

@@ -1,3 +1,5 @@
+import errno
+import json
 import subprocess
 import sys
 import tempfile
@@ -9,6 +11,8 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from serving.cli.app import URGENT, build
+from tests.fakes.admin import AdminWorld
+from tests.fakes.admin_server import PublicListener
 from tests.fakes.terminal import Terminal, says_why
 
 REMOTE = [
@@ -64,6 +68,68 @@ def test_wrong_usage_is_told_and_ends_in_a_hint(words: tuple[str, ...]) -> None:
     assert not result.stdout
 
 
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (("canary", "--json"), 2),
+        (("families", "--json"), 3),
+        (("check", "/nowhere", "--json"), 4),
+        (("show", "a/b", "--json"), 2),
+        (("policy", "lint", "--json", "/nowhere"), 4),
+    ],
+)
+def test_with_json_a_failure_is_a_document_too(words: tuple[str, ...], code: int) -> None:
+    result = Terminal("http://127.0.0.1:1").run(*words)
+
+    document = json.loads(result.stdout)
+    assert (result.exit_code, document["exit_code"]) == (code, code)
+    assert f"error: {document['error']}\nhint: {document['hint']}\n" in result.stderr
+
+
+def test_a_failure_behind_an_answer_leaves_the_answer_as_the_only_document(terminal: Terminal, world: AdminWorld) -> None:
+    world.runs("1.0.0")
+    terminal.run("promote", "digits", "1.0.0")
+
+    result = terminal.run("readiness", "digits", "--json")
+
+    assert result.exit_code == 1
+    assert json.loads(result.stdout)["proven"] is False
+    assert says_why(result.stderr)
+
+
+def test_a_full_disk_is_no_bug(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("serving.cli.client.AdminClient", full)
+    result = Terminal("").run("families")
+
+    assert result.exit_code == 1
+    assert says_why(result.stderr)
+    assert "error: input or output: No space left on device" in result.stderr
+
+
+def test_who_has_read_enough_is_told_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(*_: object) -> None:
+        raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+
+    monkeypatch.setattr("serving.cli.client.AdminClient", gone)
+    result = Terminal("").run("families")
+
+    assert (result.exit_code, result.output) == (1, "")
+
+
+def test_the_public_listener_is_not_taken_for_the_admin_listener(public: tuple[PublicListener, str]) -> None:
+    listener, url = public
+    listener.refusal = (404, {"error": "no such path: /v1/families"})
+
+    result = Terminal(url).run("store", "reseed", "--from", "store", "--reason", "mistaken")
+
+    assert result.exit_code == 3
+    assert "is not the admin listener: no such path" in result.stderr
+    assert "--admin" in result.stderr
+
+
 def test_a_mistyped_command_gets_the_one_that_is_near() -> None:
     assert "Did you mean 'canary'?" in Terminal("").run("canari").stderr
 
@@ -77,6 +143,23 @@ def test_an_interrupt_is_no_failure_of_the_program(monkeypatch: pytest.MonkeyPat
 
     assert result.exit_code == 130
     assert "Traceback" not in result.output
+
+
+def test_an_interrupt_while_the_program_is_still_read_shows_no_trace() -> None:
+    script = (
+        "import builtins, signal\n"
+        "import serving.__main__ as program\n"
+        "real = builtins.__import__\n"
+        "def slow(name, *rest):\n"
+        "    if name == 'serving.cli.app': signal.raise_signal(signal.SIGINT)\n"
+        "    return real(name, *rest)\n"
+        "builtins.__import__ = slow\n"
+        "program.main()"
+    )
+
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+
+    assert (result.returncode, result.stderr) == (130, "")
 
 
 def test_a_bug_shows_no_trace_but_keeps_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
