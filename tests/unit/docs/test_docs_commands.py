@@ -39,7 +39,8 @@ def quoted_commands() -> list[tuple[str, str]]:
 def fault(arguments: list[str]) -> str | None:
     """What the program would say against these arguments; a name alone only has to be a command."""
     known = typer.main.get_command(build()).commands  # type: ignore[attr-defined] # a group
-    name, *rest = arguments
+    # FAMILY stands for a name, and is none.
+    name, *rest = ["digits" if word == "FAMILY" else word for word in arguments]
     if name not in known:
         return f"there is no command {name}"
     try:
