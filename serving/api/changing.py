@@ -3,13 +3,14 @@
 from dataclasses import replace
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path, Query, Response
+from fastapi import APIRouter, Path, Query, Response
 
 from registry_client.references import Tag
 from registry_client.versions import ModelVersion
 from serving.api.documents import changed_document, plan_document, settled_document
 from serving.api.openapi import CHANGE_ERRORS, ROLLBACK_ERRORS
-from serving.api.preconditions import Caller, caller, expected_revision, stated_revision
+from serving.api.parameters import Asking, Expected, Family, Stated
+from serving.api.preconditions import Caller
 from serving.api.schemas import (
     LONGEST_WAIT,
     ChangedOut,
@@ -34,11 +35,6 @@ from serving.core.changes import Release as ReleaseChange
 from serving.core.consumers import ClearConsumer, SetConsumer
 from serving.core.happenings import Actor
 from serving.failpoints import reach
-
-Family = Annotated[str, Path(pattern=r"^[a-z0-9-]{1,63}$", description="The model family.", examples=["digits"])]
-Asking = Annotated[Caller, Depends(caller)]
-Expected = Annotated[int | None, Depends(expected_revision)]
-Stated = Annotated[int | None, Depends(stated_revision)]
 
 
 class ChangeRoutes:

@@ -9,7 +9,7 @@ from registry_client.manifest import Manifest
 from registry_client.versions import ModelVersion
 from serving.api.comparisons import DiffOut, UpgradeOut, diff_document, upgrade_document
 from serving.api.openapi import READ_ERRORS
-from serving.api.reading import Family
+from serving.api.parameters import Family
 from serving.control.views import Views
 from serving.core.errors import NothingInProduction
 from serving.ports import Manifests

@@ -6,8 +6,9 @@ from fastapi import APIRouter, Path, Query, Response
 from pydantic import Field, PlainValidator, WithJsonSchema
 
 from registry_client.versions import VersionRange
-from serving.api.changing import Asking, ChangeRoutes, Expected, Family
+from serving.api.changing import ChangeRoutes
 from serving.api.openapi import CHANGE_ERRORS
+from serving.api.parameters import Asking, Expected, Family
 from serving.api.schemas import Change, ChangedOut, ReasonText, Wait
 from serving.core.consumers import ClearConsumer, SetConsumer
 

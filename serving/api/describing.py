@@ -1,24 +1,22 @@
 """The route that describes one version: what it says of itself, where it comes from, and who vouches for it."""
 
 from datetime import datetime
-from typing import Annotated
 
 import msgspec
-from fastapi import APIRouter, Path
-from pydantic import BaseModel, Field
+from fastapi import APIRouter
+from pydantic import Field
 
 from registry_client.errors import UnknownVersion
 from registry_client.manifest import Manifest
 from registry_client.versions import ModelVersion
 from serving.api.openapi import READ_ERRORS
-from serving.api.reading import Family
+from serving.api.parameters import Family, Version
+from serving.api.schemas import Document
 from serving.control.views import VersionView, Views
 from serving.ports import LoadState, Manifests, Vouched
 
-Version = Annotated[str, Path(max_length=64, description="A version.", examples=["1.1.0"])]
 
-
-class DatasetOut(BaseModel):
+class DatasetOut(Document):
     """Data that a version was made from."""
 
     name: str
@@ -26,7 +24,7 @@ class DatasetOut(BaseModel):
     sha256: str | None
 
 
-class ProvenanceOut(BaseModel):
+class ProvenanceOut(Document):
     """Where a version comes from."""
 
     repository: str | None
@@ -37,7 +35,7 @@ class ProvenanceOut(BaseModel):
     hyperparameters: dict[str, object]
 
 
-class SignatureOut(BaseModel):
+class SignatureOut(Document):
     """A signature beside a version. Without `key` it counts for nothing, for the reason in `why`."""
 
     key: str | None = Field(description="The trusted key that made it.")
@@ -47,7 +45,7 @@ class SignatureOut(BaseModel):
     why: str
 
 
-class VersionDescriptionOut(BaseModel):
+class VersionDescriptionOut(Document):
     """One version."""
 
     family: str

@@ -3,11 +3,11 @@
 from datetime import datetime
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, Path
+from fastapi import APIRouter
 from pydantic import Field
 
 from serving.api.openapi import READ_ERRORS, errors
-from serving.api.preconditions import Caller, caller
+from serving.api.parameters import Asking, Family
 from serving.api.schemas import Body, Document, ReasonText
 from serving.control.drill_book import DrillBook, DrillStanding
 from serving.control.entitlement import Entitlement
@@ -17,8 +17,6 @@ from serving.core.authority import Right
 from serving.core.drills import DrillResult, Trend
 from serving.core.injections import Injection
 
-Family = Annotated[str, Path(pattern=r"^[a-z0-9-]{1,63}$", description="The model family.", examples=["digits"])]
-Asking = Annotated[Caller, Depends(caller)]
 DRILL_ERRORS = errors(400, 403, 404, 409, 503)
 
 

@@ -1,16 +1,12 @@
 """The route that shows what was found out about a version after it was published."""
 
-from typing import Annotated
-
-from fastapi import APIRouter, Path
+from fastapi import APIRouter
 from pydantic import Field
 
 from serving.api.openapi import READ_ERRORS
-from serving.api.reading import Family
+from serving.api.parameters import Family, Version
 from serving.api.schemas import Document
 from serving.ports import Notes
-
-Version = Annotated[str, Path(max_length=100, description="A published version.", examples=["1.1.0"])]
 
 
 class NoteOut(Document):

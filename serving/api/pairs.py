@@ -1,16 +1,15 @@
 """The route of the pairs that disagreed."""
 
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter
 from pydantic import Field
 
 from serving.api.openapi import READ_ERRORS
+from serving.api.parameters import Family
 from serving.api.schemas import Document
 from serving.control.rollouts.sampling import PairSamples
-
-Family = Annotated[str, Path(pattern=r"^[a-z0-9-]{1,63}$", description="The model family.", examples=["digits"])]
 
 
 class PairOut(Document):

@@ -3,17 +3,17 @@
 from typing import Annotated
 
 import msgspec
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Query
 from pydantic import Field
 
 from registry_client.versions import ModelVersion
 from serving.api.openapi import READ_ERRORS
+from serving.api.parameters import Family
 from serving.api.schemas import Document
 from serving.control.policies.showing import PolicyView
 from serving.control.rollouts.looking import RolloutViews
 from serving.core.underway import Underway
 
-Family = Annotated[str, Path(pattern=r"^[a-z0-9-]{1,63}$", description="The model family.", examples=["digits"])]
 For = Annotated[
     str,
     Query(max_length=64, description="The candidate; by default the one tagged so, or else a MINOR step.", examples=["1.2.0"]),

@@ -57,6 +57,7 @@ class MalformedPrecondition(PointsmanError):
 STATUS: Mapping[type[Exception], int] = {
     MalformedPrecondition: 400,
     MalformedTime: 400,
+    SunsetRefused: 400,
     InvalidVersion: 400,
     InvalidReference: 400,
     InvalidPolicy: 400,
@@ -76,7 +77,6 @@ STATUS: Mapping[type[Exception], int] = {
     ChangeRefused: 409,
     EventRefused: 409,
     NoTraffic: 409,
-    SunsetRefused: 400,
     RepeatedHint: 409,
     RegistryError: 409,
     StaleRevision: 412,

@@ -2,20 +2,18 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path
+from fastapi import APIRouter
 from pydantic import Field, StringConstraints
 
 from serving.api.documents import changed_document
 from serving.api.openapi import errors
-from serving.api.preconditions import Caller, caller
+from serving.api.parameters import Asking, Family
 from serving.api.schemas import ChangedOut, Document, TagChange
 from serving.control.entitlement import Entitlement
 from serving.control.policies.home import Wanted
 from serving.control.promotions import Answered, PromotionRequest, PromotionRequests, Stand
 from serving.core.authority import Right
 
-Family = Annotated[str, Path(pattern=r"^[a-z0-9-]{1,63}$", description="The model family.", examples=["digits"])]
-Asking = Annotated[Caller, Depends(caller)]
 Source = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._@:/+#-]{0,199}$")]
 REQUEST_ERRORS = errors(400, 403, 404, 409, 503)
 

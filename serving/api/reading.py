@@ -4,10 +4,11 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import APIRouter, Query, Response
 
 from serving.api.documents import families_document, family_document, history_document, past_document, versions_document
 from serving.api.openapi import READ_ERRORS, WATCH_ERRORS
+from serving.api.parameters import Family
 from serving.api.past_schemas import PastFamilyOut
 from serving.api.schemas import FamiliesOut, FamilyOut, HistoryOut, VersionsOut
 from serving.api.times import moment_of
@@ -17,7 +18,6 @@ from serving.ports import Clock
 Callers = Callable[[str], Mapping[str, Mapping[str, int]]]
 """Requests to a family's deprecated versions, by version and consumer; may block for a moment."""
 
-Family = Annotated[str, Path(pattern=r"^[a-z0-9-]{1,63}$", description="The model family.", examples=["digits"])]
 Limit = Annotated[int, Query(ge=1, le=1000, description="How many changes, the newest first.", examples=[20])]
 
 

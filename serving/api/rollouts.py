@@ -3,11 +3,12 @@
 from collections.abc import Callable
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Query, Response
+from fastapi import APIRouter, Query, Response
 
 from serving.api.documents import changed_document
 from serving.api.openapi import CHANGE_ERRORS, READ_ERRORS
-from serving.api.preconditions import Caller, caller, stated_revision
+from serving.api.parameters import Asking, Family, Stated
+from serving.api.preconditions import Caller
 from serving.api.rollout_documents import (
     explained_document,
     log_document,
@@ -40,12 +41,9 @@ from serving.core.authority import Right
 from serving.core.happenings import Advance, Approve, Event, Hold, Resume, Retry, RollBack, Supersede
 from serving.failpoints import Failpoint, reach
 
-Family = Annotated[str, Path(pattern=r"^[a-z0-9-]{1,63}$", description="The model family.", examples=["digits"])]
 RolloutId = Annotated[
     str, Query(pattern=r"^[A-Za-z0-9.+-]{0,200}$", description="Which of them; the newest when left out.", examples=["digits-1.1.0-12"])
 ]
-Asking = Annotated[Caller, Depends(caller)]
-Stated = Annotated[int | None, Depends(stated_revision)]
 
 
 class RolloutRoutes:

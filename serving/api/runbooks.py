@@ -1,18 +1,15 @@
 """The routes that prepare a rollback: the family's runbook, and whether there is a way back now."""
 
-from typing import Annotated
-
-from fastapi import APIRouter, Path
+from fastapi import APIRouter
 from pydantic import Field
 
 from serving.api.openapi import READ_ERRORS
+from serving.api.parameters import Family
 from serving.api.schemas import Document
 from serving.control.entitlement import Entitlement
 from serving.control.readiness import Readiness
 from serving.control.runbooks import Runbooks
 from serving.control.telling import Correspondence
-
-Family = Annotated[str, Path(pattern=r"^[a-z0-9-]{1,63}$", description="The model family.", examples=["digits"])]
 
 
 class RunbookOut(Document):

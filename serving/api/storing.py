@@ -3,18 +3,16 @@
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter
 from pydantic import Field, StringConstraints
 
 from serving.api.openapi import RESEED_ERRORS, WATCH_ERRORS
-from serving.api.preconditions import Caller, caller
+from serving.api.parameters import Asking
 from serving.api.schemas import Body, Document, ReasonText
 from serving.control.entitlement import Entitlement
 from serving.control.reseeding import Reseeding, Source, StoreStatus
 from serving.core.authority import Right
 from serving.ports import Mark
-
-Asking = Annotated[Caller, Depends(caller)]
 
 
 class MarkOut(Document):

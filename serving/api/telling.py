@@ -1,18 +1,16 @@
 """The routes about who is told: the webhooks, what is on its way to them, and a test of whether it arrives."""
 
 from datetime import datetime
-from typing import Annotated
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter
 from pydantic import Field
 
 from serving.api.openapi import WATCH_ERRORS, errors
-from serving.api.preconditions import Caller, caller
+from serving.api.parameters import Asking
 from serving.api.schemas import Body, Document, Wait
 from serving.control.telling import Correspondence, Line
 from serving.core.notices import Letter
 
-Asking = Annotated[Caller, Depends(caller)]
 TEST_ERRORS = errors(400, 403, 503)
 
 

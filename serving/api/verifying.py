@@ -3,15 +3,15 @@
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Query
 from pydantic import Field
 
 from serving.api.openapi import READ_ERRORS
+from serving.api.parameters import Family
 from serving.api.schemas import LONGEST_WAIT, Document
 from serving.control.proof import Proof
 from serving.control.verification import Verification
 
-Family = Annotated[str, Path(pattern=r"^[a-z0-9-]{1,63}$", description="The model family.", examples=["digits"])]
 Epoch = Annotated[
     int | None, Query(ge=0, lt=2**63, description="The change to prove, as it answered; the newest when left out.", examples=[41])
 ]

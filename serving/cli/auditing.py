@@ -17,7 +17,8 @@ from serving.cli.answering import Answering
 from serving.cli.checking import registry_at
 from serving.cli.configuring import read_settings
 from serving.cli.failures import CommandFailed, NotFound
-from serving.cli.judging import Json, change_document, upgrade_document
+from serving.cli.judging import change_document, upgrade_document
+from serving.cli.output import Json
 from serving.dataplane.environments.shelf import Environments
 
 
@@ -91,6 +92,7 @@ def diff_of(family: str, old: str, new: str, shelf: Shelf) -> Json:
     """How two published versions differ. Raises `NotFound`, or `CommandFailed` where they cannot be read or run."""
     client = shelf.client
     try:
+        client.versions(family)  # a family that is not there is said to be none, rather than to lack the version
         two = [client.fetch(family, version) for version in (old, new)]
         comparison = Gate(client).beside(two[1], two[0], shelf.runs)
     except (UnknownFamily, UnknownVersion) as error:

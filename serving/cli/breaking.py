@@ -9,11 +9,11 @@ from datetime import datetime
 from difflib import get_close_matches
 from pathlib import Path
 from secrets import token_hex
-from typing import Any
 
 from registry_client.errors import InvalidVersion
 from registry_client.versions import ModelVersion
 from serving.cli.failures import CommandFailed, NotFound, WrongUse
+from serving.cli.output import Json
 from serving.core.errors import PointsmanError
 from serving.core.lifecycle import FamilyRecord
 from serving.core.overrides import Author, Clearing, Ending, Override, Settlement, decide, enforce
@@ -25,8 +25,6 @@ from serving.telemetry.clock import SystemClock
 
 CONFIRM_SECONDS = 3.0
 LOOK_SECONDS = 0.01
-
-Json = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)

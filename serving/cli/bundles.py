@@ -7,9 +7,9 @@ import typer
 
 from serving.cli.commands import Session, add_command
 from serving.cli.failures import BundleRefused
+from serving.cli.options import DataOption, RegistryOption
 from serving.cli.output import facts
 from serving.cli.rendering import render_verdict
-from serving.cli.running import DataOption, RegistryOption
 from serving.cli.tagging import ADMIN_HELP
 
 Directory = Annotated[Path, typer.Argument(metavar="DIR", help="The bundle: a folder with a model.yaml and the files it names.")]

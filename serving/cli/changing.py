@@ -1,28 +1,24 @@
-"""The commands that change who answers: tag, untag, canary, shadow, promote, rollback."""
+"""The commands that change who answers: canary, shadow, promote, rollback, release, tag, untag."""
 
 from typing import Annotated
 
 import typer
 
-from serving.cli.client import Json
-from serving.cli.commands import FamilyName, Session, VersionName, add_command
-from serving.cli.failures import NotSettled
+from serving.cli.commands import Session, add_command
 from serving.cli.loading import ensure_loaded, refuse_override
-from serving.cli.output import stack
+from serving.cli.options import FamilyName, LoadTimeout, ReasonOption, VersionName
+from serving.cli.output import Json, stack
 from serving.cli.percent import parse_percent
 from serving.cli.rendering import render_changed, render_plan
-from serving.cli.verifying import VERIFY_SECONDS, ask_for_proof, refuse_unproven, render_proof
+from serving.cli.settling import SETTLE_SECONDS, refuse_unsettled
+from serving.cli.verifying import VERIFY_SECONDS, ask_for_proof, committed_by, refuse_unproven, render_proof
 
-SETTLE_SECONDS = 5.0
-
-ReasonOption = Annotated[str, typer.Option("--reason", "-m", help="Why; written to the history.", show_default=False)]
 OverrideFlag = Annotated[
     bool,
     typer.Option("--override", help="Though it was rolled back, or leaves consumers behind; needs a --reason.", show_default=False),
 ]
 TagName = Annotated[str, typer.Argument(metavar="TAG", help="candidate, staging or deprecated.")]
 WaitFlag = Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until every live gateway serves the change.")]
-TimeoutOption = Annotated[float, typer.Option("--timeout", min=0, metavar="SECONDS", help="How long the version may take to load.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -42,7 +38,7 @@ def canary(  # noqa: PLR0913 - one option each
     *,
     override: OverrideFlag = False,
     wait: WaitFlag = True,
-    timeout: TimeoutOption = 120.0,
+    timeout: LoadTimeout = 120.0,
 ) -> None:
     """Let a version answer some of the callers; the same callers stay in as the weight grows."""
     body: Json = {"version": version, "weight": parse_percent(weight), "reason": reason, "override": override}
@@ -58,7 +54,7 @@ def shadow(  # noqa: PLR0913 - one option each
     *,
     override: OverrideFlag = False,
     wait: WaitFlag = True,
-    timeout: TimeoutOption = 120.0,
+    timeout: LoadTimeout = 120.0,
 ) -> None:
     """Send a version copies of requests and compare its answers; callers never see them."""
     body: Json = {"version": version, "weight": parse_percent(percent), "reason": reason, "override": override}
@@ -87,7 +83,7 @@ def promote(  # noqa: PLR0913 - one option each
     *,
     override: OverrideFlag = False,
     wait: WaitFlag = True,
-    timeout: TimeoutOption = 120.0,
+    timeout: LoadTimeout = 120.0,
 ) -> None:
     """Make a version production; the one before stays loaded, ready to go back to."""
     with session.client() as client:
@@ -124,7 +120,7 @@ def rollback(
         return
     with session.client() as client:
         proof = ask_for_proof(client, family, int(answer["epoch"]), VERIFY_SECONDS)
-    proof["moments"]["committed"] = answer["committed_at"]
+    proof["moments"]["committed"] = committed_by(answer, proof)
     session.output.data({**answer, "verified": proof}, lambda: stack(render_changed(said, answer), render_proof(proof)))
     refuse_unproven(proof)
 
@@ -170,6 +166,4 @@ def untag(session: Session, family: FamilyName, version: VersionName, name: TagN
 def _report(session: Session, said: str, changed: Json) -> None:
     """Say what changed; a change that not every gateway took up in time is a failure, though it stands."""
     session.output.data(changed, lambda: render_changed(said, changed))
-    settled = changed.get("settled")
-    if settled is not None and not settled["done"]:
-        raise NotSettled(int(changed["epoch"]), settled["waiting"])
+    refuse_unsettled(changed)

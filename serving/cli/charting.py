@@ -7,6 +7,7 @@ import typer
 
 from serving.cli.commands import Session, add_command
 from serving.cli.failures import CommandFailed, NoPlaceToWrite, NotFound, PolicyRefused, WrongUse
+from serving.cli.options import AnyFamily
 from serving.control.policies.parsing import InvalidPolicy, parse_pinned, parse_policy
 from serving.core.charting import Chart, EmptyLog, chart_of
 from serving.core.decisions import Opened, UnreadableLine, entry_of
@@ -28,7 +29,7 @@ def register(app: typer.Typer) -> None:
 def chart(
     session: Session,
     output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="Where to: a name that ends in .png, .svg or .pdf.")],
-    family: Annotated[str | None, typer.Argument(metavar="[FAMILY]", help="Whose rollout; not with --log.", show_default=False)] = None,
+    family: AnyFamily = None,
     rollout: Annotated[str, typer.Option("--rollout", metavar="ID", help="Which of its rollouts; the newest by default.")] = "",
     log: Annotated[Path | None, typer.Option("--log", metavar="FILE", help="A decision log instead.", show_default=False)] = None,
     policy: Annotated[

@@ -7,8 +7,8 @@ import typer
 from rich.console import RenderableType
 
 from serving.cli.commands import Session, add_command
+from serving.cli.options import DataOption
 from serving.cli.output import facts, plural, stack, table
-from serving.cli.running import DataOption
 
 MIB = 2**20
 

@@ -24,8 +24,7 @@ from serving.cli.failures import (
     WentBack,
     WrongUse,
 )
-
-Json = dict[str, Any]
+from serving.cli.output import Json
 
 _FAILURES: Mapping[int, type[CommandFailed]] = {400: WrongUse, 404: NotFound, 412: Conflict, 502: NotReachable, 504: NotReachable}
 _BY_TYPE: Mapping[str, type[CommandFailed]] = {"store-went-back": WentBack}

@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from serving.cli.failures import EXIT_CODES, WrongUse
+from serving.cli.failures import EXIT_CODES
 from serving.cli.output import Output
 
 if TYPE_CHECKING:
     from serving.cli.client import AdminClient
 
-_FAMILY = re.compile(r"[a-z0-9-]{1,63}")
 DEFAULT_ADMIN = "http://127.0.0.1:8081"
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print the answer as one JSON document.", show_default=False)]
@@ -24,21 +23,6 @@ ANSWERED = "stdout has its document already"
 """The note on an error behind a command's answer: such as that a change stands, but not every gateway serves it yet."""
 
 ADMIN_HELP = "The admin listener, if not the usual one."
-
-
-def family_name(text: str | None) -> str | None:
-    """What can be a family's name, or None. Raises typer's `BadParameter`."""
-    if text is None or _FAMILY.fullmatch(text):
-        return text
-    name, at, version = text.partition("@")
-    msg = f"{text!r} is no family's name; " + (f"write {name} {version}" if at else "those are lower-case words joined by dashes")
-    raise typer.BadParameter(msg)
-
-
-FamilyName = Annotated[str, typer.Argument(metavar="FAMILY", help="The model family, e.g. digits.", callback=family_name)]
-VersionName = Annotated[str, typer.Argument(metavar="VERSION", help="The version, e.g. 1.1.0.")]
-OneVersion = Annotated[str, typer.Argument(metavar="FAMILY", help="The model family, or at once FAMILY@VERSION, e.g. digits@1.1.0.")]
-ItsVersion = Annotated[str | None, typer.Argument(metavar="[VERSION]", help="The version, e.g. 1.1.0.", show_default=False)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,15 +58,6 @@ def user_name() -> str:
     except KeyError:
         return "operator"
     return re.sub(r"[^A-Za-z0-9._@-]", "-", name).lstrip("-._@") or "operator"
-
-
-def one_version(family: str, version: str | None) -> tuple[str, str]:
-    """What `FAMILY VERSION` and `FAMILY@VERSION` name alike. Raises `WrongUse` where no version is named, or two."""
-    name, at, behind = family.partition("@")
-    if bool(at) == (version is not None):
-        error = f"{family} names no version" if version is None else f"{family} {version} names two versions"
-        raise WrongUse(error, "write FAMILY VERSION or FAMILY@VERSION, e.g. digits@1.1.0")
-    return name, behind if version is None else version
 
 
 def add_command(app: typer.Typer, function: Callable[..., None], *, panel: str, remote: bool = True, admin_help: str = ADMIN_HELP) -> None:

@@ -4,13 +4,12 @@ from typing import Annotated
 
 import typer
 
-from serving.cli.commands import FamilyName, Session, add_command
+from serving.cli.commands import Session, add_command
 from serving.cli.comparison_rendering import render_diff, render_upgrade
-from serving.cli.running import DataOption, RegistryOption
+from serving.cli.options import DataOption, FamilyName, NoRun, RegistryOption
 
 OldVersion = Annotated[str, typer.Argument(metavar="A", help="A published version, e.g. 1.0.0.")]
 NewVersion = Annotated[str, typer.Argument(metavar="B", help="Another one.")]
-NoRun = Annotated[bool, typer.Option("--no-run", help="Compare the manifests only; run nothing.", show_default=False)]
 
 
 def register(app: typer.Typer) -> None:

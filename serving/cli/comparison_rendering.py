@@ -1,13 +1,10 @@
 """What comparisons of versions look like to a person, in 80 columns."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from rich.console import RenderableType
 
-from serving.cli.output import facts, stack, table
-
-Json = dict[str, Any]
+from serving.cli.output import Json, facts, stack, table
 
 _ASKS = {
     "low": "low: you may take it",

@@ -1,12 +1,9 @@
 """What the component library looks like to a person, in 80 columns."""
 
-from typing import Any
-
 from rich.console import RenderableType
 
-from serving.cli.output import facts, moment, table
+from serving.cli.output import Json, facts, moment, table
 
-Json = dict[str, Any]
 SHORT_DIGEST = 12
 
 

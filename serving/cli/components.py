@@ -8,8 +8,8 @@ import typer
 from serving.cli.commands import Session, add_command
 from serving.cli.component_rendering import render_component, render_components
 from serving.cli.failures import EXIT_CODES
+from serving.cli.options import DataOption, RegistryOption
 from serving.cli.output import facts
-from serving.cli.running import DataOption, RegistryOption
 
 Directory = Annotated[Path, typer.Argument(metavar="DIR", help="A folder with a component.yaml and the files it names.")]
 Reference = Annotated[str, typer.Argument(metavar="NAME[@VERSION]", help="A component, e.g. words@1.3.0; the newest without a version.")]

@@ -5,11 +5,10 @@ from typing import Annotated
 import typer
 from rich.console import RenderableType
 
-from serving.cli.changing import ReasonOption
-from serving.cli.client import Json
-from serving.cli.commands import FamilyName, Session, add_command
+from serving.cli.commands import Session, add_command
 from serving.cli.failures import EXIT_CODES
-from serving.cli.output import table
+from serving.cli.options import FamilyName, ReasonOption
+from serving.cli.output import Json, table
 from serving.cli.rendering import render_changed
 
 HELP = "Register who calls a family, and which versions they can take."

@@ -5,10 +5,10 @@ from typing import Annotated, Any
 import typer
 from rich.console import RenderableType
 
-from serving.cli.client import Json
-from serving.cli.commands import FamilyName, Session, add_command
+from serving.cli.commands import Session, add_command
 from serving.cli.failures import DrillFailed
-from serving.cli.output import facts, moment, stack, table
+from serving.cli.options import FamilyName, ReasonOption
+from serving.cli.output import Json, facts, moment, stack, table
 
 PROOF_SECONDS = 20.0
 """For both proofs of a drill together."""
@@ -25,7 +25,7 @@ def register(app: typer.Typer) -> None:
 def drill(
     session: Session,
     family: FamilyName,
-    reason: Annotated[str, typer.Option("--reason", "-m", help="Why; written to the history.", show_default=False)] = "",
+    reason: ReasonOption = "",
     *,
     inject: Annotated[
         str,

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from serving.cli.failures import BadEvidence, NoSuchFile
+from serving.cli.output import Json
 from serving.core.audit import AuditEntry, Mark
 from serving.core.heads import ChainCheck, SignedHead
 from serving.stores.signing import is_signed
 
-Json = dict[str, Any]
 PAGE = 1000
 
 

@@ -1,7 +1,5 @@
 """A judgement of the semver gate as a document, for scripts and for people."""
 
-from typing import Any
-
 import msgspec
 
 from registry_client.compatibility.judgement import STEPS, Comparison, Judgement, waived
@@ -9,8 +7,7 @@ from registry_client.compatibility.rules import Change
 from registry_client.compatibility.upgrade import Delta, Upgrade
 from registry_client.errors import BumpTooSmall
 from registry_client.manifest import Manifest
-
-Json = dict[str, Any]
+from serving.cli.output import Json
 
 
 def judgement_document(manifest: Manifest, judgement: Judgement) -> Json:

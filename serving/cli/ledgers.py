@@ -1,21 +1,15 @@
 """The commands about the ledger, `ledger list` and `ledger verify`: what each published version was when it was first seen here."""
 
-from typing import Annotated, Any
-
 import typer
 from rich.console import RenderableType
 
 from serving.cli.commands import Session, add_command
 from serving.cli.failures import EXIT_CODES, NotAsFirstSeen
-from serving.cli.output import facts, moment, stack, table
-from serving.cli.running import DataOption, RegistryOption
-
-Json = dict[str, Any]
+from serving.cli.options import DataOption, OneFamily, RegistryOption
+from serving.cli.output import Json, facts, moment, stack, table
 
 HELP = "Look at what each published version was when it was first seen here, and whether it still is."
 _SHORT = 12
-
-FamilyOption = Annotated[str | None, typer.Option("--family", metavar="NAME", help="One family only.", show_default=False)]
 
 
 def register(app: typer.Typer) -> None:
@@ -26,7 +20,7 @@ def register(app: typer.Typer) -> None:
     app.add_typer(ledger, name="ledger", help=HELP, epilog=EXIT_CODES, rich_help_panel="Look")
 
 
-def list_(session: Session, data: DataOption = None, registry: RegistryOption = None, family: FamilyOption = None) -> None:
+def list_(session: Session, data: DataOption = None, registry: RegistryOption = None, family: OneFamily = None) -> None:
     """List every version that was seen from here, and those that were found to be another one later. Asks no registry."""
     from serving.cli.sights import Seen  # noqa: PLC0415 - imports onnxruntime
 
@@ -34,7 +28,7 @@ def list_(session: Session, data: DataOption = None, registry: RegistryOption = 
     session.output.data(document, lambda: _render_list(document))
 
 
-def verify(session: Session, data: DataOption = None, registry: RegistryOption = None, family: FamilyOption = None) -> None:
+def verify(session: Session, data: DataOption = None, registry: RegistryOption = None, family: OneFamily = None) -> None:
     """Ask the registry whether each version is still what it was when it was first seen. Exit code 1 when one is not.
 
     Manifests are compared, which name every file by its digest; the files are hashed whenever they are loaded.

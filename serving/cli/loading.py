@@ -3,9 +3,10 @@
 import time
 from collections.abc import Callable
 
-from serving.cli.client import AdminClient, Json
+from serving.cli.client import AdminClient
 from serving.cli.commands import Session
 from serving.cli.failures import CommandFailed, NotLoaded, WrongUse
+from serving.cli.output import Json
 
 POLL_SECONDS = 0.2
 

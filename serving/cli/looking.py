@@ -1,11 +1,12 @@
-"""The commands that only look: families, show, versions, history, gateways."""
+"""The commands that only look: families, show, versions, history, gateways, leader."""
 
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from serving.cli.commands import FamilyName, Session, add_command
+from serving.cli.commands import Session, add_command
 from serving.cli.failures import CommandFailed, WrongUse
+from serving.cli.options import AnyFamily, FamilyName
 from serving.cli.rendering import (
     render_families,
     render_family,
@@ -82,7 +83,7 @@ def versions(session: Session, family: FamilyName) -> None:
 
 def history(
     session: Session,
-    family: Annotated[str | None, typer.Argument(metavar="[FAMILY]", help="One family only.", show_default=False)] = None,
+    family: AnyFamily = None,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=1000, help="How many changes, the newest first.")] = 20,
 ) -> None:
     """Tell who changed what, when and why; the newest first."""

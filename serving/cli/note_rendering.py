@@ -1,13 +1,10 @@
 """What notes look like to a person, in 80 columns."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from rich.console import RenderableType
 
-from serving.cli.output import moment, table
-
-Json = dict[str, Any]
+from serving.cli.output import Json, moment, table
 
 
 def render_notes(document: Json) -> RenderableType:

@@ -7,7 +7,7 @@ import typer
 
 from serving.cli.commands import Session, add_command
 from serving.cli.note_rendering import render_notes
-from serving.cli.running import DataOption, RegistryOption
+from serving.cli.options import DataOption, RegistryOption
 
 Reference = Annotated[str, typer.Argument(metavar="FAMILY@VERSION", help="A published version, e.g. digits@1.1.0.")]
 Text = Annotated[str | None, typer.Argument(metavar="[TEXT]", help="What to note; shows the notes without it.", show_default=False)]

@@ -14,6 +14,9 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+Json = dict[str, Any]
+"""A document of the admin API, or one that a command prints."""
+
 COUNTING_S = 10.0
 """Seconds between two lines that differ in their numbers alone."""
 

@@ -7,6 +7,7 @@ import typer
 
 from serving.cli.commands import Session, add_command
 from serving.cli.failures import NotCarriedOut, WrongUse
+from serving.cli.options import AnyFamily, ReasonOption
 from serving.cli.rendering import render_override, render_overrides
 
 MOST_LETTERS = 500
@@ -20,11 +21,11 @@ def register(app: typer.Typer) -> None:
 
 def override(  # noqa: PLR0913 - one option each
     session: Session,
-    family: Annotated[str | None, typer.Argument(metavar="[FAMILY]", help="The family to roll back.", show_default=False)] = None,
+    family: AnyFamily = None,
     to: Annotated[
         str | None, typer.Option("--to", metavar="VERSION", help="Go back to this version, not the last one.", show_default=False)
     ] = None,
-    reason: Annotated[str, typer.Option("--reason", "-m", help="Why; written to the history.", show_default=False)] = "",
+    reason: ReasonOption = "",
     *,
     clear: Annotated[str | None, typer.Option("--clear", metavar="ID", help="Take an override back.", show_default=False)] = None,
     show: Annotated[bool, typer.Option("--list", help="List the overrides of this node.", show_default=False)] = False,

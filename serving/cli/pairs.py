@@ -7,9 +7,9 @@ import typer
 from rich.console import RenderableType
 from rich.text import Text
 
-from serving.cli.client import Json
-from serving.cli.commands import FamilyName, Session, add_command
-from serving.cli.output import facts, moment, plural, stack
+from serving.cli.commands import Session, add_command
+from serving.cli.options import FamilyName
+from serving.cli.output import Json, facts, moment, plural, stack
 
 _LONGEST = 2000
 """Characters of a request or an answer that a terminal is shown; `--json` has all of it."""

@@ -8,10 +8,10 @@ import typer
 from rich.console import RenderableType
 from rich.text import Text
 
-from serving.cli.client import Json
-from serving.cli.commands import FamilyName, Session, add_command
+from serving.cli.commands import Session, add_command
 from serving.cli.failures import NotFound, PolicyRefused
-from serving.cli.output import facts, stack, table
+from serving.cli.options import FamilyName
+from serving.cli.output import Json, facts, stack, table
 from serving.control.policies.linting import Reading, read
 from serving.control.policies.parsing import InvalidPolicy, parse_policy
 

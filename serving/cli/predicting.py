@@ -10,8 +10,9 @@ import httpx
 import typer
 
 from serving.cli.client import failure, open_http, read_document
-from serving.cli.commands import FamilyName, Session, add_command
+from serving.cli.commands import Session, add_command
 from serving.cli.failures import LostAnswer, NobodyAnswers, NotFound, NoUrl
+from serving.cli.options import FamilyName
 
 ANSWER_SECONDS = 30.0
 ROUTE_HEADERS = {"X-Model-Version": "version", "X-Route-Reason": "reason", "X-Route-Epoch": "epoch", "X-Request-Id": "request"}

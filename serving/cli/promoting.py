@@ -5,9 +5,10 @@ from typing import Annotated
 
 import typer
 
-from serving.cli.client import Json
-from serving.cli.commands import FamilyName, Session, VersionName, add_command
+from serving.cli.commands import Session, add_command
 from serving.cli.failures import NotLoaded
+from serving.cli.options import FamilyName, LoadTimeout, ReasonOption, VersionName
+from serving.cli.output import Json
 
 POLL_SECONDS = 0.5
 
@@ -22,11 +23,11 @@ def request(  # noqa: PLR0913 - one option each
     family: FamilyName,
     version: VersionName,
     source: Annotated[str, typer.Option("--source", "-s", metavar="TEXT", help="Who moved what elsewhere, e.g. git:models@9f31c2a.")],
-    reason: Annotated[str, typer.Option("--reason", "-m", help="Why; written to the history.", show_default=False)] = "",
+    reason: ReasonOption = "",
     policy: Annotated[str, typer.Option("--policy", metavar="NAME", help="The policy; the usual one by default.")] = "",
     *,
     now: Annotated[bool, typer.Option("--now", help="At once, past every guard; needs a --reason.", show_default=False)] = False,
-    timeout: Annotated[float, typer.Option("--timeout", min=0, metavar="SECONDS", help="How long the version may take to load.")] = 120.0,
+    timeout: LoadTimeout = 120.0,
 ) -> None:
     """Ask for a version in production, by the policy: it is loaded and its rollout is started. Ask again to hear how far it is."""
     body: Json = {"version": version, "source": source, "reason": reason, "policy": policy, "now": now}

@@ -1,17 +1,12 @@
 """The commands about a registry as a whole: `registry audit`. They read its directory, without a server."""
 
-from typing import Annotated
-
 import typer
 
 from serving.cli.commands import Session, add_command
 from serving.cli.comparison_rendering import render_audit
 from serving.cli.failures import EXIT_CODES, CommandFailed
+from serving.cli.options import DataOption, NoRun, OneFamily, RegistryOption
 from serving.cli.output import plural
-from serving.cli.running import DataOption, RegistryOption
-
-FamilyOption = Annotated[str | None, typer.Option("--family", metavar="NAME", help="One family only.", show_default=False)]
-NoRun = Annotated[bool, typer.Option("--no-run", help="Compare the manifests only; run nothing.", show_default=False)]
 
 
 def register(app: typer.Typer) -> None:
@@ -27,7 +22,7 @@ def audit(
     session: Session,
     data: DataOption = None,
     registry: RegistryOption = None,
-    family: FamilyOption = None,
+    family: OneFamily = None,
     *,
     no_run: NoRun = False,
 ) -> None:

@@ -1,15 +1,13 @@
 """Appending and reading notes in the registry that is named."""
 
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from registry_client.errors import RegistryError, UnknownFamily, UnknownVersion
 from serving.cli.auditing import open_registry
 from serving.cli.failures import CommandFailed, NotFound, WrongUse
-
-Json = dict[str, Any]
+from serving.cli.output import Json
 
 
 def noted(reference: str, text: str | None, actor: str, data: Path | None, registry: str | None) -> Json:

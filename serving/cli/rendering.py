@@ -1,15 +1,13 @@
 """What the answers of the admin API look like to a person, in 80 columns."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from rich.console import RenderableType
 from rich.text import Text
 
 from serving.cli.note_rendering import noted_pairs
-from serving.cli.output import facts, moment, plural, stack, table
+from serving.cli.output import Json, facts, moment, plural, stack, table
 
-Json = dict[str, Any]
 SHORT_DIGEST = 12
 
 

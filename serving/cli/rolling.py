@@ -8,21 +8,21 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from serving.cli.client import AdminClient, Json
-from serving.cli.commands import FamilyName, Session, VersionName, add_command
-from serving.cli.failures import CommandFailed, NoPlaceToWrite, NotFound, NotSettled
+from serving.cli.client import AdminClient
+from serving.cli.commands import Session, add_command
+from serving.cli.failures import CommandFailed, NoPlaceToWrite, NotFound
 from serving.cli.loading import ensure_loaded, refuse_quarantined
-from serving.cli.output import plural
-from serving.cli.rollout_rendering import render_explained, render_past, render_plan, render_receipt, render_rollout
+from serving.cli.options import FamilyName, LoadTimeout, ReasonOption, VersionName
+from serving.cli.output import Json, plural
+from serving.cli.rollout_rendering import render_explained, render_outlooks, render_receipt, render_rollout, render_rollouts
+from serving.cli.settling import SETTLE_SECONDS, refuse_unsettled
 
-SETTLE_SECONDS = 5.0
 WATCH_SECONDS = 1.0
 _TRACK = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 """What can be a track's name; anything else is a file."""
 
 ENDED = frozenset({"live", "rolled_back", "superseded"})
 
-ReasonOption = Annotated[str, typer.Option("--reason", "-m", help="Why; written to the history.", show_default=False)]
 PolicyOption = Annotated[
     str, typer.Option("--policy", metavar="NAME|FILE", help="A track, or a policy's file; by the size of the step when left out.")
 ]
@@ -51,7 +51,7 @@ def start(  # noqa: PLR0913 - one option each
     override: Annotated[
         str, typer.Option("--override", metavar="REASON", help="Start a version that was rolled back all the same.", show_default=False)
     ] = "",
-    timeout: Annotated[float, typer.Option("--timeout", min=0, metavar="SECONDS", help="How long the version may take to load.")] = 120.0,
+    timeout: LoadTimeout = 120.0,
 ) -> None:
     """Start a rollout: the version gets to all callers stage by stage, or back, by what its guards see."""
     body: Json = {"version": version, "reason": reason, "override": override, "wait": SETTLE_SECONDS, **_policy(policy)}
@@ -62,7 +62,7 @@ def start(  # noqa: PLR0913 - one option each
         changed = client.send("POST", ("families", family, "rollout"), body=body)
         stands = client.get("families", family, "rollout")
     session.output.data({**changed, "rollout": stands}, lambda: Text(stands["sentence"]))
-    _refuse_unsettled(changed)
+    refuse_unsettled(changed)
 
 
 def status(
@@ -155,7 +155,7 @@ def plan(  # noqa: PLR0913 - one option each
     body: Json = {"version": version, "per_second": per_second, "errors": errors, "slower": slower, "odd": odd, **_policy(policy)}
     with session.client() as client:
         planned = client.send("POST", ("families", family, "rollout", "plan"), body={**body, "disagreeing": disagreeing})
-    session.output.data(planned, lambda: render_plan(planned))
+    session.output.data(planned, lambda: render_outlooks(planned))
 
 
 def receipt(session: Session, family: FamilyName, rollout: RolloutOption = "") -> None:
@@ -169,7 +169,7 @@ def rollouts(session: Session, family: FamilyName) -> None:
     """List all rollouts that the family had, the newest first."""
     with session.client() as client:
         past = client.get("families", family, "rollouts")
-    session.output.data(past, lambda: render_past(past))
+    session.output.data(past, lambda: render_rollouts(past))
 
 
 def replay(
@@ -234,10 +234,4 @@ def _say(session: Session, family: str, word: str, body: Json) -> None:
         changed = client.send("POST", ("families", family, "rollout", word), body={**body, "wait": SETTLE_SECONDS})
         stands = client.get("families", family, "rollout")
     session.output.data({**changed, "rollout": stands}, lambda: Text(stands["sentence"]))
-    _refuse_unsettled(changed)
-
-
-def _refuse_unsettled(changed: Json) -> None:
-    settled = changed.get("settled")
-    if settled is not None and not settled["done"]:
-        raise NotSettled(int(changed["epoch"]), settled["waiting"])
+    refuse_unsettled(changed)

@@ -6,8 +6,7 @@ from math import log
 from rich.console import RenderableType
 from rich.text import Text
 
-from serving.cli.client import Json
-from serving.cli.output import facts, moment, stack, table
+from serving.cli.output import Json, facts, moment, stack, table
 from serving.cli.verifying import instant
 
 _TEN = log(10)
@@ -72,13 +71,13 @@ def render_receipt(found: Json) -> RenderableType:
     )
 
 
-def render_past(past: Json) -> RenderableType:
+def render_rollouts(past: Json) -> RenderableType:
     """All rollouts of a family."""
     rows = [(one["id"], one["version"], one["author"], moment(one["opened"]), one["state"], one["reason"]) for one in past["rollouts"]]
     return table(("rollout", "version", "author", "opened", "state", "why"), rows) if rows else "no rollout was logged"
 
 
-def render_plan(planned: Json) -> RenderableType:
+def render_outlooks(planned: Json) -> RenderableType:
     """What to expect."""
     rows = [
         (

@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
-from serving.cli.commands import FamilyName, Session, add_command
+from serving.cli.commands import Session, add_command
 from serving.cli.failures import NoPlaceToWrite, NoWayBack
+from serving.cli.options import FamilyName
 from serving.cli.output import facts
 
 

@@ -7,19 +7,8 @@ import typer
 
 from serving.cli.commands import Session, add_command
 from serving.cli.failures import CommandFailed
+from serving.cli.options import DataOption, RegistryOption
 
-DataOption = Annotated[
-    Path | None, typer.Option("--data", metavar="DIR", help="Where everything is kept; made when missing.", show_default="pointsman-data")
-]
-RegistryOption = Annotated[
-    str | None,
-    typer.Option(
-        "--registry",
-        metavar="PLACE",
-        help="The published versions: a folder, s3://, oci://, mlflow+https://.",
-        show_default="DATA/registry",
-    ),
-]
 StoreOption = Annotated[
     str | None,
     typer.Option("--store", metavar="STORE", help="Where the state is: sqlite, or the URL of a Redis.", show_default="sqlite"),

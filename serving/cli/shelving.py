@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -16,8 +15,7 @@ from registry_client.transfers import Told
 from serving.cli.checking import registry_at
 from serving.cli.configuring import read_settings
 from serving.cli.failures import ComponentRefused, NotFound, WrongUse
-
-Json = dict[str, Any]
+from serving.cli.output import Json
 
 
 class Shelves:

@@ -18,7 +18,7 @@ from registry_client.ledger import Entry
 from registry_client.versions import ModelVersion
 from serving.cli.auditing import open_registry
 from serving.cli.failures import CommandFailed
-from serving.cli.judging import Json
+from serving.cli.output import Json
 
 
 class Standing(StrEnum):

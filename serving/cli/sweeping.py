@@ -3,16 +3,14 @@
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 from registry_client.manifest import Manifest
 from registry_client.sweeping import CacheSweep, Swept
 from serving.cli.configuring import read_settings
 from serving.cli.failures import NotFound
+from serving.cli.output import Json
 from serving.dataplane.environments.recipe import key_of, needs_environment
 from serving.dataplane.environments.shelf import Environments
-
-Json = dict[str, Any]
 
 
 def data_folder(data: Path | None) -> Path:

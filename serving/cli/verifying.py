@@ -1,14 +1,16 @@
 """The command that proves a flip, and how the proof reads."""
 
+from datetime import datetime
 from typing import Annotated
 
 import typer
 from rich.console import RenderableType
 
-from serving.cli.client import AdminClient, Json
-from serving.cli.commands import FamilyName, Session, add_command
+from serving.cli.client import AdminClient
+from serving.cli.commands import Session, add_command
 from serving.cli.failures import NotVerified
-from serving.cli.output import facts, plural, stack, table
+from serving.cli.options import FamilyName
+from serving.cli.output import Json, facts, plural, stack, table
 
 VERIFY_SECONDS = 5.0
 
@@ -39,6 +41,12 @@ def ask_for_proof(client: AdminClient, family: str, epoch: int | None, timeout: 
     """Have the admin API prove a change."""
     query: Json = {"timeout": timeout} | ({} if epoch is None else {"epoch": epoch})
     return client.send("POST", ("families", family, "verify"), query=query)
+
+
+def committed_by(answer: Json, proof: Json) -> str | None:
+    """When a change was on the disk at the latest: a gateway may serve it before whoever has written it hears that it is written."""
+    served = [gateway["since"] for gateway in proof["gateways"] if gateway["since"] and gateway["epoch"] == proof["epoch"]]
+    return None if answer["committed_at"] is None else min([str(answer["committed_at"]), *served], key=datetime.fromisoformat)
 
 
 def refuse_unproven(proof: Json) -> None:

@@ -16,7 +16,7 @@ from registry_client.sigstore import sign as sign_folder
 from registry_client.trust import Trust
 from serving.cli.auditing import open_registry
 from serving.cli.failures import BadSettings, CommandFailed, NoPlaceToWrite, NotFound
-from serving.cli.judging import Json
+from serving.cli.output import Json
 from serving.telemetry.clock import SystemClock
 
 

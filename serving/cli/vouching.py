@@ -1,18 +1,16 @@
 """The commands about who vouches for a version, and for what it is made of: keys, sign, signatures, bom. They need no server."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import RenderableType
 
 from registry_client.signatures import Format
-from serving.cli.commands import ItsVersion, OneVersion, Session, add_command, one_version
+from serving.cli.commands import Session, add_command
 from serving.cli.failures import EXIT_CODES, NotVouchedFor
-from serving.cli.output import facts, moment, table
-from serving.cli.running import DataOption, RegistryOption
-
-Json = dict[str, Any]
+from serving.cli.options import DataOption, ItsVersion, OneVersion, RegistryOption, one_version
+from serving.cli.output import Json, facts, moment, table
 
 HELP = "Make keys that sign versions."
 

@@ -9,8 +9,7 @@ from datetime import datetime
 
 import httpx
 
-from serving.cli.changing import SETTLE_SECONDS
-from serving.cli.client import AdminClient, Json
+from serving.cli.client import AdminClient
 from serving.cli.commands import Session
 from serving.cli.demo.errors import NothingHappened
 from serving.cli.demo.figures import Pairs
@@ -18,7 +17,8 @@ from serving.cli.demo.story import Story
 from serving.cli.drilling import PROOF_SECONDS
 from serving.cli.failures import NotSettled
 from serving.cli.loading import ensure_loaded
-from serving.cli.output import Output
+from serving.cli.output import Json, Output
+from serving.cli.settling import SETTLE_SECONDS
 from serving.telemetry.clock import SystemClock
 
 ACTOR = "demo"

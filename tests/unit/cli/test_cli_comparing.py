@@ -125,6 +125,13 @@ def test_an_upgrade_of_a_family_that_is_mistyped_names_the_one_that_is_near(term
     assert "did you mean 'digits'?" in result.stderr
 
 
+def test_a_diff_of_a_family_that_is_not_there_says_so(tmp_path: Path) -> None:
+    result = Terminal("").run("diff", "nobody", "1.0.0", "1.1.0", "--registry", str(tmp_path))
+
+    assert result.exit_code == 4
+    assert "the registry has no family 'nobody'" in result.stderr
+
+
 # --- registry audit -------------------------------------------------------------------------------------------------
 
 

@@ -2,6 +2,7 @@ import asyncio
 
 import pytest
 
+from serving.cli.verifying import committed_by
 from serving.ports import GatewayAck, PublicAnswer
 from tests.fakes.admin import AdminWorld
 from tests.fakes.terminal import Terminal, says_why
@@ -24,6 +25,15 @@ def test_a_rollback_that_waits_is_proven(terminal: Terminal) -> None:
     assert proof["epoch"] == document["epoch"]
     assert {probe["fault"] for probe in proof["probes"]} == {""}
     assert proof["moments"]["asked"] <= proof["moments"]["committed"] <= proof["moments"]["verified"]
+
+
+def test_a_change_that_a_gateway_serves_counts_as_committed_though_whoever_wrote_it_hears_of_it_later() -> None:
+    served = [{"epoch": 8, "since": "2030-01-01T00:00:00.245Z"}, {"epoch": 7, "since": "2029-12-31T00:00:00Z"}]
+
+    committed = committed_by({"committed_at": "2030-01-01T00:00:00.247000Z"}, {"epoch": 8, "gateways": served})
+
+    assert committed == "2030-01-01T00:00:00.245Z"
+    assert committed_by({"committed_at": None}, {"epoch": 8, "gateways": served}) is None
 
 
 def test_a_proof_reads_well(terminal: Terminal) -> None:
