@@ -148,6 +148,7 @@ def test_an_interrupt_is_no_failure_of_the_program(monkeypatch: pytest.MonkeyPat
 def test_an_interrupt_while_the_program_is_still_read_shows_no_trace() -> None:
     script = (
         "import builtins, signal\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # what runs in the background of a shell ignores it
         "import serving.__main__ as program\n"
         "real = builtins.__import__\n"
         "def slow(name, *rest):\n"
