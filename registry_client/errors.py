@@ -209,7 +209,7 @@ class BumpTooSmall(RegistryError):
 class NothingChanged(RegistryError):
     """A version that differs from its baseline in nothing but its name."""
 
-    hint = "use the version there is; to give it another number on purpose, say 1.0.0, waive nothing-changed under change.waivers"
+    hint = "use the version there is; to give it another number on purpose (a release its own), waive nothing-changed in change.waivers"
 
     def __init__(self, version: str, baseline: str) -> None:
         self.version, self.baseline = version, baseline

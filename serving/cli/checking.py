@@ -177,7 +177,7 @@ def _again(bundle: Bundle, written: tuple[Finding, ...], runs: Runs) -> Verdict:
 
 def _wrong(failures: Sequence[str]) -> Iterator[Finding]:
     for failure in failures:
-        yield Finding(Level.ERROR, failure, "correct the pipeline, or the expected answer in the golden examples")
+        yield Finding(Level.ERROR, failure, "correct the model or its pipeline, or the expected answer in the golden examples")
 
 
 def _gate(bundle: Bundle, judgement: Judgement) -> Iterator[Finding]:

@@ -113,7 +113,8 @@ def _standing(standing: Json) -> RenderableType:
         seen = "" if caught["median"] is None else f", seen after {caught['median']:.3f} s in the median, {caught['worst']:.3f} s at worst"
         about.append(("bad versions caught", f"{caught['passed']} of {caught['drills']}{seen}"))
     columns = ("when", "from", "to", "who", "verified ms", "outcome")
-    return stack(facts(about), "", table(columns, [_row(one) for one in standing["drills"]]))
+    rows = [_row(one) for one in standing["drills"]]
+    return stack(facts(about), *(["", table(columns, rows)] if rows else []))
 
 
 def _row(one: Json) -> tuple[object, ...]:

@@ -6,16 +6,27 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from shutil import get_terminal_size
 from typing import Any, TextIO
 
 from rich import box
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
 Json = dict[str, Any]
 """A document of the admin API, or one that a command prints."""
+
+UNWRAPPED = 10_000
+"""Columns; more than anything that is said has."""
+
+LONGEST_WORD = 24
+"""Columns; a longer one, such as a digest, may be broken."""
+
+GAP = 3
+"""Columns between two columns of a table."""
 
 COUNTING_S = 10.0
 """Seconds between two lines that differ in their numbers alone."""
@@ -36,7 +47,17 @@ class Output:
         if self.as_json:
             self.document(document)
         else:
-            self._console(sys.stdout).print(render())
+            self._print(self._console(sys.stdout), render())
+
+    @staticmethod
+    def _print(console: Console, what: RenderableType) -> None:
+        if console.is_terminal:
+            console.print(what)
+            return
+        with console.capture() as captured:
+            console.print(what)
+        # Cells are filled up to the width of the longest, which is nothing to be kept.
+        console.file.writelines(f"{line.rstrip()}\n" for line in captured.get().splitlines())
 
     def document(self, document: Any, indent: int | None = None) -> None:  # noqa: ANN401 - any JSON document
         """Print JSON to stdout, on one line unless indented."""
@@ -83,17 +104,44 @@ class Output:
         return say
 
     def _console(self, file: TextIO) -> Console:
-        return Console(file=file, highlight=False, soft_wrap=False)
+        # Where nobody looks at a terminal, a line is for grep: it is whole, unless COLUMNS says how wide it may be.
+        width = None if file.isatty() else get_terminal_size((UNWRAPPED, 24)).columns
+        return Console(file=file, highlight=False, soft_wrap=False, width=width)
 
 
-def table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, title: str | None = None) -> RenderableType:
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """Rows under columns; one under the other where the terminal is too narrow for that."""
+
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
+        """As a table, if no word need be broken for it."""
+        if self._least() <= options.max_width:
+            yield self._table()
+            return
+        for index, row in enumerate(self.rows):
+            yield from ("",) if index else ()
+            yield facts(tuple(zip(self.columns, row, strict=True)))
+
+    def _least(self) -> int:
+        """Columns that it takes to break no word."""
+        columns = [" ".join(cells).split() for cells in zip(self.columns, *self.rows, strict=True)]
+        return sum(min(max(map(len, words), default=0), LONGEST_WORD) for words in columns) + GAP * (len(columns) - 1)
+
+    def _table(self) -> Table:
+        grid = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+        for column in self.columns:
+            grid.add_column(column, overflow="fold", justify="right" if column.endswith(("%", "ms")) else "left")
+        for row in self.rows:
+            grid.add_row(*map(Text, row))
+        return grid
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> RenderableType:
     """A compact table that reads well without colour; cells are plain text, whatever they hold."""
-    grid = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=title, title_justify="left", show_edge=False)
-    for column in columns:
-        grid.add_column(column, overflow="fold", justify="right" if column.endswith(("%", "ms")) else "left")
-    for row in rows:
-        grid.add_row(*(Text("" if cell is None else str(cell)) for cell in row))
-    return grid
+    return Listing(columns, [["" if cell is None else str(cell) for cell in row] for row in rows])
 
 
 def facts(pairs: Sequence[tuple[str, object]]) -> RenderableType:

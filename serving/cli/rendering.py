@@ -164,7 +164,8 @@ def render_history(document: Json) -> RenderableType:
 def render_gateways(document: Json) -> RenderableType:
     """One line per gateway."""
     rows = [(one["gateway"], one["node"], one["epoch"], one["behind"] or "", moment(one["seen_at"])) for one in document["gateways"]]
-    return table((f"gateway (newest epoch {document['epoch']})", "node", "serves", "behind", "seen (UTC)"), rows)
+    columns = (f"gateway (newest epoch {document['epoch']})", "node", "serves", "behind", "seen (UTC)")
+    return table(columns, rows) if rows else f"no gateway is live (the newest epoch is {document['epoch']})"
 
 
 def render_override(document: Json) -> RenderableType:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from serving.cli.output import Output
+from serving.cli.output import Output, table
 
 
 def told(*news: str) -> None:
@@ -24,3 +24,46 @@ def test_what_counts_on_is_said_again_after_a_while(capsys: pytest.CaptureFixtur
     told("fetching 1 of 9 MiB", "fetching 2 of 9 MiB", "fetching 2 of 9 MiB")
 
     assert capsys.readouterr().err.splitlines() == ["it is loading", "fetching 1 of 9 MiB", "fetching 2 of 9 MiB"]
+
+
+ROWS = [("2030-01-01 00:00:00Z", "customer-intent", "a reason that goes on and on"), ("2030-01-02 00:00:00Z", "digits", None)]
+
+
+def printed(columns: int | None, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    monkeypatch.delenv("COLUMNS", raising=False) if columns is None else monkeypatch.setenv("COLUMNS", str(columns))
+    Output(as_json=False).data({}, lambda: table(("at (UTC)", "family", "why"), ROWS))
+    return capsys.readouterr().out.splitlines()
+
+
+def test_a_table_is_as_wide_as_it_may_be(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = printed(60, capsys, monkeypatch)
+
+    assert lines[0].split() == ["at", "(UTC)", "family", "why"]
+    assert max(map(len, lines)) <= 60
+
+
+def test_on_a_narrow_terminal_rows_are_told_one_under_the_other_with_every_word_whole(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = printed(30, capsys, monkeypatch)
+
+    assert lines == [
+        "at (UTC)  2030-01-01 00:00:00Z",
+        "family    customer-intent",
+        "why       a reason that goes",
+        "          on and on",
+        "",
+        "at (UTC)  2030-01-02 00:00:00Z",
+        "family    digits",
+    ]
+
+
+def test_without_a_terminal_a_row_is_one_line_without_trailing_blanks(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = printed(None, capsys, monkeypatch)
+
+    assert lines[2:] == [
+        "2030-01-01 00:00:00Z   customer-intent   a reason that goes on and on",
+        "2030-01-02 00:00:00Z   digits",
+    ]
