@@ -2,6 +2,7 @@
 
 ROOT/blobs/sha256/ab/<digest>     a file, or a link to a large one in some bundle, which other bundles are given copies of
 ROOT/partial/<digest>             the beginning of a large file that is being fetched
+ROOT/partial.turns                who fetches which of them
 """
 
 import os
@@ -16,7 +17,7 @@ from registry_client.errors import DigestMismatch
 from registry_client.files import make_directory, staging, sync_directory, write_verified
 from registry_client.manifest import Artifact
 from registry_client.origins import Origin
-from registry_client.partials import PATIENCE_S, Partials, refuse_another_size
+from registry_client.partials import PATIENCE_S, Partials, Whole, refuse_another_size
 from registry_client.transfers import FreeSpace, Moved, free_space
 
 LARGE: Final = 2**24
@@ -85,7 +86,7 @@ class Blobs:
         sync_directory(path.parent)
 
     @contextmanager
-    def whole(self, artifact: Artifact, origin: Origin, aside: Path) -> Generator[Path | None]:
+    def whole(self, artifact: Artifact, origin: Origin, aside: Path) -> Generator[Whole | None]:
         """A large file, from a bundle that has it or from the registry, to be moved away; as `Partials.whole`."""
         path = self._path(artifact)
         with ExitStack() as held:

@@ -3,6 +3,7 @@
 CACHE/manifests/<digest>.json      manifests, by digest
 CACHE/blobs/sha256/ab/<digest>     files, by digest; of large ones only where they are
 CACHE/partial/<digest>             large files that are not all here yet
+CACHE/partial.turns                who fetches which of them
 CACHE/bundles/<manifest digest>/   a version's files under their own names, ready to load
 CACHE/components/<digest>/         a library component's files, for the bundles that are made with it
 CACHE/uploads/<key>                uploads to a registry that are under way, for whoever goes on with them
@@ -17,7 +18,7 @@ a component that writes into its own directory must not reach the blob, and ONNX
 import hashlib
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from shutil import rmtree
@@ -38,6 +39,7 @@ from registry_client.files import (
 )
 from registry_client.manifest import Artifact, Manifest, parse_manifest
 from registry_client.origins import Origin
+from registry_client.partials import Whole
 from registry_client.seals import TICK_S, Seal, Stamp
 from registry_client.transfers import refuse_without_room
 
@@ -106,11 +108,15 @@ class Cache:
         return self._whole(self._root / "components" / digest, artifacts, origin).directory
 
     def _whole(self, directory: Path, artifacts: Artifacts, origin: Origin) -> Seal:
+        fresh = dict[str, Stamp | None]()
         while not directory.is_dir():
-            self._assemble(artifacts, directory, origin)
-            sleep(TICK_S)
+            with ExitStack() as held:
+                wholes = self._assemble(artifacts, directory, origin, held)
+                sleep(TICK_S)
+                fresh = {path: whole.stamp() for path, whole in wholes.items()}
         self._remove_foreign(artifacts, directory)
-        return Seal(directory, {artifact.path: self._put_right(artifact, directory, origin) for artifact in artifacts})
+        stamps = {artifact.path: _unchanged(directory, artifact, fresh) for artifact in artifacts}
+        return Seal(directory, {each.path: stamps[each.path] or self._put_right(each, directory, origin) for each in artifacts})
 
     def signatures(self, digest: str) -> list[bytes]:
         """The envelopes that were kept of the version with this manifest; they prove themselves, or do not."""
@@ -140,40 +146,42 @@ class Cache:
             whole.rename(path)
         sync_directory(path.parent)
 
-    def _assemble(self, artifacts: Artifacts, directory: Path, origin: Origin) -> None:
-        """Put a bundle together, unless somebody else does so meanwhile."""
+    def _assemble(self, artifacts: Artifacts, directory: Path, origin: Origin, held: ExitStack) -> dict[str, Whole]:
+        """Put a bundle together, unless somebody else does so meanwhile; its large files, which stay `held`, by their paths."""
         refuse_without_room(self._root, self._blobs.needed(artifacts), self._keeping.free)
         large = {artifact.sha256: artifact for artifact in artifacts if self._blobs.is_large(artifact)}
-        with staging(self._staging) as unfinished, ExitStack() as held:
-            wholes = dict[str, Path]()
+        with staging(self._staging) as unfinished:
+            wholes = dict[str, Whole]()
             for digest in sorted(large):  # everybody in this order: nobody waits for one who waits for him
                 whole = held.enter_context(self._blobs.whole(large[digest], origin, unfinished / digest))
                 if whole is None:
-                    return
+                    return {}
                 wholes[digest] = whole
             bundle = unfinished / "bundle"
             bundle.mkdir()
-            self._fill(bundle, artifacts, wholes, origin)
+            placed = self._fill(bundle, artifacts, wholes, origin)
             sync_directories(bundle)
             if not move_into_place(bundle, directory):
-                return
+                return {}
         for artifact in large.values():
             self._blobs.point(artifact, directory / artifact.path)
+        return placed
 
-    def _fill(self, bundle: Path, artifacts: Artifacts, wholes: dict[str, Path], origin: Origin) -> None:
-        moved = set[str]()
+    def _fill(self, bundle: Path, artifacts: Artifacts, wholes: dict[str, Whole], origin: Origin) -> dict[str, Whole]:
+        placed = dict[str, Whole]()
         for artifact in sorted(artifacts, key=self._blobs.is_large):  # the large ones last: until then a kill loses nothing of them
             target = bundle / artifact.path
             target.parent.mkdir(parents=True, exist_ok=True)
-            if artifact.sha256 not in wholes:
+            whole = wholes.get(artifact.sha256)
+            if whole is None:
                 self._blobs.copy(artifact, target, origin)
-            elif artifact.sha256 not in moved:
-                _move(wholes[artifact.sha256], target)
-                wholes[artifact.sha256] = target
-                moved.add(artifact.sha256)
+            elif whole not in placed.values():
+                _move(whole.path, target)
+                placed[artifact.path] = whole
             else:
-                with wholes[artifact.sha256].open("rb") as source:
-                    write_verified(source, target, artifact.sha256, what=artifact.path)
+                whole.file.seek(0)
+                write_verified(whole.file, target, artifact.sha256, what=artifact.path)
+        return placed
 
     def _put_right(self, artifact: Artifact, directory: Path, origin: Origin) -> Stamp:
         """Hash a file again, and replace it if it is damaged. Raises `ChangedMeanwhile` if it is damaged again at once."""
@@ -201,7 +209,7 @@ class Cache:
             with self._blobs.whole(artifact, origin, unfinished / "file") as whole:
                 if whole is None:
                     return False
-                _move(whole, target)
+                _move(whole.path, target)
         sync_directory(target.parent)
         self._blobs.point(artifact, target)
         return True
@@ -226,6 +234,12 @@ class Cache:
 
     def _manifest_path(self, digest: str) -> Path:
         return self._root / "manifests" / f"{digest}.json"
+
+
+def _unchanged(directory: Path, artifact: Artifact, fresh: Mapping[str, Stamp | None]) -> Stamp | None:
+    """The stamp of a file that was just put there and is that one still; None for any other."""
+    stamp = fresh.get(artifact.path)
+    return stamp if stamp == Stamp.at(directory / artifact.path) else None
 
 
 def _sound(directory: Path, artifact: Artifact) -> Stamp | None:

@@ -1,29 +1,58 @@
 """Files that are not all here yet, each under its digest: whoever fetches one goes on where an earlier try ended, also after kill -9.
 
 FOLDER/<digest>     the beginning of a file; what it is worth is known only when the whole of it has that digest
+FOLDER.turns        always empty: of each file that is being fetched one byte of it is locked
 
-One process at a time writes one, and the others wait for it: they want the same bytes. It is locked by flock, which ends with its holder.
+One process at a time writes one, and the others wait for it: they want the same bytes. The lock ends with its holder. It is not on the file
+itself, which the others would have to open for that: whoever opens it ends the `Lease` of the one who writes it.
 """
 
 import fcntl
 import os
+import struct
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from enum import StrEnum
 from pathlib import Path
 from typing import BinaryIO, Final
 
 from registry_client.errors import DigestMismatch, InvalidManifest, NoParts
 from registry_client.files import make_directory
+from registry_client.leases import Lease
 from registry_client.manifest import Artifact
 from registry_client.origins import Origin
+from registry_client.seals import Stamp
 from registry_client.transfers import FreeSpace, Landing, Moved, filling, free_space
 
 PATIENCE_S: Final = 30.0
 """How long a file that another process fetches may stay as it is before this one fetches it itself."""
 
 _LOOKS_S: Final = 0.05
+
+
+class Turn(StrEnum):
+    """When it is this process's turn to write a file."""
+
+    AT_ONCE = "at once"
+    AFTERWARDS = "after somebody else"
+    NEVER = "never: somebody else has it, and stands still"
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """A whole file, verified and on the disk, at `path` until it is moved away. It must not be opened there: see `Lease`."""
+
+    path: Path
+    file: BinaryIO
+    lease: Lease
+
+    def stamp(self) -> Stamp | None:
+        """What the file is now, if that is known to be what was hashed while it was written; None where it must be hashed again."""
+        stamp = Stamp.of(self.file)
+        has_one_name = os.fstat(self.file.fileno()).st_nlink == 1
+        return stamp if has_one_name and self.lease.is_whole() else None
 
 
 class Partials:
@@ -40,41 +69,37 @@ class Partials:
             return 0
 
     @contextmanager
-    def whole(self, artifact: Artifact, origin: Origin, aside: Path) -> Generator[Path | None]:
-        """The whole file, verified and on the disk, for the caller to move away before anybody else can have it.
+    def whole(self, artifact: Artifact, origin: Origin, aside: Path) -> Generator[Whole | None]:
+        """The whole file, for the caller to move away before anybody else can have it.
 
         None when another process had it meanwhile and moved it away: look again. From one that stands still nothing is waited for; then
         the file is fetched to `aside`. Raises `DigestMismatch`, `NotEnoughRoom` and what the registry raises; what came stays, then.
         """
         make_directory(self._folder)
         path = self._folder / artifact.sha256
-        with _opened(path) as shared:
-            if not self._locked(shared, artifact, origin):
-                with _opened(aside) as own:
-                    self._fill(own, aside, artifact, origin)
-                yield aside
-            elif _is_at(shared, path):
-                self._fill(shared, path, artifact, origin)
-                yield path
-            else:
+        with _opened(self._folder.with_suffix(".turns")) as turns:
+            place = _place(self._turn(turns, artifact, origin), path, aside)
+            if place is None:
                 yield None
+                return
+            with _opened(place) as file, Lease(file) as lease:
+                self._fill(file, place, artifact, origin)
+                yield Whole(place, file, lease)
 
-    def _locked(self, file: BinaryIO, artifact: Artifact, origin: Origin) -> bool:
-        """Whether this process has it now, after whoever else had it."""
+    def _turn(self, turns: BinaryIO, artifact: Artifact, origin: Origin) -> Turn:
+        """Wait until it is this process's turn; who has it tells how far it is by the size of the file."""
+        if take_turn(turns, artifact.sha256):
+            return Turn.AT_ONCE
         seen, since = -1, time.monotonic()
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                size = os.fstat(file.fileno()).st_size
-                if size != seen:
-                    seen, since = size, time.monotonic()
-                    origin.told(Moved(artifact.path, min(size, artifact.size), artifact.size))
-                elif time.monotonic() - since > self._patience:
-                    return False
-                time.sleep(_LOOKS_S)
-            else:
-                return True
+        while not take_turn(turns, artifact.sha256):
+            size = self.size(artifact)
+            if size != seen:
+                seen, since = size, time.monotonic()
+                origin.told(Moved(artifact.path, size, artifact.size))
+            elif time.monotonic() - since > self._patience:
+                return Turn.NEVER
+            time.sleep(_LOOKS_S)
+        return Turn.AFTERWARDS
 
     def _fill(self, file: BinaryIO, path: Path, artifact: Artifact, origin: Origin) -> None:
         begun = os.fstat(file.fileno()).st_size
@@ -124,10 +149,22 @@ def _opened(path: Path) -> BinaryIO:
     return os.fdopen(descriptor, "r+b")
 
 
-def _is_at(file: BinaryIO, path: Path) -> bool:
+def _place(turn: Turn, path: Path, aside: Path) -> Path | None:
+    match turn:
+        case Turn.AT_ONCE:
+            return path
+        case Turn.AFTERWARDS:
+            return path if path.exists() else None
+        case Turn.NEVER:
+            return aside
+
+
+def take_turn(turns: BinaryIO, digest: str) -> bool:
+    """Whether it is the turn of whoever opened that file to write the one of this digest, and it stays so until it is closed."""
+    start = int(digest[:15], 16)  # no two files of a cache have the same; where two had, they would be fetched one after the other
+    lock = struct.pack("hhqqi", fcntl.F_WRLCK, os.SEEK_SET, start, 1, 0)  # struct flock of <fcntl.h>
     try:
-        there = path.lstat()
-    except FileNotFoundError:
+        fcntl.fcntl(turns, fcntl.F_OFD_SETLK, lock)  # not of the process, but of who opened it: threads exclude each other too
+    except BlockingIOError:
         return False
-    mine = os.fstat(file.fileno())
-    return (there.st_ino, there.st_dev) == (mine.st_ino, mine.st_dev)
+    return True

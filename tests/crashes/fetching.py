@@ -1,12 +1,15 @@
 """Scenes of a process that fetches or publishes a version and is killed at the n-th thing that it asks of the file system."""
 
+import fcntl
 import os
 import resource
 import signal
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Barrier
 
 from registry_client.address import Access, RegistryPlan, parse_registry
 from registry_client.backends.files import FilesBackend
@@ -19,9 +22,11 @@ from registry_client.errors import RegistryError
 from registry_client.transfers import Moved
 
 FAMILY, VERSION = "digits", "1.0.0"
+FILES = ("model.onnx", "weights/model.onnx.data")
 KEEPING = Housekeeping(large=4096)
 CHANGES = ("rename", "link", "symlink", "mkdir", "remove", "rmdir", "chmod", "truncate")
 STEPS = frozenset({"open", "fcntl.flock"} | {f"os.{change}" for change in CHANGES})
+LOCKS = frozenset({fcntl.F_OFD_SETLK, fcntl.F_SETLEASE})
 
 
 @dataclass
@@ -31,9 +36,9 @@ class Killer:
     at: int
     count: int = 0
 
-    def __call__(self, event: str, _arguments: tuple[object, ...]) -> None:
+    def __call__(self, event: str, arguments: tuple[object, ...]) -> None:
         """Told by Python of every step."""
-        if event in STEPS:
+        if event in STEPS or (event == "fcntl.fcntl" and arguments[1] in LOCKS):
             if self.count == self.at:
                 os.kill(os.getpid(), signal.SIGKILL)
             self.count += 1
@@ -50,6 +55,20 @@ def fetch(folder: str, at: int) -> int:
     sys.addaudithook(killer)
     client.fetch(FAMILY, VERSION)
     return killer.count
+
+
+def fetch_together(folder: str, threads: int) -> int:
+    """Fetch the version with so many threads at once; how many got the files that were published, and sealed."""
+    together = Barrier(threads)
+
+    def fetch_one(_number: int) -> bool:
+        together.wait()
+        fetched = registry_of(Path(folder)).fetch(FAMILY, VERSION)
+        fetched.refuse_change()
+        return all((Path(folder) / "bundle" / path).read_bytes() == fetched.path(path).read_bytes() for path in FILES)
+
+    with ThreadPoolExecutor(threads) as pool:
+        return sum(pool.map(fetch_one, range(threads)))
 
 
 def publish(folder: str, at: int) -> int:

@@ -1,4 +1,5 @@
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,14 @@ def write_bundle(tmp_path: Path) -> WriteBundle:
         return write_files(tmp_path / name, version=version, model=model, yaml=yaml)
 
     return write
+
+
+@pytest.fixture
+def local_folder(tmp_path: Path) -> Iterator[Path]:
+    """On a file system that grants leases: in memory, where there is such a place; what a container has else may be an overlay."""
+    memory = Path("/dev/shm")  # noqa: S108 - a folder of its own below it
+    with tempfile.TemporaryDirectory(prefix="pm-leases-", dir=memory if memory.is_dir() else tmp_path) as name:
+        yield Path(name)
 
 
 @pytest.fixture

@@ -1,4 +1,3 @@
-import fcntl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -11,7 +10,7 @@ from hypothesis import strategies as st
 
 from registry_client.errors import DigestMismatch, NotEnoughRoom, RegistryUnavailable
 from registry_client.origins import Origin
-from registry_client.partials import Partials
+from registry_client.partials import Partials, take_turn
 from registry_client.transfers import Moved
 from tests.fakes.sources import Source, artifact_of
 
@@ -40,9 +39,8 @@ def fetched(partials: Partials, origin: Origin, aside: Path) -> bytes | None:
     with partials.whole(ARTIFACT, origin, aside) as whole:
         if whole is None:
             return None
-        content = whole.read_bytes()
-        whole.unlink()
-        return content
+        whole.path.rename(aside.with_suffix(".taken"))
+    return aside.with_suffix(".taken").read_bytes()
 
 
 def begun(folder: Path, content: bytes) -> Path:
@@ -184,8 +182,8 @@ def test_how_far_it_is_is_told_from_where_it_began(partials: Partials, folder: P
 def held(path: Path) -> Iterator[None]:
     """As another process that fetches it, and stands still."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("ab") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    with path.open("ab"), path.parent.with_suffix(".turns").open("ab") as turns:
+        assert take_turn(turns, ARTIFACT.sha256)
         yield
 
 
@@ -255,4 +253,4 @@ def test_a_disk_that_fills_up_is_told_with_what_is_free(folder: Path) -> None:
 def test_the_digest_of_what_arrived_is_that_of_what_was_written(partials: Partials, folder: Path) -> None:
     with partials.whole(ARTIFACT, Source((CONTENT,)).origin(), folder / "aside") as whole:
         assert whole is not None
-        assert sha256(whole.read_bytes()).hexdigest() == ARTIFACT.sha256
+        assert sha256(whole.path.read_bytes()).hexdigest() == ARTIFACT.sha256
