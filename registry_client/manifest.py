@@ -338,6 +338,10 @@ class Manifest(Node, frozen=True, kw_only=True):
         return hashlib.sha256(self.canonical()).hexdigest()
 
 
+# Made while the module is loaded: msgspec crashes when several threads are the first to decode a type (0.22, Python 3.11).
+_DECODER = msgspec.json.Decoder(Manifest)
+
+
 def is_family_name(text: str) -> bool:
     """Whether the text may name a family."""
     return len(text) <= LONGEST_FAMILY and re.match(_FAMILY, text) is not None
@@ -349,7 +353,7 @@ def parse_manifest(document: bytes) -> Manifest:
     Raises `InvalidManifest`, naming the field.
     """
     try:
-        manifest = msgspec.json.decode(document, type=Manifest)
+        manifest = _DECODER.decode(document)
         canonical = manifest.canonical()
         _refuse_untimely(manifest.created_at)
         _refuse_false_digests(manifest)
