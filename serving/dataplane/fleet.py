@@ -19,10 +19,10 @@ from serving.dataplane.replicas import Replica, Service
 from serving.ports import LoadState, LoadStatus
 
 HEALTH_PERIOD_S = 0.5
+"""Serve finds a killed replica at the next health check. At 0.2 s the checks alone cost each replica 2 % of a core."""
 
 STOP_S = 5.0
 """How long a replica may take to stop, unless its deployment says otherwise."""
-"""Serve finds a killed replica at the next health check. At 0.2 s the checks alone cost each replica 2 % of a core."""
 
 RUNNING = "RUNNING"
 """Ray's name of the state of a replica that is up."""
