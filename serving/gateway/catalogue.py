@@ -76,7 +76,7 @@ class Catalogue:
 
     def statistics(self, targets: Sequence[Target]) -> list[Document]:
         """Counts of versions since this gateway started; of one that was asked nothing they are zero."""
-        totals = dict.fromkeys(targets, (0, 0))
+        totals: dict[Target, tuple[int, int]] = dict.fromkeys(targets, (0, 0))
         for tally in self._gateway.tallies:
             if tally.target in totals:
                 requests, failures = totals[tally.target]
