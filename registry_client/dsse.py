@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from registry_client.decoding import from_json
 from registry_client.errors import RegistryError
 
 MEDIA_TYPE = "application/vnd.dsse.envelope.v1+json"
@@ -45,7 +46,7 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     def read(cls, document: bytes) -> "Envelope":
         """Parse one; fields that nobody knows are left out, as the specification wants it. Raises `UnreadableEnvelope`."""
         try:
-            envelope = msgspec.json.decode(document, type=cls)
+            envelope = from_json(document, cls)
         except (msgspec.DecodeError, RecursionError) as error:
             raise UnreadableEnvelope(reason=str(error)) from error
         if not 1 <= len(envelope.signatures) <= MOST_SIGNATURES:

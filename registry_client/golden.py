@@ -11,6 +11,7 @@ from typing import Annotated, Any, cast
 
 import msgspec
 
+from registry_client.decoding import from_json
 from registry_client.errors import InvalidBundle
 
 LARGEST = 16 * 2**20
@@ -74,7 +75,7 @@ def parse_golden(document: bytes, source: str = "golden.jsonl") -> tuple[GoldenE
 
 def _parse_line(line: bytes, place: str) -> GoldenExample:
     try:
-        read = msgspec.json.decode(line, type=_Line)
+        read = from_json(line, _Line)
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
         hint = 'write {"name": ..., "request": {...}, "response": {...}, "tolerance": {"atol": 1e-4, "rtol": 1e-3}} on one line'
         raise InvalidBundle(place, str(error), hint) from error

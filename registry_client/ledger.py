@@ -15,6 +15,7 @@ from typing import BinaryIO
 
 import msgspec
 
+from registry_client.decoding import from_json
 from registry_client.errors import DamagedLedger, ImmutabilityViolation
 from registry_client.files import make_directory, sync_directory
 from registry_client.transfers import filling
@@ -154,7 +155,7 @@ class Ledger:
 
     def _parse(self, line: bytes) -> Entry:
         try:
-            return msgspec.json.decode(line, type=Entry)
+            return from_json(line, Entry)
         except msgspec.DecodeError as error:
             raise DamagedLedger(str(self._path), str(error)) from error
 

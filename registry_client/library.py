@@ -19,6 +19,7 @@ import rfc8785
 from registry_client.authoring import artifact_of, check_graph, component_of, login_name, measured_file, timestamp
 from registry_client.backends.base import Confined, StoredManifest
 from registry_client.cache import Cache
+from registry_client.decoding import from_json
 from registry_client.errors import ComponentExists, DigestMismatch, InvalidBundle, InvalidManifest, RegistryError
 from registry_client.files import open_regular, read_regular
 from registry_client.manifest import Artifact, Component, ComponentKind, Node, Role
@@ -257,7 +258,7 @@ def _within(written: AuthoredComponent) -> str:
 
 def _parsed(document: bytes) -> ComponentDocument:
     try:
-        parsed = msgspec.json.decode(document, type=ComponentDocument)
+        parsed = from_json(document, ComponentDocument)
         canonical = parsed.canonical()
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise InvalidManifest(str(error)) from error

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 import rfc8785
 
+from registry_client.decoding import from_json
 from registry_client.errors import InvalidManifest
 from registry_client.versions import ModelVersion
 
@@ -338,10 +339,6 @@ class Manifest(Node, frozen=True, kw_only=True):
         return hashlib.sha256(self.canonical()).hexdigest()
 
 
-# Made while the module is loaded: msgspec crashes when several threads are the first to decode a type (0.22, Python 3.11).
-_DECODER = msgspec.json.Decoder(Manifest)
-
-
 def is_family_name(text: str) -> bool:
     """Whether the text may name a family."""
     return len(text) <= LONGEST_FAMILY and re.match(_FAMILY, text) is not None
@@ -353,7 +350,7 @@ def parse_manifest(document: bytes) -> Manifest:
     Raises `InvalidManifest`, naming the field.
     """
     try:
-        manifest = _DECODER.decode(document)
+        manifest = from_json(document, Manifest)
         canonical = manifest.canonical()
         _refuse_untimely(manifest.created_at)
         _refuse_false_digests(manifest)

@@ -9,6 +9,7 @@ import msgspec
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from registry_client.compatibility.rules import RULE_IDS
+from registry_client.decoding import from_plain
 from registry_client.errors import InvalidBundle, InvalidVersion
 from registry_client.locks import check_python
 from registry_client.manifest import (
@@ -121,7 +122,7 @@ class ComponentYaml(Node, frozen=True, kw_only=True):
 def parse_component_yaml(text: bytes) -> ComponentYaml:
     """Read a `component.yaml`. Raises `InvalidBundle`, naming the field."""
     try:
-        return msgspec.convert(_read(text), ComponentYaml)
+        return from_plain(_read(text), ComponentYaml)
     except msgspec.ValidationError as error:
         raise _explained(str(error)) from error
 
@@ -130,7 +131,7 @@ def parse_model_yaml(text: bytes) -> ModelYaml:
     """Read and check a `model.yaml`. Raises `InvalidBundle`, naming the field."""
     written = _read(text)
     try:
-        authored = msgspec.convert(written, ModelYaml)
+        authored = from_plain(written, ModelYaml)
     except msgspec.ValidationError as error:
         raise _explained(str(error)) from error
     _check_version("version", authored.version)

@@ -6,6 +6,7 @@ from typing import Final
 import msgspec
 import rfc8785
 
+from registry_client.decoding import from_json
 from registry_client.errors import BadNote, InvalidManifest
 from registry_client.manifest import Node
 
@@ -40,7 +41,7 @@ def refuse_unfit(text: str) -> None:
 def parse_notes(documents: Sequence[bytes], family: str, version: str) -> list[Note]:
     """Read the notes of a version, the oldest first. Raises `InvalidManifest` for what is none, or one of another version."""
     try:
-        notes = [msgspec.json.decode(document, type=Note) for document in documents]
+        notes = [from_json(document, Note) for document in documents]
     except msgspec.DecodeError as error:
         raise InvalidManifest(reason=f"a note beside {family}@{version} cannot be read: {error}") from error
     for note in notes:

@@ -26,6 +26,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_public_key,
 )
 
+from registry_client.decoding import from_json
 from registry_client.dsse import Envelope, Mark, UnreadableEnvelope, pre_authentication_encoding
 from registry_client.errors import RegistryError
 from registry_client.manifest import Manifest
@@ -156,7 +157,7 @@ def _statement(envelope: Envelope) -> Statement:
     if envelope.payload_type != PAYLOAD_TYPE:
         raise UnreadableEnvelope(reason=f"what it signs is of type {envelope.payload_type[:80]!r}, not {PAYLOAD_TYPE}")
     try:
-        return msgspec.json.decode(envelope.content(), type=Statement)
+        return from_json(envelope.content(), Statement)
     except (msgspec.DecodeError, RecursionError) as error:
         raise UnreadableEnvelope(reason=f"what it signs is no statement about a version: {error}") from error
 

@@ -16,6 +16,7 @@ import msgspec
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, EllipticCurvePublicKey
 
+from registry_client.decoding import from_json
 from registry_client.dsse import Envelope, UnreadableEnvelope, pre_authentication_encoding
 from registry_client.errors import RegistryError
 from registry_client.manifest import Manifest
@@ -86,7 +87,7 @@ class _Statement(msgspec.Struct, frozen=True, rename={"kind": "_type", "predicat
 def is_bundle(document: bytes) -> bool:
     """Whether a document beside a version is meant for this module."""
     try:
-        return msgspec.json.decode(document, type=_Bundle).media_type == MEDIA_TYPE
+        return from_json(document, _Bundle).media_type == MEDIA_TYPE
     except (msgspec.DecodeError, RecursionError):
         return False
 
@@ -94,7 +95,7 @@ def is_bundle(document: bytes) -> bool:
 def judged(document: bytes, manifest: Manifest, keys: Sequence[PublicKey]) -> Signature:
     """Whether a document is a signature of exactly this version by one of these keys. Such signatures say neither when nor by whom."""
     try:
-        bundle = msgspec.json.decode(document, type=_Bundle)
+        bundle = from_json(document, _Bundle)
         envelope = Envelope.read(bytes(bundle.dsse_envelope))
         signer = next((key.name for key in keys if _has_signed(key, envelope)), "")
         _refuse_other(_statement(envelope), manifest)
@@ -119,7 +120,7 @@ def _has_signed(key: PublicKey, envelope: Envelope) -> bool:
 def _statement(envelope: Envelope) -> _Statement:
     if envelope.payload_type != _PAYLOAD_TYPE:
         raise UnreadableEnvelope(reason=f"what it signs is of type {envelope.payload_type[:80]!r}, not {_PAYLOAD_TYPE}")
-    statement = msgspec.json.decode(envelope.content(), type=_Statement)
+    statement = from_json(envelope.content(), _Statement)
     if (statement.kind, statement.predicate_type, statement.predicate.serialization.method) != (_STATEMENT, _PREDICATE, "files"):
         raise UnreadableEnvelope(reason="what it signs is no list of a model's files")
     return statement

@@ -11,6 +11,7 @@ import msgspec
 import rfc8785
 
 from registry_client.backends.base import is_digest
+from registry_client.decoding import from_json
 from registry_client.errors import InvalidManifest
 from registry_client.manifest import Artifact, Manifest, Role
 
@@ -76,7 +77,7 @@ Document = TypeVar("Document", Image, Index)
 def parse(content: bytes, kind: type[Document], what: str) -> Document:
     """Read an image manifest or an index. Raises `InvalidManifest`."""
     try:
-        return msgspec.json.decode(content, type=kind)
+        return from_json(content, kind)
     except (msgspec.DecodeError, RecursionError) as error:
         raise InvalidManifest(reason=f"{what} is no image manifest: {error}") from error
 

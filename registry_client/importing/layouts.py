@@ -12,6 +12,7 @@ from typing import Final, cast
 
 import msgspec
 
+from registry_client.decoding import from_json
 from registry_client.errors import InvalidBundle
 from registry_client.files import read_regular
 from registry_client.importing import pbtxt
@@ -97,7 +98,7 @@ def _signed(document: Mapping[str, object]) -> frozenset[str]:
 
 def _names(written: object) -> list[str]:
     try:
-        listed = msgspec.json.decode(written if isinstance(written, str) else "[]", type=list[_Signed])
+        listed = from_json(written if isinstance(written, str) else "[]", list[_Signed])
     except (msgspec.DecodeError, RecursionError) as error:
         raise InvalidBundle(field=f"{MLMODEL}: signature", reason=f"it cannot be read: {error}") from error
     return [each.name for each in listed if each.type == "tensor" and each.name is not None]

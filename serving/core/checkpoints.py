@@ -10,6 +10,7 @@ from typing import Any, cast, get_type_hints
 
 import msgspec
 
+from registry_client.decoding import from_plain
 from serving.core.assessing import Dial, Evidence
 from serving.core.course import Course
 from serving.core.gauges import Gauge
@@ -69,4 +70,4 @@ def _gauge(fresh: Gauge, plain: Plain) -> Gauge:
 
 
 def _fields(kind: type[object], plain: Plain, *, but: Collection[str]) -> dict[str, Any]:
-    return {name: msgspec.convert(plain[name], hint) for name, hint in get_type_hints(kind).items() if name not in but}
+    return {name: from_plain(plain[name], hint) for name, hint in get_type_hints(kind).items() if name not in but}

@@ -13,6 +13,7 @@ from typing import Any, cast
 import msgspec
 import rfc8785
 
+from registry_client.decoding import from_json, from_plain
 from serving.core.assessing import Assessment
 from serving.core.happenings import (
     Advance,
@@ -108,7 +109,7 @@ def line(entry: Entry, rollout: Rollout | None = None, assessment: Assessment | 
 
 def as_written(look: Look) -> Look:
     """A look as its line has it: whoever decides by this has seen exactly what a replay sees."""
-    return msgspec.convert(_plain(look), Look)
+    return from_plain(_plain(look), Look)
 
 
 def entry_of(text: bytes) -> Entry:
@@ -120,10 +121,10 @@ def entry_of(text: bytes) -> Entry:
             msg = f"form {document['form']!r} is not {FORM}"
             raise UnreadableLine(msg)
         if kind in _OWN:
-            return msgspec.convert(seen, _OWN[kind])
+            return from_plain(seen, _OWN[kind])
         if kind == Kind.ADVANCE:
             seen = {**seen, "assessment": document.get("verdicts", {})}
-        return msgspec.convert(seen, _EVENTS[Kind(kind)])
+        return from_plain(seen, _EVENTS[Kind(kind)])
     except (msgspec.MsgspecError, KeyError, ValueError) as error:
         raise UnreadableLine(str(error)) from error
 
@@ -132,7 +133,7 @@ def stands_in(text: bytes) -> Rollout | None:
     """How the rollout stood after a line; None in the opening one. Raises `UnreadableLine`."""
     try:
         stands = msgspec.json.decode(text, type=dict[str, Any]).get("stands")
-        return None if stands is None else msgspec.convert(stands, Rollout)
+        return None if stands is None else from_plain(stands, Rollout)
     except msgspec.MsgspecError as error:
         raise UnreadableLine(str(error)) from error
 
@@ -165,12 +166,12 @@ class _Judged(msgspec.Struct):
 def last_look(lines: Sequence[bytes]) -> LastLook | None:
     """The last look of a log, read and not decided again; None where there was none. Raises `UnreadableLine`."""
     try:
-        glances = ((text, msgspec.json.decode(text, type=_Glance)) for text in lines)
+        glances = ((text, from_json(text, _Glance)) for text in lines)
         looks = [text for text, glance in glances if glance.kind == "look" and bytes(glance.verdicts)]
         if not looks:
             return None
         # Not strict: a number that JSON has no word for, such as infinity, was written as text.
-        judged = msgspec.json.decode(looks[-1], type=_Judged, strict=False)
+        judged = from_json(looks[-1], _Judged, strict=False)
     except msgspec.MsgspecError as error:
         raise UnreadableLine(str(error)) from error
     return LastLook(judged.seen.at, judged.verdicts, len(looks))
@@ -184,7 +185,7 @@ def plain_event(event: Event) -> Mapping[str, object]:
 def event_of(plain: Mapping[str, Any]) -> Event:
     """An event from plain JSON values. Raises `ValueError`."""
     try:
-        return msgspec.convert({name: value for name, value in plain.items() if name != "kind"}, _EVENTS[Kind(plain["kind"])])
+        return from_plain({name: value for name, value in plain.items() if name != "kind"}, _EVENTS[Kind(plain["kind"])])
     except KeyError as error:
         msg = "an event without a kind"
         raise ValueError(msg) from error

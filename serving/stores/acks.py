@@ -4,6 +4,7 @@ from datetime import datetime
 
 import msgspec
 
+from registry_client.decoding import from_json
 from registry_client.versions import ModelVersion
 from serving.core.routing import Target
 from serving.ports import Departed, GatewayAck
@@ -44,7 +45,7 @@ def ack_from_document(document: bytes, *, lapsed: bool) -> GatewayAck:
     if len(document) > MOST_BYTES:
         msg = f"an ack of {len(document)} bytes"
         raise ValueError(msg)
-    ack = msgspec.json.decode(document, type=_Ack)
+    ack = from_json(document, _Ack)
     departed = tuple(
         Departed(Target(one.family, ModelVersion.parse(one.version), one.digest), one.epoch, one.in_flight, one.strays, one.last_stray)
         for one in ack.departed

@@ -6,6 +6,7 @@ from pathlib import Path
 import msgspec
 
 from registry_client.backends.mlflow.aliases import Aliased, Aliases
+from registry_client.decoding import from_json
 
 
 class _Row(msgspec.Struct, frozen=True):
@@ -35,7 +36,7 @@ class AliasFile:
 
     def _load(self) -> Aliases | None:
         try:
-            rows = msgspec.json.decode(self._path.read_bytes(), type=list[_Row])
+            rows = from_json(self._path.read_bytes(), list[_Row])
         except (OSError, msgspec.DecodeError):
             return None
         return {(row.family, row.alias): Aliased(row.model_created, row.number, row.version) for row in rows}

@@ -4,6 +4,7 @@ from hashlib import sha256
 
 import msgspec
 
+from registry_client.decoding import from_msgpack
 from serving.ports import Checkpoint
 
 
@@ -31,7 +32,7 @@ def checkpoint_to_document(checkpoint: Checkpoint, *, end: int = 0) -> bytes:
 def checkpoint_from_document(content: bytes) -> CheckpointDocument | None:
     """Read it; None for what is no whole checkpoint: the log is still there."""
     try:
-        document = msgspec.msgpack.decode(content, type=CheckpointDocument)
+        document = from_msgpack(content, CheckpointDocument)
     except (msgspec.MsgspecError, ValueError):
         return None
     is_whole = document.lines > 0 and document.end >= 0 and sha256(document.state).hexdigest() == document.sha256

@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from registry_client.decoding import from_json
 from serving.core.errors import PointsmanError
 from serving.stores.durable import UnsafeFile, read_private, sync_folder, write_aside
 
@@ -69,7 +70,7 @@ class Credential:
 def read_credential(path: Path) -> Credential:
     """Read it. Raises `CredentialRefused`."""
     try:
-        document = msgspec.json.decode(read_private(path, _MOST_BYTES), type=_Document)
+        document = from_json(read_private(path, _MOST_BYTES), _Document)
     except UnsafeFile as unsafe:
         raise CredentialRefused(path, unsafe.why) from unsafe
     except OSError as error:

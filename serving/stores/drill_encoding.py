@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from registry_client.decoding import from_plain
 from registry_client.errors import InvalidVersion
 from registry_client.versions import ModelVersion
 from serving.core.drills import Drilling, DrillResult
@@ -141,7 +142,7 @@ def result_from_document(document: DrillResultDocument) -> DrillResult:
 
 
 def _receipt_to_document(receipt: Receipt) -> ReceiptDocument:
-    return msgspec.convert(msgspec.to_builtins(receipt), ReceiptDocument)
+    return from_plain(msgspec.to_builtins(receipt), ReceiptDocument)
 
 
 def _version(text: str) -> ModelVersion:

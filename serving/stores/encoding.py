@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from registry_client.decoding import from_json
 from registry_client.errors import InvalidReference, InvalidVersion
 from registry_client.manifest import FamilyName, Sha256
 from registry_client.versions import ModelVersion, VersionRange
@@ -139,7 +140,7 @@ def record_from_document(family: str, document: bytes) -> FamilyRecord:
     if len(document) > MOST_BYTES:
         raise InvalidRecord(family, f"the document has {len(document)} bytes, at most {MOST_BYTES} are read")
     try:
-        parts = msgspec.json.decode(document, type=_Record)
+        parts = from_json(document, _Record)
         if parts.family != family:
             raise InvalidRecord(family, f"family: it is the record of {parts.family!r}")
         return _record(parts)
@@ -222,7 +223,7 @@ def board_from_document(document: bytes) -> tuple[LoadStatus, ...]:
     """Read what runs. Raises `ValueError`."""
     return tuple(
         LoadStatus(Target(each.family, ModelVersion.parse(each.version), each.digest), each.state, each.detail, each.replicas, each.since)
-        for each in msgspec.json.decode(document, type=tuple[_Status, ...])
+        for each in from_json(document, tuple[_Status, ...])
     )
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from registry_client.decoding import from_json
 from serving.core.audit import Mark
 from serving.core.errors import HeadLogBroken
 from serving.core.heads import SignedHead
@@ -69,7 +70,7 @@ def heads_in(path: Path) -> Sequence[SignedHead]:
         if not line.endswith(b"}"):
             continue
         try:
-            read = msgspec.json.decode(line, type=_Line)
+            read = from_json(line, _Line)
         except ValueError as error:
             raise HeadLogBroken(str(path), f"line {number}: {error}") from error
         heads.append(SignedHead(Mark(read.fence, read.epoch, read.head), read.signed_at, read.public_key, read.signature))

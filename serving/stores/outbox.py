@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 
+from registry_client.decoding import from_json
 from serving.core.errors import OutboxBroken
 from serving.core.notices import Letter
 from serving.stores.durable import sync_folder, write_aside
@@ -95,7 +96,7 @@ def _forget_the_oldest(files: Iterable[Path]) -> None:
 
 def _letter(file: Path) -> Letter | None:
     try:
-        return msgspec.json.decode(file.read_bytes(), type=Letter)
+        return from_json(file.read_bytes(), Letter)
     except (FileNotFoundError, msgspec.MsgspecError):
         # It has just arrived, or somebody else's file lies here.
         return None

@@ -18,6 +18,7 @@ from typing import Annotated, Literal, TypeVar
 
 import msgspec
 
+from registry_client.decoding import from_json
 from registry_client.errors import InvalidVersion
 from registry_client.manifest import FamilyName
 from registry_client.versions import ModelVersion
@@ -226,7 +227,7 @@ class OverrideFiles:
         if not credential.is_signed(payload, signature):
             raise OverrideRefused(path, "its signature is not that of this installation's credential: forged, edited, or of an older one")
         try:
-            document = msgspec.json.decode(payload, type=kind)
+            document = from_json(payload, kind)
         except ValueError as error:
             raise OverrideRefused(path, str(error)) from error
         if path.stem != document.operation_id:

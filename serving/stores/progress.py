@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from registry_client.decoding import from_json
 from serving.core.errors import StoreUnavailable
 from serving.ports import Progress
 
@@ -16,7 +17,7 @@ def progress_to_document(progress: Mapping[str, Progress]) -> bytes:
 def progress_from_document(document: bytes) -> Mapping[str, Progress]:
     """Read it. Raises `StoreUnavailable`."""
     try:
-        return msgspec.json.decode(document, type=dict[str, Progress])
+        return from_json(document, dict[str, Progress])
     except (ValueError, RecursionError) as error:
         msg = f"what was posted of the rollouts cannot be read: {error}"
         raise StoreUnavailable(msg) from error

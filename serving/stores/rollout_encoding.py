@@ -6,6 +6,7 @@ from typing import Any, TypeVar, cast
 
 import msgspec
 
+from registry_client.decoding import from_plain
 from serving.core.decisions import event_of, plain_event
 from serving.core.standing import Rollout
 from serving.core.underway import Asked, Terms, Underway
@@ -76,7 +77,7 @@ def _asked(document: AskedDocument) -> Asked:
 def part_of(place: str, plain: Mapping[str, Any], kind: type[Value]) -> Value:
     """A part out of its plain form. Raises `ValueError`, naming the field, also for one that nobody knows."""
     try:
-        value = msgspec.convert(plain, kind)
+        value = from_plain(plain, kind)
     except msgspec.ValidationError as error:
         msg = f"{place}: {error}"
         raise ValueError(msg) from error

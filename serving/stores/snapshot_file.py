@@ -16,6 +16,7 @@ from typing import Annotated
 
 import msgspec
 
+from registry_client.decoding import from_json
 from registry_client.manifest import FamilyName, Sha256
 from serving.core.errors import InvalidRecord, PointsmanError
 from serving.core.lifecycle import FamilyRecord
@@ -143,7 +144,7 @@ class SnapshotFile:
         if int(schema) > SCHEMA:
             raise SnapshotRefused(self._path, f"it has schema {int(schema)}, this program knows schemas up to {SCHEMA}")
         try:
-            return msgspec.json.decode(document, type=_Header)
+            return from_json(document, _Header)
         except ValueError as error:
             raise SnapshotRefused(self._path, f"its first line is damaged ({error})") from error
 
@@ -155,7 +156,7 @@ class SnapshotFile:
         if sha256(body).hexdigest() != header.sha256:
             raise SnapshotRefused(self._path, "it is damaged: its checksum is another")
         try:
-            parts = msgspec.json.decode(body, type=_Body)
+            parts = from_json(body, _Body)
             records = {family: record_from_document(family, bytes(raw)) for family, raw in parts.records.items()}
         except (ValueError, RecursionError, InvalidRecord) as error:
             raise SnapshotRefused(self._path, str(error)) from error

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import msgspec
 
+from registry_client.decoding import from_json
 from serving.core.quiet import Profile
 from serving.stores.durable import sync_folder, write_aside
 
@@ -30,7 +31,7 @@ class TrafficFile:
 
     def _load(self) -> Mapping[str, Profile]:
         try:
-            return msgspec.json.decode(self._path.read_bytes(), type=dict[str, Profile])
+            return from_json(self._path.read_bytes(), dict[str, Profile])
         except (OSError, msgspec.MsgspecError, ValueError):
             return {}
 

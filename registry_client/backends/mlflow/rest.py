@@ -8,6 +8,7 @@ from urllib.parse import quote, urlsplit
 import msgspec
 
 from registry_client.backends.asking import Answer, Asker, Body, Download, Json
+from registry_client.decoding import from_plain
 from registry_client.errors import RegistryUnavailable
 
 API: Final = "/api/2.0/mlflow"
@@ -186,7 +187,7 @@ class Rest:
 
     def _convert(self, found: object, kind: type[Found]) -> Found:
         try:
-            return msgspec.convert(found, kind, strict=False)
+            return from_plain(found, kind, strict=False)
         except msgspec.ValidationError as error:
             raise RegistryUnavailable(self._name, f"it answers with no {kind.__name__.strip('_')}: {error}") from error
 

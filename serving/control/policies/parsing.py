@@ -11,6 +11,7 @@ import msgspec
 import rfc8785
 from msgspec import inspect
 
+from registry_client.decoding import from_plain
 from registry_client.strict_yaml import UnreadableYaml, read_yaml
 from serving.control.policies.building import build
 from serving.control.policies.quantities import Quantity
@@ -50,7 +51,7 @@ def parse_policy(text: bytes) -> Pinned:
         if not isfinite(number):
             raise InvalidPolicy(place, reason=f"{number} is no number", hint="write a finite number")
     try:
-        node = msgspec.convert(written, PolicyNode, dec_hook=_decode)
+        node = from_plain(written, PolicyNode, dec_hook=_decode)
     except msgspec.ValidationError as error:
         raise _explained(str(error), written) from error
     try:

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Union
 import msgspec
 import numpy as np
 
+from registry_client.decoding import from_plain
 from registry_client.manifest import Datatype
 from serving.dataplane.components.transform import Names, Tensors
 from serving.dataplane.datatypes import ELEMENTS, Tensor
@@ -261,7 +262,7 @@ class DeclarativeTransform:
 def load_declarative(config: dict[str, Any], *, label: str) -> DeclarativeTransform:
     """Read the steps. Raises `LoadFailed`, naming the step's index and field."""
     try:
-        recipe = msgspec.convert(config, Recipe)
+        recipe = from_plain(config, Recipe)
     except msgspec.ValidationError as error:
         reason = f"{label}: its config does not describe steps: {error}"
         raise LoadFailed(reason) from error

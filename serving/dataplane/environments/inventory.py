@@ -6,6 +6,7 @@ from pathlib import Path
 
 import msgspec
 
+from registry_client.decoding import from_json
 from registry_client.files import measure
 from serving.dataplane.environments.recipe import Recipe
 
@@ -44,7 +45,7 @@ def is_sound(folder: Path, recipe: Recipe) -> bool:
     """Whether an environment was built by this recipe, holds exactly what it held then, and its interpreter is there."""
     wanted = (recipe.python, recipe.lock, tuple(map(str, recipe.pins)))
     try:
-        kept = msgspec.json.decode((folder / NAME).read_bytes(), type=Inventory)
+        kept = from_json((folder / NAME).read_bytes(), Inventory)
         built = (kept.python, kept.lock, kept.packages)
         return built == wanted and (folder / "bin" / "python").exists() and files_of(folder) == kept.files
     except (OSError, msgspec.DecodeError):

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from registry_client.decoding import from_json
 from serving.core.audit import AuditEntry
 from serving.core.errors import StoreUnavailable
 
@@ -52,7 +53,7 @@ def entry_to_document(entry: AuditEntry) -> bytes:
 def entry_from_stream(epoch: int, fields: Mapping[bytes, bytes]) -> AuditEntry:
     """Read an entry of the stream. Raises `StoreUnavailable` for one that cannot be read."""
     try:
-        parts = msgspec.json.decode(fields[b"entry"], type=_Entry)
+        parts = from_json(fields[b"entry"], _Entry)
         return AuditEntry(record=fields[b"record"], hash=fields[b"hash"].decode("ascii"), **msgspec.structs.asdict(parts))
     except (ValueError, KeyError, RecursionError) as error:
         msg = f"the audit entry of epoch {epoch} cannot be read: {error}"
