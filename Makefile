@@ -12,9 +12,9 @@ COMPILE := pyproject.toml --universal --python-version 3.11 --generate-hashes --
 demo: $(VENV)/.examples
 	$(BIN)/pointsman demo $(if $(KEEP),--keep)
 
-# The end-to-end tests start the whole system and mostly wait for it: two at a time, beside nothing else.
+# The end-to-end tests start the whole system; they run alone, so that its load and theirs do not disturb each other.
 test: unit
-	$(BIN)/python -m pytest tests/e2e -n 2
+	$(BIN)/python -m pytest tests/e2e
 
 unit: $(VENV)/.dev
 	$(BIN)/python -m pytest tests --ignore=tests/e2e -n 2

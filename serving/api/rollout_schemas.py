@@ -67,7 +67,7 @@ class VerdictOut(Document):
     finding: str = Field(description="harm, safe or undecided.", examples=["safe"])
     has_data: bool = Field(examples=[True])
     sentence: str = Field(examples=["the candidate failed 1 of 1,000 (0.10%), production 20 of 19,000 (0.11%)"])
-    numbers: dict[str, float]
+    numbers: dict[str, float | None] = Field(description="What the sentence is made of; null for one that is infinite.")
 
 
 class HeldOut(Document):

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
+from math import inf
 from pathlib import Path
 
 import pytest
@@ -43,7 +44,7 @@ async def opened(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
 
 
 def progress(trouble: str = "") -> Progress:
-    verdict = GuardVerdict("errors", Finding.SAFE, has_data=True, sentence="0 of 10", numbers={"log_e_safe": 1 / 3})
+    verdict = GuardVerdict("errors", Finding.SAFE, has_data=True, sentence="0 of 10", numbers={"log_e_safe": 1 / 3, "log_e_harm": -inf})
     arm = ArmTotals(10, 1, 2, 0, (1, 0), (4, 5), Sums(3, 1.5, 0.75))
     return Progress("digits-1.1.0-3", AT, Assessment((verdict,), 10, 5), Totals(arm, arm, PairTotals(offered=5, compared=5)), 7, trouble)
 
