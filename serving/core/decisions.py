@@ -213,16 +213,19 @@ def _seen(entry: Entry) -> object:
 
 
 def _plain(value: object) -> object:
-    return _rounded(msgspec.to_builtins(value))
+    return worded(msgspec.to_builtins(value), _DIGITS)
 
 
-def _rounded(value: object) -> object:
+def worded(value: object, digits: int | None = None) -> object:
+    """A plain value with text for numbers that JSON has no word for, such as infinity; the others rounded to so many digits, if any."""
     match value:
         case float():
-            return round(value, _DIGITS) if isfinite(value) else str(value)
+            if not isfinite(value):
+                return str(value)
+            return value if digits is None else round(value, digits)
         case dict():
-            return {key: _rounded(inner) for key, inner in cast("dict[str, object]", value).items()}
+            return {key: worded(inner, digits) for key, inner in cast("dict[str, object]", value).items()}
         case list() | tuple():
-            return [_rounded(inner) for inner in cast("list[object]", value)]
+            return [worded(inner, digits) for inner in cast("list[object]", value)]
         case _:
             return value
