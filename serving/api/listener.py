@@ -101,7 +101,7 @@ class InferenceProtocol(HttpToolsProtocol):
         self.idle_since = self.loop.time()
         self.is_held = False
         self.unread = 0
-        self.is_in_head = False
+        self.is_in_head = self.is_head_split = False
         self.offers_upgrade = False
         self.arrived_bytes = self.body_bytes = 0
 
@@ -121,6 +121,7 @@ class InferenceProtocol(HttpToolsProtocol):
         self.headers = []
         self.expect_100_continue = False
         self.is_in_head = True
+        self.is_head_split = False
         self.head_bytes = 0
         self.body_bytes = 0
         self.receiving_since = self.loop.time()
@@ -150,7 +151,7 @@ class InferenceProtocol(HttpToolsProtocol):
         """Take the short cut for an inference request; leave anything else to uvicorn."""
         self.is_in_head = False
         limits = self.limits
-        if len(self.headers) > limits.headers or self.head_bytes + self.arrived_bytes > limits.header_bytes:
+        if self.is_head_split or len(self.headers) > limits.headers or self.arrived_bytes > limits.header_bytes:
             self._cap_head()
         if self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT":
             self.offers_upgrade = True  # the parser passes over the body now, so the request is read once more, without the offer
@@ -247,6 +248,7 @@ class InferenceProtocol(HttpToolsProtocol):
     def _cap_pieces(self, *, was_in_head: bool, grew: bool) -> None:
         """Raise when a request that comes in pieces has too much that is no body: the parser keeps to itself what it has of a value."""
         if self.is_in_head:
+            self.is_head_split = True  # how much of the first piece was head is known once all of it is there
             self.head_bytes += self.arrived_bytes if was_in_head else 0
             self._cap_head()
         elif not grew and not was_in_head:  # what lies between chunks, and the trailers behind the last one

@@ -65,6 +65,21 @@ async def test_a_head_that_comes_in_pieces_is_capped_before_its_header_ends() ->
     assert b"2000 bytes" in body
 
 
+@pytest.mark.parametrize("first", [10, 40, 120, 1000, 1900, 2050])
+async def test_a_head_in_two_pieces_is_capped_wherever_it_is_cut(first: int) -> None:
+    whole = post(headers="X-Big: " + "x" * 2000 + "\r\n")
+    async with listening() as there:
+        reader, writer = await there.connect()
+        writer.write(whole[:first])
+        await asyncio.sleep(0.02)  # so that each piece arrives alone
+        writer.write(whole[first:])
+        status, _, body = await read_answer(reader)
+        writer.close()
+
+    assert (status, there.invoker.invoked) == (431, [])
+    assert b"2000 bytes" in body
+
+
 async def test_a_head_in_small_pieces_and_a_body_beyond_the_heads_cap_are_taken() -> None:
     async with listening() as there:
         _, writer = await there.connect()
