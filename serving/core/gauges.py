@@ -24,9 +24,9 @@ from serving.core.statistics import (
     ClassArms,
     Direction,
     Divergence,
-    ErrorRatio,
     Onset,
     Outcomes,
+    RatioOnset,
     Signs,
     SlowerOnset,
     TwoArms,
@@ -66,14 +66,14 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class ErrorGauge:
-    """Failures against production's (A2) and, from whenever on, against a floor (A3); both must show harm. Safe by a budget (A3).
+    """Failures, from whenever on, against production's (A2) and against a floor (A3); both must show harm. Safe by a budget (A3).
 
     With all callers there is no production to compare with. Then harm is a rate above what the policy allows and production had.
     """
 
     rule: ErrorRule
     chances: Chances
-    ratio: ErrorRatio
+    ratio: RatioOnset
     floor: Onset
     canary: Outcomes = field(default_factory=Outcomes)
     production: Outcomes = field(default_factory=Outcomes)
@@ -92,7 +92,7 @@ class ErrorGauge:
 
     def renewed(self, chances: Chances) -> "ErrorGauge":
         """For the next window: nothing is shown yet, and what production does is known."""
-        fresh = ErrorGauge(self.rule, chances, ErrorRatio(self.rule.ratio), Onset(self.rule.floor))
+        fresh = ErrorGauge(self.rule, chances, RatioOnset(self.rule.ratio), Onset(self.rule.floor))
         return replace(fresh, known=self.known + self.production)
 
     def read(self) -> Reading:
@@ -306,7 +306,7 @@ def gauge(rule: Rule, chances: Chances, *, edge: int) -> Gauge:
     made: Gauge
     match rule:
         case ErrorRule():
-            made = ErrorGauge(rule, chances, ErrorRatio(rule.ratio), Onset(rule.floor))
+            made = ErrorGauge(rule, chances, RatioOnset(rule.ratio), Onset(rule.floor))
         case LatencyRule():
             made = LatencyGauge(rule, chances, edge)
         case OutputRule():

@@ -8,7 +8,7 @@ from math import exp, log
 from serving.core.observations import Increment
 from serving.core.policy import GuardPolicy
 from serving.core.routing import Arm, Target
-from serving.core.statistics import ErrorRatio, Outcomes, log_e_above, log_e_below
+from serving.core.statistics import Onset, Outcomes, RatioOnset, log_e_below
 
 _LARGEST = log(1e9)
 """Evidence beyond a billion to one is printed as that."""
@@ -75,7 +75,8 @@ class Evidence:
     """Everything seen of one canary and of its production since it began; a new weight starts a stage, not new evidence."""
 
     target: Target
-    ratio: ErrorRatio
+    ratio: RatioOnset
+    floor: Onset
     canary: Outcomes = field(default_factory=Outcomes)
     production: Outcomes = field(default_factory=Outcomes)
     stage: _Stage = field(default_factory=_Stage)
@@ -84,7 +85,7 @@ class Evidence:
     @classmethod
     def none(cls, target: Target, policy: GuardPolicy) -> "Evidence":
         """The evidence at the start of a canary."""
-        return cls(target, ErrorRatio(policy.worse_ratio))
+        return cls(target, RatioOnset(policy.worse_ratio), Onset(policy.worse_floor))
 
     def after(self, increments: Iterable[Increment], *, planned: float) -> "Evidence":
         """The evidence with what happened since, `planned` being the canary's share of its own and production's traffic."""
@@ -99,7 +100,7 @@ class Evidence:
         stage = self.stage if self.stage.planned == planned else _Stage(planned)
         stage = replace(stage, canary=stage.canary + mine.trials, production=stage.production + others.trials)
         ratio = self.ratio.after(mine.failures, others.failures, share=stage.share)
-        return Evidence(self.target, ratio, self.canary + mine, self.production + others, stage, rows)
+        return Evidence(self.target, ratio, self.floor.after(mine), self.canary + mine, self.production + others, stage, rows)
 
     @property
     def worst_row(self) -> tuple[str, int]:
@@ -111,7 +112,7 @@ class Evidence:
 def judge(policy: GuardPolicy, evidence: Evidence) -> Verdict:
     """Judge a canary: the tripwire first, then its error rate against production's, then whether it is shown to be safe."""
     gateway, row = evidence.worst_row
-    worse = _log_e_worse(policy, evidence)
+    worse = _log_e_worse(evidence)
     better = log_e_below(evidence.canary, policy.ok_below)
     numbers = _numbers(evidence, row, worse, better)
     compared = _compared(evidence)
@@ -128,9 +129,9 @@ def judge(policy: GuardPolicy, evidence: Evidence) -> Verdict:
     return Verdict(Finding.UNDECIDED, f"{compared}: too little to tell", numbers)
 
 
-def _log_e_worse(policy: GuardPolicy, evidence: Evidence) -> float:
+def _log_e_worse(evidence: Evidence) -> float:
     # Harmful means above the ratio AND above the floor. The smaller of two e-values is one for the union of their nulls.
-    return min(evidence.ratio.log_e, log_e_above(evidence.canary, policy.worse_floor))
+    return min(evidence.ratio.log_e, evidence.floor.log_e)
 
 
 def _numbers(evidence: Evidence, row: int, worse: float, better: float) -> Mapping[str, float]:

@@ -23,9 +23,9 @@ from serving.core.rules import (
 )
 from serving.core.statistics import (
     Assignment,
-    ErrorRatio,
     Onset,
     Outcomes,
+    RatioOnset,
     Signs,
     SlowerOnset,
     log_e_below,
@@ -119,7 +119,7 @@ def _fewest(policy: Policy, guard: Guard, *, harm: float, safe: float) -> tuple[
 
 
 def _error_harm(rule: ErrorRule, failures: int, share: float) -> float:
-    ratio = ErrorRatio(rule.ratio).after(failures, 0, share=share).log_e
+    ratio = RatioOnset(rule.ratio).after(failures, 0, share=share).log_e
     return min(ratio, Onset(rule.floor).after(Outcomes(failures, failures)).log_e)
 
 

@@ -8,7 +8,7 @@ at. Nothing here keeps a single request: a tick is a handful of counts, and plug
 from serving.core.statistics.assignment import Assignment
 from serving.core.statistics.budgets import log_e_above, log_e_below
 from serving.core.statistics.classes import ClassArms, Classes, Divergence
-from serving.core.statistics.detector import Detector, Onset
+from serving.core.statistics.detector import Detector, Onset, RatioOnset
 from serving.core.statistics.intervals import Interval
 from serving.core.statistics.outcomes import Outcomes, log_mean_exp
 from serving.core.statistics.ratio import ErrorRatio
@@ -30,6 +30,7 @@ __all__ = [
     "Interval",
     "Onset",
     "Outcomes",
+    "RatioOnset",
     "Signs",
     "SlowerOnset",
     "Sums",

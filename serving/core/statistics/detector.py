@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from math import exp, log, log1p
 
 from serving.core.statistics.outcomes import Outcomes, log_mean_exp, log_times
-from serving.core.statistics.ratio import ALTERNATIVES
+from serving.core.statistics.ratio import ALTERNATIVES, ErrorRatio
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +65,30 @@ class Onset:
         if rate >= 1:
             return float("-inf")
         return log_times(new.failures, times) + new.successes * log((1 - rate) / (1 - self.budget))
+
+
+@dataclass(frozen=True, slots=True)
+class RatioOnset:
+    """`ErrorRatio` from some tick on, whichever that was: a long good past forgives nothing. Prior, source and guarantee as `Onset`.
+
+    `tolerated`: how many times as often as production the canary may fail. Units: failures in, natural logarithm out.
+    """
+
+    tolerated: float = 1.0
+    logs: tuple[float, ...] = (float("-inf"),) * len(ALTERNATIVES)
+    ticks: int = 0
+
+    def after(self, canary_failures: int, production_failures: int, *, share: float) -> "RatioOnset":
+        """With one more tick, seen while the canary had `share` (0 to 1) of the traffic; one without failures is none."""
+        if not canary_failures and not production_failures:
+            return self
+        gains = ErrorRatio(self.tolerated).after(canary_failures, production_failures, share=share).likelihoods
+        return RatioOnset(self.tolerated, onward(self.logs, gains, tick=self.ticks + 1), self.ticks + 1)
+
+    @property
+    def log_e(self) -> float:
+        """The evidence so far."""
+        return log_mean_exp(self.logs) if self.ticks else 0.0
 
 
 def onward(logs: Sequence[float], gains: Sequence[float], *, tick: int) -> tuple[float, ...]:

@@ -3,12 +3,13 @@
 from math import exp, isclose, log
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from serving.core.gauges import Chances, gauge
 from serving.core.rules import ErrorRule
-from serving.core.statistics import Onset, Outcomes, log_e_above
+from serving.core.statistics import ErrorRatio, Onset, Outcomes, RatioOnset, log_e_above
 from serving.core.totals import ArmTotals, Totals
 
 BUDGET = 0.009
@@ -65,3 +66,43 @@ def test_a_candidate_that_turns_bad_late_is_harm_after_a_few_failures() -> None:
 
     assert failures <= 8
     assert log_e_above(plain, ErrorRule().floor) < -log(0.003)  # the whole past would still forgive it
+
+
+@given(st.integers(0, 50), st.integers(0, 50), st.floats(0.01, 0.99))
+def test_from_the_beginning_the_ratio_is_the_plain_one_less_the_same_price(canary: int, production: int, share: float) -> None:
+    plain = ErrorRatio(1.5).after(canary, production, share=share).log_e
+    price = log(2) if canary or production else 0.0
+
+    assert isclose(RatioOnset(1.5).after(canary, production, share=share).log_e, plain - price, abs_tol=1e-9)
+
+
+def test_false_alarms_of_the_ratio_looked_at_after_every_tick_stay_below_alpha() -> None:
+    alpha, paths, ticks, share = 0.05, 500, 400, 0.25
+    dice = np.random.default_rng(4)
+    alarms = 0
+    for _ in range(paths):
+        onset, is_alarmed = RatioOnset(), False
+        # An incident in between that both arms share.
+        rates = np.where((np.arange(ticks) > 200) & (np.arange(ticks) < 250), 0.3, 0.02)
+        canary, production = dice.binomial(5, rates).tolist(), dice.binomial(15, rates).tolist()
+        for mine, others in zip(canary, production, strict=True):
+            onset = onset.after(mine, others, share=share)
+            is_alarmed = is_alarmed or onset.log_e >= -log(alpha)
+        alarms += is_alarmed
+
+    assert alarms / paths <= alpha
+
+
+@pytest.mark.parametrize("share", [0.25, 1.0])
+def test_a_long_past_as_good_as_productions_does_not_hide_a_candidate_that_turns_bad(share: float) -> None:
+    guard = gauge(ErrorRule(ok_below=0.02), Chances(0.003, 0.01), edge=0)
+    for _ in range(6 * 3600):  # six hours in which both fail one in a hundred
+        guard = guard.after(Totals(ArmTotals(50, 1), ArmTotals(150, 1)), share=0.25)
+        guard = guard.after(Totals(ArmTotals(50), ArmTotals(150, 2)), share=0.25)
+
+    seconds = 0
+    while not guard.read().is_harm and seconds < 60:
+        others = ArmTotals(150, 2) if share < 1 else ArmTotals()
+        guard, seconds = guard.after(Totals(ArmTotals(50, 10), others), share=share), seconds + 1
+
+    assert seconds <= 10

@@ -78,6 +78,19 @@ def test_more_failures_than_a_flawless_production_are_no_harm_below_the_floor() 
     assert verdict.finding is Finding.SAFE
 
 
+def test_a_long_past_as_good_as_productions_does_not_hide_a_canary_that_turns_bad() -> None:
+    seen = evidence(production(9500, 95), canary(500, 5))
+    for _ in range(5000):
+        seen = seen.after([production(190, 2), canary(10, row=0)], planned=0.05)
+        seen = seen.after([production(190, 1), canary(10, 1, row=1)], planned=0.05)
+
+    failures = 0
+    while judge(POLICY, seen).finding is not Finding.HARM and failures < 100:
+        seen, failures = seen.after([production(190, 2), canary(10, 4, row=1)], planned=0.05), failures + 4
+
+    assert failures <= 20
+
+
 def test_many_answers_without_failures_are_safe() -> None:
     verdict = judge(POLICY, evidence(production(10_000), canary(600)))
 
