@@ -5,7 +5,7 @@ They serve warm-up, the READY check, the smoke test of a canary and the verifica
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Annotated, Any, cast
 
@@ -49,6 +49,10 @@ class GoldenExample:
     rtol: float
     slice: str | None = None
     """The part of all requests that this one stands for; evaluations name the same."""
+
+    def as_strict_as(self, other: "GoldenExample") -> "GoldenExample":
+        """The same, with a tolerance that forgives no more than the other's does."""
+        return replace(self, atol=min(self.atol, other.atol), rtol=min(self.rtol, other.rtol))
 
     def differences(self, actual: object) -> list[str]:
         """How an answer to the request differs from the expected one; empty when it does not."""

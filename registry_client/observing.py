@@ -117,8 +117,12 @@ def _key(example: GoldenExample) -> bytes:
 
 
 def _distinct(examples: Sequence[GoldenExample]) -> list[GoldenExample]:
-    """One example for each request; the first one's name, slice and tolerance count, so the newer version's words do."""
-    return list({_key(example): example for example in reversed(examples)}.values())[::-1]
+    """One example for each request: the first one's name and slice, so the newer version's words, and the tightest tolerance of all."""
+    found: dict[bytes, GoldenExample] = {}
+    for example in examples:
+        key = _key(example)
+        found[key] = example if key not in found else found[key].as_strict_as(example)
+    return list(found.values())
 
 
 def _compared(example: GoldenExample, old: Answer, new: Answer) -> Compared:

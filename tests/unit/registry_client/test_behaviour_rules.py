@@ -176,3 +176,20 @@ def test_a_baseline_that_does_not_load_here_leaves_the_behaviour_unseen(client: 
     # then
     assert isinstance(judgement.forbids, BumpTooSmall)
     assert "sketch@1.0.0 does not load" in judgement.forbids.reasons[0]
+
+
+@pytest.mark.parametrize(("loosened", "rule"), [("new", "golden-differs"), ("old", "golden-differs"), ("both", "golden-equal")])
+def test_a_tolerance_that_one_version_loosens_hides_no_change(client: RegistryClient, tmp_path: Path, loosened: str, rule: str) -> None:
+    # given
+    old, new = BASE.write(tmp_path / "old", "1.0.0"), RETRAINED.write(tmp_path / "new", "1.0.1")
+    for name, directory in (("old", old), ("new", new)):
+        if loosened in {name, "both"}:
+            golden = directory / "golden.jsonl"
+            golden.write_text(golden.read_text("utf-8").replace('"atol": 0.0001', '"atol": 1000000.0'), "utf-8")
+
+    # when
+    client.publish(load_bundle(old))
+    judgement = Gate(client).examine(load_bundle(new), run_version).judgement
+
+    # then
+    assert rule in rules(judgement)
