@@ -7,8 +7,6 @@ from pathlib import Path
 from types import MappingProxyType
 
 import msgspec
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import SchemaError
 
 from registry_client import golden, locks, model_yaml
 from registry_client.authoring import artifact_of, check_graph, component_of, login_name, measured_file, timestamp
@@ -17,6 +15,7 @@ from registry_client.errors import InvalidBundle
 from registry_client.files import Measured, read_regular
 from registry_client.golden import GoldenExample, parse_golden
 from registry_client.graphs import NotAGraph, read_graph
+from registry_client.json_schemas import DIALECT, UnusableSchema, broken_promise, refuse_unusable
 from registry_client.library import Library, pinned
 from registry_client.locks import parse_lock, refuse_unpinned
 from registry_client.manifest import (
@@ -30,6 +29,7 @@ from registry_client.manifest import (
     parse_manifest,
 )
 from registry_client.model_yaml import AuthoredChange, AuthoredLock, ModelYaml, parse_model_yaml
+from registry_client.plausibility import refuse_colliding, refuse_implausible
 from registry_client.strict_yaml import LARGEST
 
 WHEEL = ".whl"
@@ -58,8 +58,10 @@ def load_bundle(directory: Path, *, now: datetime | None = None, library: Librar
     `now` is the default of `created_at`; left out, it is the clock's. `library`: where components are that `model.yaml` refers to.
     """
     written = parse_model_yaml(read_regular(directory, model_yaml.FILE_NAME, most=LARGEST))
+    refuse_implausible(written)
     authored, places = pinned(written, library)
     roles = _roles(authored, _wheels(directory, authored.pipeline.lock))
+    refuse_colliding(list(roles))
     graphs = _graphs(authored)
     measured = {path: measured_file(places.get(path, directory), path, role, is_graph=path in graphs) for path, role in roles.items()}
     for path, domains in graphs.items():
@@ -131,9 +133,20 @@ def _check_contents(directory: Path, authored: ModelYaml) -> None:
             raise InvalidBundle(field="change.slices", reason=f"no golden example is of the slice {name!r}", hint=hint)
     for field in ("request", "response"):
         _check_schema(f"interface.{field}", authored.interface, field)
+    _check_answers(authored, examples)
     tensors = (*authored.interface.inputs, *authored.interface.outputs)
     if authored.interface.labels is None and any(tensor.by_label for tensor in tensors):
         raise InvalidBundle(field="interface.labels", reason="a tensor is by_label, so the labels must be named")
+
+
+def _check_answers(authored: ModelYaml, examples: Sequence[GoldenExample]) -> None:
+    """The answers that the author measured must keep what the response schema promises."""
+    place, schema = "interface.response", authored.interface.response
+    for example in examples if schema is not None else ():
+        broken = broken_promise(schema or {}, example.response)
+        if broken is not None:
+            reason = f"the golden example {example.name!r} is answered otherwise: {broken}"
+            raise InvalidBundle(place, reason, "promise what the version answers, or correct the expected answer")
 
 
 def _check_schema(place: str, interface: Interface, field: str) -> None:
@@ -141,9 +154,13 @@ def _check_schema(place: str, interface: Interface, field: str) -> None:
     if schema is None:
         return
     try:
-        Draft202012Validator.check_schema(schema)
-    except SchemaError as error:
-        raise InvalidBundle(place, f"not a JSON Schema (2020-12): {error.message}") from error
+        refuse_unusable(schema)
+    except UnusableSchema as error:
+        raise InvalidBundle(place, str(error), error.hint) from error
+    dialect = str(schema.get("$schema", DIALECT))
+    if dialect.rstrip("#") != DIALECT:
+        reason = f"its $schema {dialect[:80]!r} is another dialect than the one it is read as"
+        raise InvalidBundle(place, reason, f"write {DIALECT}")
 
 
 def _manifest(authored: ModelYaml, roles: Mapping[str, Role], measured: Mapping[str, Measured], now: datetime | None) -> Manifest:

@@ -25,6 +25,7 @@ from registry_client.files import open_regular, read_regular
 from registry_client.manifest import Artifact, Component, ComponentKind, Node, Role
 from registry_client.model_yaml import AuthoredComponent, ModelYaml, check_component, parse_component_yaml
 from registry_client.origins import Origin, Parts
+from registry_client.plausibility import refuse_inexact
 from registry_client.strict_yaml import LARGEST
 from registry_client.transfers import Moved, Tally, Told, Watched, filling, nobody
 from registry_client.versions import ModelVersion
@@ -177,6 +178,7 @@ class Library:
 def load_component(directory: Path, *, now: datetime | None = None) -> ComponentBundle:
     """Read, check and hash the folder of a component. Raises `InvalidBundle`, naming the field or the file."""
     described = parse_component_yaml(read_regular(directory, FILE_NAME, most=LARGEST))
+    refuse_inexact(described)
     written = described.component
     check_component("component", written)
     graph = written.entry if written.kind is ComponentKind.ONNX else None

@@ -3,7 +3,7 @@
 import re
 from datetime import datetime
 from difflib import get_close_matches
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
@@ -23,6 +23,7 @@ from registry_client.manifest import (
     Predecessor,
     Provenance,
     Serving,
+    Sha256,
     Task,
     Waiver,
 )
@@ -227,5 +228,31 @@ def _explained(message: str) -> InvalidBundle:
     unknown = _UNKNOWN.fullmatch(reason)
     if unknown is not None:
         return InvalidBundle(f"{field}.{unknown['name']}".lstrip("."), "no such field", "see the example bundles for the fields there are")
-    hint = "write it in quotes" if "Expected `str`" in reason else ""
-    return InvalidBundle(field or FILE_NAME, reason, hint)
+    if reason == "Expected `object`, got `null`" and not field:
+        return InvalidBundle(FILE_NAME, "is empty", "see the example bundles for the fields there are")
+    return InvalidBundle(field or FILE_NAME, *_in_words(reason))
+
+
+_PATTERN = re.compile(r"Expected `str` matching regex '(?P<pattern>.*)'", re.DOTALL)
+_LENGTH = re.compile(r"Expected `str` of length <= (?P<most>[0-9]+)")
+_FORMS = (
+    (FamilyName, "is not made of lower-case words joined by single dashes", "write e.g. customer-intent"),
+    (
+        BundlePath,
+        "is no path inside the folder, of letters, digits, _ . - and /",
+        "put the file into the folder, under a name without blanks whose parts begin with a letter, a digit or _",
+    ),
+    (Sha256, "is no sha256", "write its 64 digits 0-9 and a-f, in lower case"),
+    (ComponentReference, "refers to no single component", "write NAME@VERSION, e.g. words@1.3.0"),
+)
+_IN_WORDS = {repr(get_args(kind)[1].pattern): (reason, hint) for kind, reason, hint in _FORMS}
+
+
+def _in_words(reason: str) -> tuple[str, str]:
+    """What msgspec says of a text, for those who read no regular expressions; and what to do about it."""
+    pattern, length = _PATTERN.fullmatch(reason), _LENGTH.fullmatch(reason)
+    if pattern is not None:
+        return _IN_WORDS.get(f"'{pattern['pattern']}'", (reason, ""))
+    if length is not None:
+        return f"is longer than {length['most']} characters", "shorten it"
+    return reason, "write it in quotes" if reason.startswith("Expected `str`, got") else ""

@@ -13,6 +13,7 @@ import jsonschema
 import msgspec
 from jsonschema.protocols import Validator
 
+from registry_client.json_schemas import UnusableSchema, refuse_unusable
 from serving.dataplane.contract import Contract, TensorContract, clip, quoted
 from serving.dataplane.datatypes import Tensor
 from serving.dataplane.faults import BadInput, BadOutput, LoadFailed, NotSupported
@@ -187,22 +188,12 @@ def _labels_of(contract: Contract, tensor: TensorContract) -> tuple[str, ...] | 
 def _validator(schema: dict[str, Any] | None) -> Validator | None:
     if schema is None:
         return None
-    if any(not reference.startswith("#") for reference in _references(schema)):
-        reason = "interface.request refers to another document: put what it needs under $defs, nothing is fetched"
-        raise LoadFailed(reason)
     try:
-        jsonschema.Draft202012Validator.check_schema(schema)
-    except jsonschema.SchemaError as error:
-        reason = f"interface.request is no JSON Schema: {error.message}"
+        refuse_unusable(schema)
+    except UnusableSchema as error:
+        reason = f"interface.request: {error}: {error.hint}"
         raise LoadFailed(reason) from error
     return jsonschema.Draft202012Validator(schema)
-
-
-def _references(node: object) -> list[str]:
-    if isinstance(node, dict):
-        own = [value for key, value in node.items() if key in {"$ref", "$dynamicRef"} and isinstance(value, str)]
-        return own + [found for value in node.values() for found in _references(value)]
-    return [found for value in node for found in _references(value)] if isinstance(node, list | tuple) else []
 
 
 def _validate(validator: Validator, body: bytes, *, is_batch: bool) -> None:

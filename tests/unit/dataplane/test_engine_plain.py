@@ -170,7 +170,12 @@ def test_the_authors_schema_is_asked_about_every_instance(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize(
     ("schema", "sentence"),
-    [({"type": "objekt"}, "no JSON Schema"), ({"properties": {"x": {"$ref": "https://example.test/x.json"}}}, "nothing is fetched")],
+    [
+        ({"type": "objekt"}, "not a JSON Schema"),
+        ({"properties": {"x": {"$ref": "https://example.test/x.json"}}}, "nothing is fetched"),
+        ({"properties": {"x": {"$ref": "#/$defs/none"}}}, "refers to nothing in it"),
+        ({"properties": {"x": {"$ref": "#/properties/x"}}}, "would never end"),
+    ],
 )
 def test_a_schema_that_cannot_be_used_is_found_when_loading(tmp_path: Path, schema: dict[str, Any], sentence: str) -> None:
     linear_graph(tmp_path / "model.onnx")

@@ -1,5 +1,6 @@
 import os
 import pickle
+import re
 import socket
 import zipfile
 from collections.abc import Callable
@@ -87,8 +88,8 @@ def test_without_golden_examples_there_is_a_warning(write_bundle: WriteBundle) -
         ("version: 1.0.0", "version: '1.0'", "version"),
         ("created_at: 2026-01-01T00:00:00Z", "created_at: yesterday", "created_at"),
         ("created_at: 2026-01-01T00:00:00Z", "created_at: 2026-01-01T00:00:00", "created_at"),
-        ("multiply: 0.0625", "multiply: .nan", "model.yaml"),
-        ("multiply: 0.0625", "multiply: 1e16", "model.yaml"),
+        ("multiply: 0.0625", "multiply: .nan", "pipeline.pre.config.steps[0].multiply"),
+        ("multiply: 0.0625", "multiply: 1e16", "pipeline.pre.config.steps[0].multiply"),
         ("{steps: [{op: scale, tensor: pixels, multiply: 0.0625}]}", "{}", "pipeline.pre.config.steps"),
         ("name: digits-pre", "name: digits-pre, surprise: 1", "pipeline.pre.surprise"),
         ("version: 1.1.0", "version: latest", "pipeline.pre.version"),
@@ -100,6 +101,20 @@ def test_without_golden_examples_there_is_a_warning(write_bundle: WriteBundle) -
         ("  labels: {names: [no, yes]}\n", "", "interface.labels"),
         ("datatype: FP32, shape: [-1, 64]", "datatype: FP33, shape: [-1, 64]", "interface.inputs[0].datatype"),
         ("interface:", "interface:\n  request: {type: 7}", "interface.request"),
+        ("interface:", "interface:\n  request: {$ref: '#/$defs/none'}", "interface.request"),
+        ("interface:", "interface:\n  request: {$schema: 'http://json-schema.org/draft-04/schema#'}", "interface.request"),
+        ("interface:", "interface:\n  response: {required: [label]}", "interface.response"),
+        ("names: [no, yes]", "names: [no, no]", "interface.labels.names"),
+        ("names: [no, yes]", "names: ['', yes]", "interface.labels.names[0]"),
+        ("task:", "supersedes: {version: 1.0.0}\ntask:", "supersedes.version"),
+        ("task:", "provenance: {hyperparameters: {seed: 9007199254740992}}\ntask:", "provenance.hyperparameters.seed"),
+        ("task:", "evaluation: [{dataset: d, metric: m, value: .inf}]\ntask:", "evaluation[0].value"),
+        ("task:", "evaluation: [{dataset: d, metric: m, value: 1, n: 0}]\ntask:", "evaluation[0].n"),
+        ("task:", "evaluation: [{dataset: d, metric: m, value: 1, ci: [0.9, 0.1]}]\ntask:", "evaluation[0].ci"),
+        ("task:", "serving: {slo: {p99_ms: 0}}\ntask:", "serving.slo.p99_ms"),
+        ("task:", "serving: {slo: {availability: 99.9}}\ntask:", "serving.slo.availability"),
+        ("task:", "serving: {providers: []}\ntask:", "serving.providers"),
+        ("task:", "serving: {providers: [CPUExecutionProvider, CPUExecutionProvider]}\ntask:", "serving.providers"),
         ("model: model.onnx", "model: ../model.onnx", "model"),
         ("model: model.onnx", "model: /etc/passwd", "model"),
         ("model: model.onnx", "model: missing.onnx", "missing.onnx"),
@@ -125,6 +140,43 @@ def test_what_is_wrong_is_refused_by_the_name_of_its_field(write_bundle: WriteBu
 
     # then
     assert refusal.value.field == field
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "sentence", "hint"),
+    [
+        ("family: digits", "family: Digits", "family: is not made of lower-case words joined by single dashes", "customer-intent"),
+        ("model: model.onnx", "model: my model.onnx", "model: is no path inside the folder", "without blanks"),
+        ("model: model.onnx", f"model: {'a' * 201}", "model: is longer than 200 characters", "shorten it"),
+        ('python: "3.11"', "python: 3.11", "pipeline.lock.python: Expected `str`, got `float`", "write it in quotes"),
+        ("multiply: 0.0625", "multiply: .nan", "is no number that JSON has", "leave it out"),
+    ],
+)
+def test_a_refusal_says_in_words_what_is_wrong_and_what_to_do(
+    write_bundle: WriteBundle, old: str, new: str, sentence: str, hint: str
+) -> None:
+    # given
+    directory = edit(write_bundle(), old, new)
+
+    # when
+    with pytest.raises(InvalidBundle, match=re.escape(sentence)) as refusal:
+        load_bundle(directory)
+
+    # then
+    assert hint in refusal.value.hint
+
+
+def test_files_whose_names_differ_in_case_alone_are_refused(write_bundle: WriteBundle) -> None:
+    # given
+    directory = edit(write_bundle(), "doc_files: [CARD.md]", "doc_files: [CARD.md, Card.md]")
+    (directory / "Card.md").write_text("Another card.", "utf-8")
+
+    # when
+    with pytest.raises(InvalidBundle) as refusal:
+        load_bundle(directory)
+
+    # then
+    assert "CARD.md in upper and lower case alone" in str(refusal.value)
 
 
 # --- files that are no plain files ----------------------------------------------------------------------------------

@@ -126,7 +126,7 @@ def test_another_content_under_the_same_version_is_refused(library: Library, wri
         ({"colour": "red"}, "component.colour: no such field"),
         ({"name": "../etc"}, "component.name"),
         ({"kind": "onnx", "entry": "scaling/post.py"}, "scaling/post.py: "),
-        ({"config": {"by": 1e16}}, "component.yaml: "),
+        ({"config": {"by": 1e16}}, "component.config.by: "),
     ],
 )
 def test_what_cannot_be_a_component_is_refused_by_field(write: Write, component: dict[str, Any], why: str) -> None:
