@@ -20,6 +20,7 @@ from serving.dataplane.environments.shelf import Environments
 from serving.dataplane.faults import LoadFailed
 from serving.dataplane.memory import load_allowance
 from serving.ports import Call, CallKind, Engine
+from serving.telemetry.logs import logged_for_people
 
 _OK = 200
 
@@ -54,7 +55,10 @@ def run_version(
     manifest = msgspec.structs.replace(version.manifest, serving=serving)
     name = f"{manifest.family}@{manifest.version}"
     try:
-        with redirect_stdout(sys.stderr):  # stdout is for the verdict; what is logged and what a component prints is not
+        with (
+            redirect_stdout(sys.stderr),
+            logged_for_people(),
+        ):  # stdout is for the verdict; what is logged and what a component prints is not
             python = python_for(version)
             # Its golden requests run under the limit too: a small request can ask for all the memory there is.
             with memory_limit(load_allowance(manifest)):

@@ -13,8 +13,9 @@ from typing import Annotated, Any, Protocol, runtime_checkable
 import typer
 from typer.core import TyperGroup
 
+from registry_client.errors import RegistryError, UnknownComponent, UnknownFamily, UnknownVersion
 from serving.cli.commands import ANSWERED, DEFAULT_ADMIN, Globals, user_name
-from serving.cli.failures import EXIT_CODES, CommandFailed, ExitCode
+from serving.cli.failures import EXIT_CODES, OUT_OF_REACH, CommandFailed, ExitCode, refused_by_system
 from serving.cli.output import Output
 
 HELP = "Serve models by version: canary, shadow, promote, and roll back in under a second."
@@ -68,12 +69,11 @@ def _described(error: Exception) -> tuple[str, str, ExitCode]:
         return str(error), error.hint, error.exit_code
     if isinstance(error, UsageProblem):
         return error.format_message(), _usage_hint(error), ExitCode.USAGE
+    if isinstance(error, RegistryError):
+        code = ExitCode.NOT_FOUND if isinstance(error, UnknownFamily | UnknownVersion | UnknownComponent) else ExitCode.FAILED
+        return str(error), error.hint or "`pointsman registry audit` looks at all that the registry has", code
     if isinstance(error, OSError) and error.strerror:
-        return (
-            f"{error.filename or 'input or output'}: {error.strerror}",
-            "see whether it is there, may be used, and has room",
-            ExitCode.FAILED,
-        )
+        return refused_by_system(error), OUT_OF_REACH, ExitCode.FAILED
     return f"{type(error).__name__}: {error}", f"this is a bug; its trace is in {_keep_trace(error)}", ExitCode.FAILED
 
 

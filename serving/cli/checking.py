@@ -24,7 +24,7 @@ from registry_client.versions import ModelVersion
 from serving.cli.answering import Answering, run_version
 from serving.cli.commands import Session
 from serving.cli.configuring import read_settings
-from serving.cli.failures import BadSettings, BundleRefused, NotFound
+from serving.cli.failures import OUT_OF_REACH, BadSettings, BundleRefused, NotFound, refused_by_system
 from serving.cli.judging import judgement_document
 from serving.cli.tagging import NOT_ASKED, tags_of
 from serving.dataplane.environments.shelf import Environments
@@ -156,9 +156,10 @@ def publish_bundle(
     """Publish it; `told` how far it is. Raises `BundleRefused`, for one when other bytes have the version."""
     try:
         return registry.publish(bundle, judgement, told)
-    except (RegistryError, OSError) as error:
-        hint = str(getattr(error, "hint", "")) or "check the registry"
-        raise BundleRefused(directory, str(error), hint) from error
+    except RegistryError as error:
+        raise BundleRefused(directory, str(error), error.hint or "check the registry") from error
+    except OSError as error:
+        raise BundleRefused(directory, refused_by_system(error), OUT_OF_REACH) from error
 
 
 def _published(registry: RegistryClient, family: str) -> Sequence[ModelVersion]:

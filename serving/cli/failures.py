@@ -38,6 +38,15 @@ EXIT_CODES = (
 )
 
 
+OUT_OF_REACH = "see whether it is there, may be used, and has room"
+"""What to do about a file that the system refuses."""
+
+
+def refused_by_system(error: OSError) -> str:
+    """The sentence on what the system refused, and where."""
+    return f"{error.filename or 'input or output'}: {error.strerror or error}"
+
+
 class CommandFailed(Exception):
     """A command that did not do what was asked; `hint` says what to do about it."""
 

@@ -4,14 +4,14 @@ from pathlib import Path
 
 import msgspec
 
-from registry_client.errors import RegistryError, UnknownFamily, UnknownVersion
+from registry_client.errors import UnknownFamily, UnknownVersion
 from serving.cli.auditing import open_registry
-from serving.cli.failures import CommandFailed, NotFound, WrongUse
+from serving.cli.failures import NotFound, WrongUse
 from serving.cli.output import Json
 
 
 def noted(reference: str, text: str | None, actor: str, data: Path | None, registry: str | None) -> Json:
-    """Append a note, if there is a text, and give all notes of the version. Raises `NotFound`, `WrongUse` or `CommandFailed`."""
+    """Append a note, if there is a text, and give all notes of the version. Raises `NotFound` or `WrongUse`."""
     family, at, version = reference.partition("@")
     if not at:
         error = f"{reference} names no version"
@@ -23,6 +23,4 @@ def noted(reference: str, text: str | None, actor: str, data: Path | None, regis
         notes = client.notes(family, version)
     except (UnknownFamily, UnknownVersion) as error:
         raise NotFound(str(error), "`pointsman registry audit` lists what is published there") from error
-    except (RegistryError, OSError) as error:
-        raise CommandFailed(str(error), str(getattr(error, "hint", "")) or "check the registry's directory") from error
     return {"family": family, "version": version, "notes": [msgspec.to_builtins(note) for note in notes]}

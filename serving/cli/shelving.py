@@ -14,7 +14,7 @@ from registry_client.manifest import Component
 from registry_client.transfers import Told
 from serving.cli.checking import registry_at
 from serving.cli.configuring import read_settings
-from serving.cli.failures import ComponentRefused, NotFound, WrongUse
+from serving.cli.failures import OUT_OF_REACH, ComponentRefused, NotFound, WrongUse, refused_by_system
 from serving.cli.output import Json
 
 
@@ -38,8 +38,10 @@ class Shelves:
         try:
             bundle: ComponentBundle = load_component(directory)
             created = self.library.publish(bundle, told)
-        except (RegistryError, OSError) as error:
-            raise ComponentRefused(directory, str(error), str(getattr(error, "hint", ""))) from error
+        except RegistryError as error:
+            raise ComponentRefused(directory, str(error), error.hint) from error
+        except OSError as error:
+            raise ComponentRefused(directory, refused_by_system(error), OUT_OF_REACH) from error
         return {**described(bundle.document), "created": created}
 
     def listed(self) -> list[Json]:

@@ -7,7 +7,8 @@ write, so lines never mix.
 import logging
 import sys
 import traceback
-from contextlib import suppress
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
 from io import FileIO, TextIOWrapper
 from pathlib import Path
 from typing import Any, TextIO
@@ -53,3 +54,14 @@ def configure_logs(*, json: bool, level: str = "info", file: Path | None = None)
         logger_factory=structlog.WriteLoggerFactory(out),
         cache_logger_on_first_use=False,
     )
+
+
+@contextmanager
+def logged_for_people() -> Generator[None]:
+    """What is logged meanwhile goes to stderr as text, without local variables; then it goes where it went before."""
+    before = structlog.get_config()
+    configure_logs(json=False)
+    try:
+        yield
+    finally:
+        structlog.configure(**before)

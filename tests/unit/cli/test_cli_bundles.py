@@ -23,6 +23,15 @@ def bundle(tmp_path: Path) -> Path:
     return write_bundle(tmp_path, "1.0.0")
 
 
+FORGETFUL = """
+def build(config):
+    def run(tensors):
+        password = "open " + "sesame"
+        return tensors[password and "no such tensor"]
+    return run
+"""
+
+
 def versions_in(registry: Path) -> list[str]:
     return sorted(FilesBackend(registry).versions("tiny"))
 
@@ -289,3 +298,46 @@ def test_a_refusal_to_publish_is_told_once(tmp_path: Path) -> None:
     # then
     assert result.exit_code == 1
     assert result.stderr.count("golden answers differ") == 1
+
+
+@pytest.mark.parametrize("command", ["check", "publish"])
+def test_a_registry_that_nobody_answers_for_is_no_bug(bundle: Path, tmp_path: Path, command: str) -> None:
+    # given: nobody's port
+    registry = "oci+http://127.0.0.1:9/models"
+
+    # when
+    result = TERMINAL.run(command, str(bundle), "--data", str(tmp_path / "data"), "--registry", registry)
+
+    # then
+    assert result.exit_code == 1
+    assert "Connection refused" in result.stderr
+    assert "see whether the registry is up and reachable from here" in result.stderr
+
+
+def test_a_registry_that_cannot_be_written_to_is_told_by_its_place(bundle: Path, tmp_path: Path) -> None:
+    # given: a file where the registry's folder should be made, which refuses root, too
+    (tmp_path / "taken").write_text("no folder", "utf-8")
+
+    # when
+    result = TERMINAL.run("publish", str(bundle), "--data", str(tmp_path / "data"), "--registry", str(tmp_path / "taken" / "registry"))
+
+    # then
+    assert result.exit_code == 1
+    assert f"{tmp_path / 'taken'}" in result.stderr
+    assert "Errno" not in result.stderr
+    assert "see whether it is there, may be used, and has room" in result.stderr
+
+
+def test_what_a_component_held_when_it_failed_is_not_shown(tmp_path: Path) -> None:
+    # given
+    post = {"name": "p", "version": "1.0.0", "kind": "python", "entry": "post:build", "files": ["post.py"]}
+    directory = Linear(description={"pipeline": {"post": post}}).write(tmp_path / "bundle", "1.0.0")
+    (directory / "post.py").write_text(FORGETFUL, "utf-8")
+
+    # when
+    result = TERMINAL.run("check", str(directory), "--data", str(tmp_path / "data"))
+
+    # then
+    assert result.exit_code == 1
+    assert "KeyError: 'no such tensor'" in result.stderr
+    assert "open sesame" not in result.stderr
