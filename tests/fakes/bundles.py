@@ -35,12 +35,16 @@ interface:
 """
 GOLDEN = b'{"name": "a seven", "request": {"pixels": [0.5]}, "response": {"probabilities": {"no": 0.1, "yes": 0.9}}}\n'
 
+WEIGHTS = "weights/model.onnx.data"
 
-def write_files(directory: Path, *, version: str = "1.0.0", model: bytes = MODEL, yaml: str = MODEL_YAML) -> Path:
+
+def write_files(
+    directory: Path, *, version: str = "1.0.0", model: bytes = MODEL, yaml: str = MODEL_YAML, weights: bytes = b"weights"
+) -> Path:
     (directory / "weights").mkdir(parents=True)
     (directory / "model.yaml").write_text(yaml.format(version=version), "utf-8")
     (directory / "model.onnx").write_bytes(model)
-    (directory / "weights" / "model.onnx.data").write_bytes(b"weights")
+    (directory / WEIGHTS).write_bytes(weights)
     (directory / "golden.jsonl").write_bytes(GOLDEN)
     (directory / "CARD.md").write_text("A card.", "utf-8")
     (directory / "post.py").write_text("def build(config): ...\n", "utf-8")

@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 import uvloop
 
+from registry_client.bundle import Bundle, load_bundle
 from serving.stores.redis.plan import RedisPlan
 from serving.stores.redis.store import RedisStore
+from tests.fakes.bundles import write_files
 from tests.fixtures.redis_home import address
 from tests.fixtures.redis_server import RedisServer
 from tests.fixtures.redis_stores import PATIENCE_S, PREFIX, Open
@@ -22,6 +24,13 @@ def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, LoopFactory
     """Services run on uvloop."""
     own: dict[str, LoopFactory] = {"uvloop": uvloop.new_event_loop}
     return own | {"asyncio": asyncio.new_event_loop} if item.path.stem == ON_BOTH_LOOPS else own
+
+
+@pytest.fixture
+def bundle(tmp_path: Path, request: pytest.FixtureRequest) -> Bundle:
+    """A bundle whose weights are the module's `CONTENT`, where it has one."""
+    content: bytes = getattr(request.module, "CONTENT", b"weights")
+    return load_bundle(write_files(tmp_path / "bundle", weights=content))
 
 
 @pytest.fixture

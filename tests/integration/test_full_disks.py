@@ -15,7 +15,7 @@ import pytest
 
 from registry_client.backends.files import FilesBackend
 from registry_client.blobs import Housekeeping
-from registry_client.bundle import Bundle, load_bundle
+from registry_client.bundle import Bundle
 from registry_client.cache import Cache
 from registry_client.client import RegistryClient
 from registry_client.errors import NotEnoughRoom, UnknownComponent, UnknownFamily
@@ -24,9 +24,8 @@ from registry_client.library import ComponentBundle, Library, load_component
 from registry_client.transfers import Moved, filling, free_space
 from tests.crashes import fetching
 from tests.crashes.nursery import Nursery
-from tests.fakes.bundles import write_files
+from tests.fakes.bundles import WEIGHTS
 
-WEIGHTS = "weights/model.onnx.data"
 SIZE = 2**20 + 100
 """Bytes that are no whole number of blocks: the last of them fill up the disk, too."""
 CONTENT = b"".join(number.to_bytes(4, "big") for number in range(SIZE // 4))
@@ -83,13 +82,6 @@ def mounted(place: Path, options: str) -> Iterator[Disk]:
         yield Disk(place)
     finally:
         subprocess.run(["umount", "--lazy", place], check=True)
-
-
-@pytest.fixture
-def bundle(tmp_path: Path) -> Bundle:
-    written = write_files(tmp_path / "bundle")
-    (written / WEIGHTS).write_bytes(CONTENT)
-    return load_bundle(written)
 
 
 @pytest.fixture

@@ -34,11 +34,6 @@ def home(oci_server: OciServer) -> OciHome:
 
 
 @pytest.fixture
-def bundle(tmp_path: Path) -> Bundle:
-    return load_bundle(write_files(tmp_path / "bundle"))
-
-
-@pytest.fixture
 def published(home: OciHome, bundle: Bundle, tmp_path: Path) -> Published:
     return client_of(backend_of(home), tmp_path / "cache").publish(bundle)
 

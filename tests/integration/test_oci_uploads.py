@@ -13,7 +13,7 @@ from registry_client.address import Access, OciAddress
 from registry_client.backends.oci import OciBackend
 from registry_client.backends.opening import open_registry
 from registry_client.backends.uploads import PIECE
-from registry_client.bundle import Bundle, load_bundle
+from registry_client.bundle import Bundle
 from registry_client.cache import Cache
 from registry_client.client import RegistryClient
 from registry_client.errors import DigestMismatch, MissingBlob, RegistryUnavailable
@@ -21,13 +21,12 @@ from registry_client.manifest import Artifact
 from registry_client.origins import PAUSES
 from tests.crashes import publishing
 from tests.crashes.nursery import Nursery
-from tests.fakes.bundles import write_files
+from tests.fakes.bundles import WEIGHTS
 from tests.fixtures.oci_server import OciServer
 from tests.fixtures.registry_homes import OciHome, behind
 from tests.tools.killing_proxy import Killing, Moment
 from tests.tools.meddling_proxy import Answered, Asked, Meddle, MeddlingProxy
 
-WEIGHTS = "weights/model.onnx.data"
 SIZE = PIECE + PIECE // 4
 CONTENT = b"".join(number.to_bytes(4, "big") for number in range(SIZE // 4))
 """Two pieces, and no four bytes of them twice."""
@@ -36,13 +35,6 @@ CONTENT = b"".join(number.to_bytes(4, "big") for number in range(SIZE // 4))
 @pytest.fixture
 def home(oci_server: OciServer) -> OciHome:
     return OciHome(oci_server)
-
-
-@pytest.fixture
-def bundle(tmp_path: Path) -> Bundle:
-    written = write_files(tmp_path / "bundle")
-    (written / WEIGHTS).write_bytes(CONTENT)
-    return load_bundle(written)
 
 
 @pytest.fixture
