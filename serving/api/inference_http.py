@@ -12,7 +12,7 @@ from serving.ports import NO_JSON_PART, CallKind, Encoding
 MIB = 2**20
 ENCODINGS = {b"": Encoding.IDENTITY, b"identity": Encoding.IDENTITY, b"gzip": Encoding.GZIP, b"deflate": Encoding.DEFLATE}
 OK = 200
-GOOD_JSON = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n%bx-request-id: %b\r\n\r\n%b"
+_GOOD_JSON = b"HTTP/1.1 200 OK\r\n%bcontent-type: application/json\r\ncontent-length: %%d\r\n%%bx-request-id: %%b\r\n\r\n%%b"
 
 
 SINGLE = frozenset({b"host", b"content-encoding", b"inference-header-content-length", b"x-request-timeout-ms"})
@@ -139,12 +139,25 @@ def _read_number(name: str, value: bytes, most: int) -> int:
     return int(value)
 
 
-def render(answer: Answer, *, keep_alive: bool) -> bytes:
+class SharedHeaders:
+    """The headers that uvicorn gives all its answers, as lines: Date (RFC 9110, 6.6.1), which it makes anew once a second."""
+
+    def __init__(self) -> None:
+        self.renew([])
+
+    def renew(self, pairs: list[tuple[bytes, bytes]]) -> None:
+        """Take over uvicorn's newest headers."""
+        self.pairs = pairs
+        self.lines = b"".join(b"%b: %b\r\n" % pair for pair in pairs)
+        self.good_json = _GOOD_JSON % self.lines.replace(b"%", b"%%")
+
+
+def render(answer: Answer, shared: SharedHeaders, *, keep_alive: bool) -> bytes:
     """The bytes of an answer."""
     body = answer.body
     if keep_alive and answer.status == OK and answer.json_length == NO_JSON_PART:  # nearly all of them
-        return GOOD_JSON % (len(body), answer.route_headers, answer.request_id.encode(), body)
-    lines = [STATUS_LINE[answer.status]]
+        return shared.good_json % (len(body), answer.route_headers, answer.request_id.encode(), body)
+    lines = [STATUS_LINE[answer.status], shared.lines]
     if answer.json_length == NO_JSON_PART:
         lines.append(b"content-type: application/json\r\n")
     else:

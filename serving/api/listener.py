@@ -13,7 +13,17 @@ import structlog
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from serving.api.held import Held
-from serving.api.inference_http import BadRequest, ListenerLimits, Route, origin_form, read_framing, read_request, read_route, render
+from serving.api.inference_http import (
+    BadRequest,
+    ListenerLimits,
+    Route,
+    SharedHeaders,
+    origin_form,
+    read_framing,
+    read_request,
+    read_route,
+    render,
+)
 from serving.api.lingering import Lingering
 from serving.gateway.messages import RETRY_AFTER_S, Answer, Request, problem
 from serving.gateway.predict import SERVICE_UNAVAILABLE, Gateway
@@ -91,6 +101,7 @@ class InferenceProtocol(HttpToolsProtocol):
     gateway: Gateway
     limits: ListenerLimits
     held: Held
+    shared: SharedHeaders
     routes: dict[bytes, Route]
     parser: httptools.HttpRequestParser  # pyright: ignore[reportIncompatibleVariableOverride]  # None only after the connection is lost
 
@@ -309,10 +320,16 @@ class InferenceProtocol(HttpToolsProtocol):
         """Write one answer as a whole."""
         if self.transport.is_closing():  # a connection that was refused for what followed this request
             return
-        self.transport.write(render(answer, keep_alive=keep_alive))
+        self._write(answer, keep_alive=keep_alive)
         if not keep_alive:
             self._hang_up()
         self.on_response_complete()
+
+    def _write(self, answer: Answer, *, keep_alive: bool) -> None:
+        shared = self.shared
+        if shared.pairs is not self.server_state.default_headers:
+            shared.renew(self.server_state.default_headers)
+        self.transport.write(render(answer, shared, keep_alive=keep_alive))
 
     def sweep(self, now: float) -> None:
         """Close the connection if the caller is too slow, idle, or does not read."""
@@ -337,7 +354,7 @@ class InferenceProtocol(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         retry_after = RETRY_AFTER_S if status == SERVICE_UNAVAILABLE else 0
-        self.transport.write(render(Answer(status, problem(sentence), retry_after=retry_after), keep_alive=False))
+        self._write(Answer(status, problem(sentence), retry_after=retry_after), keep_alive=False)
         if self.pipeline:  # an earlier request is under way, whose answer must not follow
             self._hang_up()
             return
@@ -351,5 +368,5 @@ class InferenceProtocol(HttpToolsProtocol):
 
 def protocol_for(gateway: Gateway, limits: ListenerLimits) -> type[InferenceProtocol]:
     """The protocol class of one gateway's listener, for uvicorn's `http=`."""
-    bound = {"gateway": gateway, "limits": limits, "held": Held(limits.held), "routes": {}}
+    bound = {"gateway": gateway, "limits": limits, "held": Held(limits.held), "shared": SharedHeaders(), "routes": {}}
     return type("BoundInferenceProtocol", (InferenceProtocol,), bound)

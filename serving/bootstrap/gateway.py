@@ -227,7 +227,6 @@ class GatewayService:
             access_log=False,
             log_level="warning",
             server_header=False,
-            date_header=False,
             backlog=BACKLOG,
             timeout_graceful_shutdown=int(DRAIN_S),
         )

@@ -2,6 +2,8 @@
 
 import asyncio
 import gzip
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 
 import pytest
 
@@ -114,3 +116,28 @@ async def test_any_number_of_pipelined_requests_is_answered_without_nesting() ->
         writer.close()
 
     assert statuses == [200, *[404] * 400]
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        pytest.param(post(), 200, id="an answer"),
+        pytest.param(post(headers="Content-Encoding: br\r\n"), 415, id="a request that cannot be read"),
+        pytest.param(post(headers=f"X-Long: {'x' * 2000}\r\n"), 431, id="a refusal before the request is whole"),
+        pytest.param(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", 200, id="what is no inference"),
+    ],
+)
+async def test_every_answer_says_once_when_it_was_given(sent: bytes, status: int) -> None:
+    async with listening() as there:
+        reader, writer = await there.connect()
+        writer.write(sent)
+        if status == 200 and sent.startswith(b"POST"):
+            await there.invoked()
+            there.invoker.answer(Reply(200, b"[1]"))
+        head = (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)).decode()
+        writer.close()
+
+    dates = [line.partition(": ")[2] for line in head.split("\r\n") if line.lower().startswith("date:")]
+    assert head.startswith(f"HTTP/1.1 {status} ")
+    assert len(dates) == 1
+    assert abs((datetime.now(UTC) - parsedate_to_datetime(dates[0])).total_seconds()) < 60
