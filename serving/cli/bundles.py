@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from serving.cli.commands import Session, add_command
-from serving.cli.failures import BundleRefused
+from serving.cli.failures import BundleRefused, telling_if_interrupted
 from serving.cli.options import DataOption, RegistryOption
 from serving.cli.output import facts
 from serving.cli.rendering import render_verdict
@@ -50,7 +50,11 @@ def publish(session: Session, directory: Directory, data: DataOption = None, reg
     verdict.refuse(directory)
     bundle = verdict.bundle
     name = f"{bundle.manifest.family}@{bundle.manifest.version}"
-    with moving(session.output, f"publishing {name}") as told:
+    hint = "publish it again: the same bytes change nothing"
+    with (
+        telling_if_interrupted(f"{name} is published whole, or not at all", hint),
+        moving(session.output, f"publishing {name}") as told,
+    ):
         published = publish_bundle(bundle, client, directory, verdict.judgement, told)
     document = {**verdict.document(), "created": published.created, "digest": published.manifest_digest}
     said = "published" if published.created else "was published before, with the same content"

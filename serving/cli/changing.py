@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from serving.cli.commands import Session, add_command
+from serving.cli.failures import telling_if_interrupted
 from serving.cli.loading import ensure_loaded, refuse_override
 from serving.cli.options import FamilyName, LoadTimeout, ReasonOption, VersionName
 from serving.cli.output import Json, stack
@@ -118,7 +119,8 @@ def rollback(
     if not wait or not answer["settled"]["done"]:
         _report(session, said, answer)
         return
-    with session.client() as client:
+    unproven = telling_if_interrupted(f"{said}; it was not proven", f"prove it with `pointsman verify {family}`")
+    with unproven, session.client() as client:
         proof = ask_for_proof(client, family, int(answer["epoch"]), VERIFY_SECONDS)
     proof["moments"]["committed"] = committed_by(answer, proof)
     session.output.data({**answer, "verified": proof}, lambda: stack(render_changed(said, answer), render_proof(proof)))

@@ -23,6 +23,7 @@ from serving.cli.failures import (
     NoUrl,
     WentBack,
     WrongUse,
+    telling_if_interrupted,
 )
 from serving.cli.output import Json
 
@@ -69,7 +70,22 @@ class AdminClient:
         query: Json | None = None,
         revision: int | None = None,
     ) -> Json:
-        """Send a change; one whose answer got lost is sent again under the same key, so it happens once."""
+        """Send a change; one whose answer got lost is sent again under the same key, so it happens once. Raises `Interrupted`."""
+        family = path[1] if path[0] == "families" else "FAMILY"
+        hint = f"`pointsman show {family}` tells how things stand, `pointsman history {family}` what was changed"
+        with telling_if_interrupted("the server has been asked, and may do it all the same", hint):
+            return self.ask(method, path, body=body, query=query, revision=revision)
+
+    def ask(
+        self,
+        method: str,
+        path: tuple[str, ...],
+        *,
+        body: Json | None = None,
+        query: Json | None = None,
+        revision: int | None = None,
+    ) -> Json:
+        """Send what changes nothing that lasts, a proof for one; the rest as of `send`."""
         headers = {"Idempotency-Key": str(uuid4())}
         if revision is not None:
             headers["If-Match"] = f'"{revision}"'

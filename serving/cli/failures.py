@@ -11,10 +11,12 @@ CommandFailed           1   failed, or refused by the server
 ├── NotFound            4   no such family, version or file
 │   └── NoSuchFile
 ├── Conflict            5   somebody else changed the family first
+├── Interrupted       130   Ctrl-C while something was waited for that goes on without
 └── WentBack            6   the state store is older than what was seen of it: nothing is changed before it is re-seeded
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from enum import IntEnum
 from pathlib import Path
 
@@ -269,6 +271,24 @@ class Conflict(CommandFailed):
     """The family changed between reading it and changing it."""
 
     exit_code = ExitCode.CONFLICT
+
+
+class Interrupted(CommandFailed):
+    """Somebody stopped waiting for what a server does, or may have done: the sentence says how it stands."""
+
+    exit_code = ExitCode.INTERRUPTED
+
+    def __init__(self, standing: str, hint: str) -> None:
+        super().__init__(f"interrupted: {standing}", hint)
+
+
+@contextmanager
+def telling_if_interrupted(standing: str, hint: str) -> Iterator[None]:
+    """Where something is waited for that goes on by itself. `standing`: how it is when Ctrl-C comes. Raises `Interrupted`."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise Interrupted(standing, hint) from None
 
 
 class WentBack(CommandFailed):

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from serving.cli.client import AdminClient
 from serving.cli.commands import Session
-from serving.cli.failures import CommandFailed, NotLoaded, WrongUse
+from serving.cli.failures import CommandFailed, NotLoaded, WrongUse, telling_if_interrupted
 from serving.cli.output import Json
 
 POLL_SECONDS = 0.2
@@ -39,11 +39,14 @@ def ensure_loaded(session: Session, client: AdminClient, family: str, version: s
     status = _status(client, family, version)
     if status is not None and status["state"] == "ready":
         return
+    name, way_back = f"{family}@{version}", ""
     if status is None or status["state"] == "unloading":
         body: Json = {"version": version, "reason": "to be loaded"}
         client.change("PUT", family, "tags", "candidate", body=body)
-    name = f"{family}@{version}"
-    with session.output.progress(f"{name} {_stand(status)}") as say:
+        way_back = f"; to take it back: `pointsman untag {family} {version} candidate`"
+    goes_on = f"no traffic was moved, and the server goes on loading {name}"
+    hint = f"`pointsman versions {family}` shows how far it is; the same command again waits for it{way_back}"
+    with telling_if_interrupted(goes_on, hint), session.output.progress(f"{name} {_stand(status)}") as say:
         replicas = _await_ready(client, family, version, say, timeout)
     session.output.note(f"{name} is ready ({replicas} replica{'' if replicas == 1 else 's'}, golden examples passed)")
 

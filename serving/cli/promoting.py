@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from serving.cli.commands import Session, add_command
-from serving.cli.failures import NotLoaded
+from serving.cli.failures import NotLoaded, telling_if_interrupted
 from serving.cli.options import FamilyName, LoadTimeout, ReasonOption, VersionName
 from serving.cli.output import Json
 
@@ -32,7 +32,8 @@ def request(  # noqa: PLR0913 - one option each
     """Ask for a version in production, by the policy: it is loaded and its rollout is started. Ask again to hear how far it is."""
     body: Json = {"version": version, "source": source, "reason": reason, "policy": policy, "now": now}
     name, until = f"{family}@{version}", time.monotonic() + timeout
-    with session.client() as client, session.output.progress(f"{name} is asked for") as say:
+    going_on = telling_if_interrupted(f"{name} is asked for, and goes on being loaded", "ask again to hear how far it is")
+    with going_on, session.client() as client, session.output.progress(f"{name} is asked for") as say:
         while (answer := client.send("POST", ("families", family, "promotion-requests"), body=body))["state"] == "loading":
             if time.monotonic() >= until:
                 raise NotLoaded(name, f"is not ready after {timeout:g} s", "ask again; it goes on loading")

@@ -154,7 +154,7 @@ def plan(  # noqa: PLR0913 - one option each
     """Say what to expect of a rollout: when each guard knows, and what a regression costs until then."""
     body: Json = {"version": version, "per_second": per_second, "errors": errors, "slower": slower, "odd": odd, **_policy(policy)}
     with session.client() as client:
-        planned = client.send("POST", ("families", family, "rollout", "plan"), body={**body, "disagreeing": disagreeing})
+        planned = client.ask("POST", ("families", family, "rollout", "plan"), body={**body, "disagreeing": disagreeing})
     session.output.data(planned, lambda: render_outlooks(planned))
 
 

@@ -40,7 +40,7 @@ def verify(
 def ask_for_proof(client: AdminClient, family: str, epoch: int | None, timeout: float) -> Json:
     """Have the admin API prove a change."""
     query: Json = {"timeout": timeout} | ({} if epoch is None else {"epoch": epoch})
-    return client.send("POST", ("families", family, "verify"), query=query)
+    return client.ask("POST", ("families", family, "verify"), query=query)
 
 
 def committed_by(answer: Json, proof: Json) -> str | None:

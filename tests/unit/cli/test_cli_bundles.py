@@ -341,3 +341,19 @@ def test_what_a_component_held_when_it_failed_is_not_shown(tmp_path: Path) -> No
     assert result.exit_code == 1
     assert "KeyError: 'no such tensor'" in result.stderr
     assert "open sesame" not in result.stderr
+
+
+def test_who_stops_publishing_is_told_that_nothing_is_half_there(bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # given
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("registry_client.backends.files.FilesBackend.put_manifest", interrupted)
+
+    # when
+    result = TERMINAL.run("publish", str(bundle), "--data", str(tmp_path / "data"))
+
+    # then
+    assert result.exit_code == 130
+    assert "interrupted: tiny@1.0.0 is published whole, or not at all" in result.stderr
+    assert "publish it again" in result.stderr

@@ -1,3 +1,5 @@
+import json
+
 import pytest
 
 from registry_client.versions import ModelVersion
@@ -312,3 +314,64 @@ def test_a_rollback_that_finds_nobody_names_the_way_that_needs_nobody() -> None:
     assert "nothing was changed" in result.stderr
     assert "`pointsman override digits --reason WHY`" in result.stderr
     assert says_why(result.stderr)
+
+
+# --- Ctrl-C ---------------------------------------------------------------------------------------------------------
+
+
+def interrupted(*_: object, **__: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_who_stops_waiting_for_a_load_is_told_that_it_goes_on(
+    world: AdminWorld, terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given
+    loader(world).hangs = frozenset({ModelVersion.parse("1.0.0")})
+    monkeypatch.setattr("serving.cli.loading.time.sleep", interrupted)
+
+    # when
+    result = terminal.run("promote", "digits", "1.0.0")
+
+    # then
+    assert result.exit_code == 130
+    assert says_why(result.stderr)
+    assert "no traffic was moved, and the server goes on loading digits@1.0.0" in result.stderr
+    assert "pointsman versions digits" in result.stderr
+    assert "pointsman untag digits 1.0.0 candidate" in result.stderr
+    assert [action for action, _, _ in world.actions] == ["tag 1.0.0 candidate"]
+
+
+def test_who_stops_waiting_for_an_answer_is_told_that_the_change_may_be_made(
+    world: AdminWorld, terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given
+    world.runs("1.0.0")
+    monkeypatch.setattr("serving.cli.client.AdminClient.ask", interrupted)
+
+    # when
+    result = terminal.run("promote", "digits", "1.0.0", "--json")
+
+    # then
+    assert (result.exit_code, json.loads(result.stdout)["exit_code"]) == (130, 130)
+    assert "the server has been asked, and may do it all the same" in result.stderr
+    assert "pointsman show digits" in result.stderr
+
+
+def test_who_stops_waiting_for_a_proof_is_told_that_the_rollback_stands(
+    world: AdminWorld, terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given
+    for version in ("1.0.0", "1.1.0"):
+        world.runs(version)
+        terminal.run("promote", "digits", version)
+    monkeypatch.setattr("serving.cli.changing.ask_for_proof", interrupted)
+
+    # when
+    result = terminal.run("rollback", "digits")
+
+    # then
+    assert result.exit_code == 130
+    assert "interrupted: digits: rolled back, 1.0.0 is in production; it was not proven" in result.stderr
+    assert "pointsman verify digits" in result.stderr
+    assert terminal.json("show", "digits")["production"]["version"] == "1.0.0"
