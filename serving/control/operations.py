@@ -11,7 +11,8 @@ from datetime import datetime
 
 from registry_client.references import Tag
 from registry_client.versions import ModelVersion
-from serving.control.plans import RollbackPlan, plan_of, statuses_of
+from serving.control.going_back import refuse_one_too_many
+from serving.control.plans import RollbackPlan, no_plan, plan_of, statuses_of
 from serving.control.publications import is_published, published
 from serving.control.steps import MOVE, Steps, steps_of
 from serving.core.changes import Change, ChangeFacts, ClearTag, Promote, Release, RollBack, SetCanary, SetShadow, SetTag, apply, way_back
@@ -20,7 +21,7 @@ from serving.core.drilling import BeginDrill, EndDrill, FailDrill
 from serving.core.errors import InvalidRecord, StaleRevision, StoreUnavailable, UnknownFamilyRecord
 from serving.core.lifecycle import Decided, FamilyRecord, differences
 from serving.core.moving import Move, moved
-from serving.core.refusals import OperationReused, ReasonMissing
+from serving.core.refusals import OperationReused, ReasonMissing, WentBackAlready
 from serving.core.rehearsing import BeginRehearsal, CatchRehearsal, EndRehearsal, MeasureRehearsal, PracticeChange
 from serving.failpoints import reach
 from serving.ports import Acks, Clock, Commit, FleetBoard, GatewayAck, LoadState, Mark, Registry, Snapshot, StateStore, Transition
@@ -149,7 +150,10 @@ class Operations:
         return await self._make(family, Release(version), author, expected)
 
     async def rollback(self, family: str, author: Author, *, to: ModelVersion | None = None, expected: int | None = None) -> Changed:
-        """Drop the canaries or put an earlier production back. With `expected` None it pre-empts whatever else is going on."""
+        """Drop the canaries or put an earlier production back. With `expected` None it pre-empts whatever else is going on.
+
+        Raises `WentBackAlready` where that was done just now and neither a revision nor a version is named.
+        """
         change = RollBack(to)
         first: FamilyRecord | None = None
         attempts = ATTEMPTS if expected is None else 1
@@ -159,6 +163,8 @@ class Operations:
             if isinstance(begun, Changed):
                 return begun
             first = first or begun.record
+            if expected is None:
+                await refuse_one_too_many(self._store, begun.record, to, self._clock.now())
             _refuse_other_intent(first, begun.record, to)
             try:
                 return await self._finish(
@@ -192,7 +198,12 @@ class Operations:
     async def plan_rollback(self, family: str, *, to: ModelVersion | None = None) -> RollbackPlan:
         """What a rollback would do now, or why there is no way back."""
         record = await self._record(await self._store.snapshot(), family)
-        return plan_of(record, await self._board.read(), to)
+        plan = plan_of(record, await self._board.read(), to)
+        try:
+            await refuse_one_too_many(self._store, record, to, self._clock.now())
+        except WentBackAlready as refused:
+            return no_plan(record, refused)
+        return plan
 
     async def settle(self, epoch: int, *, timeout: float) -> Settled:  # noqa: ASYNC109 - giving up is an answer here, not an error
         """Wait until every live gateway has acked the epoch, or for `timeout` seconds."""

@@ -55,8 +55,7 @@ def plan_of(record: FamilyRecord, states: Sequence[LoadStatus], to: ModelVersion
     try:
         back = way_back(record, to)
     except ChangeRefused as refused:
-        why = f"{refused}; {refused.hint}"
-        return RollbackPlan(record.family, False, record.production, None, (), (), None, None, why)  # noqa: FBT003 - the field says it
+        return no_plan(record, refused)
     status = statuses_of(record, states).get(back.target)
     state = None if status is None else status.state
     breaks = left_behind(record.consumers, back.target)
@@ -73,6 +72,12 @@ def plan_of(record: FamilyRecord, states: Sequence[LoadStatus], to: ModelVersion
         sentence=f"{_deed(record, back)}; {_readiness(back.target, state)}{also}",
         breaks=breaks,
     )
+
+
+def no_plan(record: FamilyRecord, refused: ChangeRefused) -> RollbackPlan:
+    """Why a rollback would be refused."""
+    why = f"{refused}; {refused.hint}"
+    return RollbackPlan(record.family, False, record.production, None, (), (), None, None, why)  # noqa: FBT003 - the field says it
 
 
 def statuses_of(record: FamilyRecord, states: Sequence[LoadStatus]) -> Mapping[ModelVersion, LoadStatus]:

@@ -11,7 +11,7 @@ from typing import Protocol
 import structlog
 
 from serving.control.operations import Author
-from serving.control.policies.parsing import parse_policy
+from serving.control.policies.parsing import parse_pinned
 from serving.control.records import Records
 from serving.control.rollouts.hearing import measures_of, reports_of
 from serving.core.course import Course, looked, measured, opened
@@ -103,7 +103,7 @@ class Rehearsals:
 
 
 def _opened(record: FamilyRecord, rehearsal: Rehearsal) -> Course:
-    pinned, at = parse_policy(rehearsal.policy.encode()), rehearsal.receipt.decided
+    pinned, at = parse_pinned(rehearsal.policy.encode()), rehearsal.receipt.decided
     rollout = replace(_underway(record, rehearsal).rollout, policy_digest=pinned.digest)
     return opened(pinned, rollout, at=at).course
 

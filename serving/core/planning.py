@@ -12,7 +12,7 @@ from math import floor
 from serving.core.assessing import Evidence, edges, share_of
 from serving.core.gauges import Gauge
 from serving.core.policy import Guard, Policy, Stage
-from serving.core.rules import Metric
+from serving.core.rules import JUDGED_ALONE, Metric
 from serving.core.statistics import Sums
 from serving.core.totals import MARGIN, ArmTotals, PairTotals, Totals
 from serving.core.traffic import WHOLE
@@ -47,9 +47,6 @@ _TAIL = 4.0
 
 _SPREAD = (0.1,) * 10
 """Output classes as they are supposed before any were seen: ten alike. Scores are binned by their tenths, so for them it is just so."""
-
-_ALONE = frozenset({Metric.ERROR, Metric.COLLAPSE})
-"""What can still be judged where the candidate has all callers and nobody is beside it."""
 
 
 def conduct_of(policy: Policy, *, errors: float = 0.0, slower: float = 1.0, odd: float = 0.0, disagreeing: float = 0.0) -> Conduct:
@@ -110,7 +107,7 @@ def plan(policy: Policy, traffic: Traffic, regression: Conduct, *, rollouts_a_ye
 
 def _judging(policy: Policy, stage: Stage) -> tuple[Guard, ...]:
     """The guards that learn something in a stage."""
-    return tuple(guard for guard in policy.watching(stage) if stage.weight < WHOLE or guard.rule.metric in _ALONE)
+    return tuple(guard for guard in policy.watching(stage) if stage.weight < WHOLE or guard.rule.metric in JUDGED_ALONE)
 
 
 def trials_until(policy: Policy, stage: Stage, guard: Guard, conducts: tuple[Conduct, Conduct], finding: Finding) -> int | None:

@@ -12,7 +12,7 @@ from itertools import pairwise
 from registry_client.versions import Bump
 from serving.core.bucketers import Bucketer
 from serving.core.injections import Injection
-from serving.core.rules import SEEN_IN_SHADOW_ONLY, UNSEEN_IN_SHADOW, Rule
+from serving.core.rules import JUDGED_ALONE, SEEN_IN_SHADOW_ONLY, UNSEEN_IN_SHADOW, Rule
 from serving.core.traffic import WHOLE, refuse_weight
 
 DEFAULT_LEASE = timedelta(seconds=15)
@@ -302,12 +302,14 @@ class Policy:
     def needed(self, stage: Stage) -> tuple[str, ...]:
         """The guards that must say SAFE before the stage may end: those it names; where the last one names none, all that any did before.
 
-        So nothing becomes production that was safe once and no longer is.
+        So nothing becomes production that was safe once and no longer is. Where none of them watches it, those that can judge it alone.
         """
         if stage.need.safe or stage.weight != WHOLE:
             return stage.need.safe
         named = dict.fromkeys(name for earlier in self.stages for name in earlier.need.safe)
-        return tuple(name for name in named if self.guard(name).watches(stage))
+        watching = self.watching(stage)
+        known = tuple(name for name in named if self.guard(name) in watching)
+        return known or tuple(guard.id for guard in watching if guard.rule.metric in JUDGED_ALONE)
 
     def alpha(self, guard: Guard) -> float:
         """The guard's part of the risk of a false rollback. The parts add up to the whole: at most so many false alarms by any of them."""

@@ -8,14 +8,14 @@ ChangeRefused
 ├── DigestChanged                                                             the version is no longer the bytes it was
 ├── TagFollowsRoute, TagNotCarried, NotQuarantined, NotRouted                 there is nothing there to change
 ├── UnfitConsumer, UnknownConsumer, ConsumersLeftBehind                       who calls a family (see consumers.py)
-├── NothingToRollBack, NotARollbackTarget                                     there is no way back to that
+├── NothingToRollBack, NotARollbackTarget, WentBackAlready                    there is no way back to that, or it was gone already
 ├── RolloutAfoot                                                              the rollout alone moves versions forward
 ├── CannotDrill, DrillUnderway                                                a drill cannot begin, or has to end first
 └── OperationReused                                                           the operation id belongs to another change
 """
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import UTC, datetime
 
 from registry_client.references import Tag
 from registry_client.versions import ModelVersion
@@ -190,10 +190,11 @@ class NotQuarantined(ChangeRefused):
 class NothingToRollBack(ChangeRefused):
     """No canary runs, and no earlier production is left that was not itself rolled back."""
 
-    hint = "promote the version that should be in production: pointsman promote FAMILY VERSION, a quarantined one with --override"
-
     def __init__(self, family: str) -> None:
         self.family = family
+        self.hint = (
+            f"promote the version that should be in production: pointsman promote {family} VERSION, a quarantined one with --override"
+        )
         super().__init__(f"family {family!r} has no candidate to take back and no earlier production to go back to")
 
 
@@ -205,6 +206,17 @@ class NotARollbackTarget(ChangeRefused):
     def __init__(self, family: str, version: ModelVersion, targets: Iterable[ModelVersion]) -> None:
         self.family, self.version, self.targets = family, version, tuple(targets)
         super().__init__(f"{family}@{version} is no rollback target (there are: {named(self.targets)})")
+
+
+class WentBackAlready(ChangeRefused):
+    """A rollback that names no version, when somebody has only just rolled back: it would take the version out that is good."""
+
+    def __init__(self, family: str, *, production: ModelVersion, further: ModelVersion | None, at: datetime, who: str, why: str) -> None:
+        self.family, self.production, self.further = family, production, further
+        onward = f"pointsman promote {family} VERSION" if further is None else f"pointsman rollback {family} --to {further}"
+        self.hint = f"see whether that is over: pointsman verify {family}; if {production} has to go as well, say where to: {onward}"
+        said = f" ({why})" if why else ""
+        super().__init__(f"{family} was rolled back at {at.astimezone(UTC):%H:%M:%S} UTC by {who}{said}: {production} is in production")
 
 
 class RolloutAfoot(ChangeRefused):

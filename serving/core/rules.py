@@ -115,6 +115,9 @@ class AssignmentRule:
 
 Rule = ErrorRule | LatencyRule | OutputRule | CollapseRule | DisagreementRule | PairedLatencyRule | RewardRule | AssignmentRule
 
+JUDGED_ALONE = frozenset({Metric.ERROR, Metric.COLLAPSE})
+"""What can still be judged where the candidate has all callers and nobody is beside it: by a budget."""
+
 UNSEEN_IN_SHADOW = frozenset({Metric.REWARD, Metric.ASSIGNMENT})
 """A shadow answers nobody: nobody rates it, and nobody was sent to it."""
 

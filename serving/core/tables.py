@@ -109,8 +109,7 @@ def watch_of(record: FamilyRecord) -> Watch | None:
         production="" if production is None else record.digests[production],
         stage=rollout.stage,
         is_shadow=state is State.SHADOWING,
-        # Once it is live, whoever has no key is answered by it as well, and nobody is drawn any more.
-        counts_keyless=state in {State.SHADOWING, State.LIVE} or record.missing_key is MissingKey.RANDOM,
+        counts_keyless=_counts_keyless(record, state),
         unit=terms.unit,
         limits=terms.limits,
         tolerance=Tolerance(terms.atol, terms.is_label_exact, terms.rank),
@@ -123,6 +122,14 @@ def watch_of(record: FamilyRecord) -> Watch | None:
         redact=terms.redact,
         rewards=Rewards(*terms.bounds, terms.delay) if terms.is_rewarded else None,
     )
+
+
+def _counts_keyless(record: FamilyRecord, state: State) -> bool:
+    """Whether a request without a routing key could have been either arm's, or there is one arm only."""
+    if record.missing_key is MissingKey.RANDOM or state is State.SHADOWING:
+        return True
+    # Once it is live, they are all its; beside a holdback, from which they never were, they would be all of one arm's failures.
+    return state is State.LIVE and holdback_of(record) is None
 
 
 def _live(record: FamilyRecord) -> frozenset[ModelVersion]:

@@ -206,7 +206,7 @@ def _warnings(policy: Policy, guards: dict[str, GuardReading]) -> Iterator[str]:
             f"{TAKEOVER_S:g} s that a change of leader may take: the candidate would lose its callers meanwhile"
         )
     if "auto" not in policy.authority.rollback:
-        yield "authority.rollback: without `auto` no guard and no tripwire can roll back"
+        yield "authority.rollback: guards and tripwire roll back whether `auto` is named or not; `on: {harm: hold}` keeps a guard from it"
     yield from _blind_drills(policy)
     if not policy.tell.on:
         yield "tell.on: nobody is told of anything"

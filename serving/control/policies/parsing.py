@@ -14,6 +14,7 @@ from msgspec import inspect
 from registry_client.decoding import from_plain
 from registry_client.strict_yaml import UnreadableYaml, read_yaml
 from serving.control.policies.building import build
+from serving.control.policies.judges import misjudged
 from serving.control.policies.quantities import Quantity
 from serving.control.policies.schema import PolicyNode
 from serving.core.errors import PointsmanError
@@ -41,7 +42,14 @@ class InvalidPolicy(PointsmanError):
 
 
 def parse_policy(text: bytes) -> Pinned:
-    """Read a policy from YAML (or JSON, which is YAML). Raises `InvalidPolicy`."""
+    """Read a policy that something is to be started by, from YAML (or JSON, which is YAML). Raises `InvalidPolicy`."""
+    pinned = _parsed(text)
+    for fault in misjudged(pinned.policy):
+        raise _contradictory(fault)
+    return pinned
+
+
+def _parsed(text: bytes) -> Pinned:
     try:
         written = read_yaml(text)
     except UnreadableYaml as error:
@@ -63,11 +71,11 @@ def parse_policy(text: bytes) -> Pinned:
 
 
 def parse_pinned(document: bytes) -> Pinned:
-    """The policy of a rollout that goes by it already, in its own digest: a later program may know fields that it does not have.
+    """The policy of a rollout that goes by it already, in its own digest: a later program may know more fields, and refuse more.
 
     Raises `InvalidPolicy`.
     """
-    return Pinned(parse_policy(document).policy, hashlib.sha256(document).hexdigest(), document)
+    return Pinned(_parsed(document).policy, hashlib.sha256(document).hexdigest(), document)
 
 
 def _decode(kind: type, written: object) -> Quantity:

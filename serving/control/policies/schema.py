@@ -82,7 +82,8 @@ class NeedNode(Node, frozen=True, kw_only=True):
     safe: Annotated[
         Literal["all"] | tuple[Name, ...] | None,
         Meta(
-            description="The guards that must say SAFE; `all`: those that watch the stage. By default all; in the last, those named before."
+            description="The guards that must say SAFE; `all`: those that watch the stage. "
+            "By default all; in the last, those named before, or who can judge it alone."
         ),
     ] = None
 

@@ -1,7 +1,7 @@
 """Which authority holds for a family: its rollout's pinned policy while that is afoot, else its own policy, else the usual one."""
 
 from serving.control.policies.home import PolicyHome
-from serving.control.policies.parsing import InvalidPolicy, parse_policy
+from serving.control.policies.parsing import InvalidPolicy, parse_pinned
 from serving.core.policy import Authority
 from serving.ports import StateStore
 
@@ -19,7 +19,7 @@ class PolicyAuthorities:
         underway = None if record is None else record.rollout
         try:
             if underway is not None and underway.is_afoot:
-                return parse_policy(underway.policy.encode()).policy.authority
+                return parse_pinned(underway.policy.encode()).policy.authority
             own = await self._policies.own(family)
         except InvalidPolicy:
             return Authority()

@@ -82,7 +82,8 @@ def test_who_is_held_back_after_a_promotion_is_shown(world: AdminWorld, terminal
     terminal.run("promote", "digits", "1.0.0")
     terminal.run("start", "digits", "1.1.0", "--policy", str(file))
     soaking = terminal.json("status", "digits")
-    seen = Progress(soaking["id"], world.clock.now() + timedelta(seconds=1), Assessment(units=100), stage="full")
+    safe = Assessment((GuardVerdict("errors", Finding.SAFE, has_data=True, sentence="the candidate failed 0 of 100"),), units=100)
+    seen = Progress(soaking["id"], world.clock.now() + timedelta(seconds=1), safe, stage="full")
     asyncio.run(world.rollouts.post_progress({"digits": seen}))
 
     assert terminal.run("advance", "digits").stderr == ""

@@ -10,13 +10,16 @@ from registry_client.versions import ModelVersion
 from serving.core.bucketers import Bucketer
 from serving.core.changes import ChangeFacts, Promote, RollBack, SetCanary, apply
 from serving.core.drilling import BeginDrill
+from serving.core.gauges import Chances, gauge
 from serving.core.holdbacks import Holdback, holdback_of
 from serving.core.lifecycle import Canary, Decided, FamilyRecord
 from serving.core.policy import Unit
 from serving.core.refusals import RolloutAfoot
-from serving.core.routing import Arm, Decision, Facts, Reason, decide
+from serving.core.routing import Arm, Decision, Facts, MissingKey, Reason, decide
+from serving.core.rules import ErrorRule
 from serving.core.standing import Rollout, State
 from serving.core.tables import route_of, table_of
+from serving.core.totals import ArmTotals, Totals
 from serving.core.traffic import WHOLE, End, Slice
 from serving.core.underway import Terms, Underway
 from serving.stores.encoding import record_from_document, record_to_document
@@ -122,3 +125,28 @@ def test_a_record_with_it_is_read_as_it_was_written() -> None:
 
     assert holdback_of(again) == Holdback(V1, 500)
     assert again == live()
+
+
+@pytest.mark.parametrize(("missing", "holdback", "expected"), [("production", 500, False), ("production", 0, True), ("random", 500, True)])
+def test_whoever_has_no_key_is_a_trial_only_where_both_arms_could_have_answered_or_there_is_one(
+    missing: str, holdback: int, *, expected: bool
+) -> None:
+    record = replace(live(underway(State.LIVE, holdback=holdback)), missing_key=MissingKey(missing))
+
+    watch = route_of(record).watch
+
+    assert watch is not None
+    assert watch.counts_keyless is expected
+    if not watch.counts_keyless:  # nobody without a key is ever held back
+        assert {asked(record, None, dice / 100).reason for dice in range(100)} == {Reason.PRODUCTION}
+
+
+def test_callers_without_a_key_do_not_make_a_good_version_look_bad_beside_its_holdback() -> None:
+    guard = gauge(ErrorRule(), Chances(0.001, 0.01), edge=0)
+    with_keyless = guard
+    for _ in range(300):  # both fail one in fifty; nine of ten callers have no key
+        guard = guard.after(Totals(ArmTotals(95, 2), ArmTotals(5)), share=0.5).after(Totals(ArmTotals(5), ArmTotals(95, 2)), share=0.5)
+        with_keyless = with_keyless.after(Totals(ArmTotals(1900, 38), ArmTotals(100, 2)), share=0.5)
+
+    assert not guard.read().is_harm
+    assert with_keyless.read().is_harm  # which is why they are no trials

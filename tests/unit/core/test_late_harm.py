@@ -114,3 +114,30 @@ def test_a_stage_in_which_nothing_was_seen_is_not_passed() -> None:
     unseen = world.state
     world.advance(timedelta(seconds=1))
     assert (unseen, world.state) == (State.SOAKING, State.LIVE)
+
+
+ONE_STAGE = b"""
+policy: 1
+unit: {missing: random, count: request}
+stages: [{name: full, weight: 1.0}]
+guards: [{id: errors, metric: error, on: {harm: rollback}}]
+"""
+AFTER_A_SHADOW = ONE_STAGE.replace(b"stages: [", b"stages: [{name: shadow, mirror: 1.0, need: {pairs: 10, safe: [same]}}, ").replace(
+    b"guards: [", b"guards: [{id: same, metric: shadow_disagreement, worse: {rate: 0.2}}, "
+)
+
+
+@pytest.mark.parametrize("policy", [ONE_STAGE, AFTER_A_SHADOW])
+@pytest.mark.parametrize(("errors", "expected"), [(0.0, State.LIVE), (0.03, State.ROLLING_BACK)])
+def test_whoever_gets_all_callers_at_once_is_live_only_when_it_is_safe_there(policy: bytes, errors: float, expected: State) -> None:
+    world = World(parse_policy(policy), trials=100)
+    world.start()
+    states = {world.state}
+    for _ in range(60):
+        world.advance(timedelta(seconds=1))
+        if world.state is State.SOAKING:
+            world.candidate = Behaviour(errors=errors)
+        states.add(world.state)
+
+    assert world.state is expected
+    assert errors == 0.0 or State.LIVE not in states

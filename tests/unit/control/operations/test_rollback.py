@@ -8,7 +8,7 @@ from serving.control.operations import ATTEMPTS
 from serving.core import refusals
 from serving.core.errors import StaleRevision
 from serving.ports import LoadState
-from tests.unit.control.operations.site import V1, V2, V3, Site, status
+from tests.unit.control.operations.site import V1, V2, V3, V4, Site, status
 
 
 async def test_a_rollback_needs_neither_registry_nor_readiness_nor_a_reason(site: Site) -> None:
@@ -49,11 +49,62 @@ async def test_two_rollbacks_at_once_undo_one_change_not_two(site: Site) -> None
     await site.operations.canary("digits", V3, 100, site.author())
     site.store.state.before_commit.append(lambda: site.operations.rollback("digits", site.author(actor="auto")))
 
-    with pytest.raises(StaleRevision):
+    with pytest.raises(refusals.WentBackAlready):
         await site.operations.rollback("digits", site.author())
 
     record = await site.record()
     assert (record.production, record.canaries) == (V2, ())
+
+
+async def test_whoever_asks_for_a_rollback_just_after_another_is_told_of_it_and_takes_nothing_good_out(site: Site) -> None:
+    await site.promoted(V1, V2, V3)
+    await site.operations.rollback("digits", site.author("INC-1", actor="auto"))
+    site.clock.advance(5)
+
+    with pytest.raises(refusals.WentBackAlready, match=r"by auto \(INC-1\): 1\.1\.0 is in production") as refused:
+        await site.operations.rollback("digits", site.author(actor="ada"))
+    plan = await site.operations.plan_rollback("digits")
+    further = await site.operations.rollback("digits", site.author(), to=V1)
+
+    assert "pointsman rollback digits --to 1.0.0" in refused.value.hint
+    assert (plan.possible, plan.sentence) == (False, f"{refused.value}; {refused.value.hint}")
+    assert further.record.production == V1
+
+
+async def test_a_rollback_just_after_a_canary_was_taken_off_leaves_production_alone(site: Site) -> None:
+    await site.promoted(V1, V2)
+    await site.operations.canary("digits", V3, 100, site.author())
+    await site.operations.rollback("digits", site.author(actor="auto"))
+
+    with pytest.raises(refusals.WentBackAlready):
+        await site.operations.rollback("digits", site.author())
+
+    assert (await site.record()).production == V2
+
+
+async def test_where_there_is_no_earlier_production_whoever_comes_second_is_told_that_it_is_done(site: Site) -> None:
+    await site.promoted(V1)
+    await site.operations.canary("digits", V2, 100, site.author())
+    await site.operations.rollback("digits", site.author(actor="auto"))
+
+    with pytest.raises(refusals.WentBackAlready, match=r"1\.0\.0 is in production") as refused:
+        await site.operations.rollback("digits", site.author())
+
+    assert refused.value.hint.endswith("pointsman promote digits VERSION")
+
+
+@pytest.mark.parametrize("seconds", [0, 31])
+async def test_what_was_promoted_since_or_is_long_ago_is_rolled_back_without_a_word(site: Site, seconds: float) -> None:
+    await site.promoted(V1, V2, V3)
+    await site.operations.rollback("digits", site.author())
+    if seconds:
+        site.clock.advance(seconds)
+    else:
+        await site.promoted(V4)
+
+    changed = await site.operations.rollback("digits", site.author())
+
+    assert changed.record.production == (V1 if seconds else V2)
 
 
 async def test_a_rollback_decided_on_a_revision_does_not_pre_empt(site: Site) -> None:

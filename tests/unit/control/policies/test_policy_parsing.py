@@ -160,3 +160,50 @@ def test_what_is_pinned_by_this_program_has_the_same_digest_again() -> None:
     first = parse_policy(FULL.encode())
 
     assert parse_pinned(first.document) == first
+
+
+TWO = {
+    "tolerance": "{id: strict, metric: shadow_disagreement, tolerance: {atol: 1e-6}, worse: {rate: 0.02}}",
+    "bins": "{id: scores, metric: output, bins: deciles, worse: {js: 0.1}}",
+    "bounds": "{id: stars, metric: reward, bounds: [1, 5], delay: 24h, worse: {drop: 0.1}}",
+    "delay": "{id: soon, metric: reward, bounds: [0, 1], delay: 1h, worse: {drop: 0.1}}",
+}
+
+
+@pytest.mark.parametrize("guard", TWO.values(), ids=TWO)
+def test_two_guards_that_gateways_would_have_to_count_by_different_terms_for_are_refused(guard: str) -> None:
+    text = changed("guards:\n", f"guards:\n  - {guard}\n")
+
+    with pytest.raises(InvalidPolicy, match="gateways count each answer once"):
+        parse_policy(text)
+    # A rollout that goes by it already goes on: who would take its candidate's callers away for that?
+    assert len(parse_pinned(text).policy.guards) == len(full().guards) + 1
+
+
+def test_two_guards_of_one_kind_may_differ_in_what_is_harm() -> None:
+    more = "{id: worst, metric: output, worse: {js: 0.4}, on: {harm: rollback}}"
+
+    assert parse_policy(changed("guards:\n", f"guards:\n  - {more}\n")).policy.guard("worst").on.harm is Action.ROLLBACK
+
+
+def test_a_policy_of_which_no_guard_can_judge_the_last_stage_is_refused() -> None:
+    text = b"""
+        policy: 1
+        stages: [{name: full, weight: 1.0}]
+        guards: [{id: p99, metric: latency, quantile: 0.99, worse: {ratio: 1.5}}]
+    """
+
+    with pytest.raises(InvalidPolicy, match="none can say SAFE of the last stage"):
+        parse_policy(text)
+
+
+def test_the_last_stage_asks_whoever_can_judge_it_where_none_was_asked_before() -> None:
+    policy = parse_policy(b"""
+        policy: 1
+        stages: [{name: full, weight: 1.0}]
+        guards:
+          - {id: errors, metric: error}
+          - {id: p99, metric: latency, quantile: 0.99, worse: {ratio: 1.5}}
+    """).policy
+
+    assert policy.needed(policy.stages[0]) == ("errors",)

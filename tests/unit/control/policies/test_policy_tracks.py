@@ -81,7 +81,14 @@ def test_lint_warns_of_what_is_allowed_and_odd() -> None:
 
     warnings = read(parse_policy(odd.encode())).warnings
 
-    for said in ("without `auto`", "candidate gets none", "18 times the callers", "used for none", "hears after 1d", "lease: 8s"):
+    for said in (
+        "whether `auto` is named or not",
+        "candidate gets none",
+        "18 times the callers",
+        "used for none",
+        "hears after 1d",
+        "lease: 8s",
+    ):
         assert any(said in warning for warning in warnings), said
     assert not any("500 is fewer than" in warning for warning in warnings)
 
