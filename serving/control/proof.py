@@ -1,14 +1,19 @@
 """What makes a flip proven, and what is missing when it is not: pure, from what gateways say of themselves and what probes got."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from registry_client.versions import ModelVersion
 from serving.core.audit import AuditEntry
+from serving.core.holdbacks import holdback_of
 from serving.core.lifecycle import FamilyRecord
 from serving.core.refusals import named
+from serving.core.traffic import WHOLE
 from serving.ports import Departed, GatewayAck
+
+_RARE = 1e-6
+"""The chance below which it is no chance that no probe was production's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +147,15 @@ class Sight:
                 yield one
 
 
+def answering(record: FamilyRecord) -> Mapping[str, float]:
+    """The versions that answer whoever names none, each with its share of the callers."""
+    shares = {str(canary.version): canary.slice.weight / WHOLE for canary in record.canaries}
+    held = holdback_of(record)
+    if held is not None:
+        shares[str(held.version)] = held.weight / WHOLE
+    return {str(record.production): 1 - sum(shares.values()), **shares}
+
+
 def faults_of(probes: Sequence[Probe], record: FamilyRecord) -> Iterator[str]:
     """What the probes say against a family being served as its record wants."""
     if record.production is None:
@@ -150,5 +164,7 @@ def faults_of(probes: Sequence[Probe], record: FamilyRecord) -> Iterator[str]:
     faulty = [probe for probe in probes if probe.fault]
     if faulty:
         yield f"{len(faulty)} of {len(probes)} probes went wrong; {faulty[0].name}: {faulty[0].fault}"
-    if not any(probe.version == str(record.production) for probe in probes):
+    # Whoever has few of the callers, or none, is not to be expected among a few probes.
+    by_chance = (1 - answering(record)[str(record.production)]) ** len(probes) if probes else 0.0
+    if by_chance < _RARE and not any(probe.version == str(record.production) for probe in probes):
         yield f"no probe was answered by {record.production}"

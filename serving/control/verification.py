@@ -7,7 +7,7 @@ from itertools import cycle, islice
 
 from registry_client.errors import RegistryError
 from registry_client.golden import GoldenExample
-from serving.control.proof import Probe, Proof, Sight, faults_of
+from serving.control.proof import Probe, Proof, Sight, answering, faults_of
 from serving.core.errors import InvalidRecord, UnknownChange, UnknownFamilyRecord
 from serving.core.lifecycle import FamilyRecord
 from serving.core.routing import Target
@@ -152,8 +152,7 @@ class _Prober:
             yield f"answered with {answer.status}: {answer.trouble}" if answer.status else f"not answered: {answer.trouble}"
             return
         production = str(self._record.production)
-        canaries = {str(canary.version) for canary in self._record.canaries}
-        if answer.version not in canaries | {production}:
+        if answer.version not in answering(self._record):
             yield f"answered by {answer.version}, which has no part in it"
         if answer.epoch is None or answer.epoch < self._epoch:
             yield f"answered by the routes of epoch {answer.epoch}"
