@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 from serving.core.assessing import Assessment, GuardVerdict
-from serving.core.happenings import Checked
+from serving.core.happenings import AUTO, Checked, Observed, RollBack
 from serving.core.policy import Action, Policy, Stage
-from serving.core.standing import Rollout
+from serving.core.standing import Rollout, State
 from serving.core.verdicts import Finding
 
 
@@ -60,6 +60,31 @@ def heeded(rollout: Rollout, assessment: Assessment) -> list[GuardVerdict]:
     return [verdict for verdict in assessment.verdicts if verdict.guard not in rollout.overridden]
 
 
+def unheard(rollout: Rollout, assessment: Assessment) -> list[GuardVerdict]:
+    """Those of them that hear nothing of the candidate."""
+    return [verdict for verdict in heeded(rollout, assessment) if not verdict.has_data]
+
+
+def way_back(policy: Policy, rollout: Rollout, event: Observed) -> RollBack | None:
+    """The rollback that follows by itself: from harm, whatever the state; from silence, unless somebody decided that it be held."""
+    found = harm(policy, rollout, event.assessment)
+    if found is not None and found[0] is Action.ROLLBACK:
+        return RollBack(event.at, AUTO, found[2], found[1], detected=event.at)
+    silent = unheard(rollout, event.assessment)
+    is_undecided = rollout.held is None or rollout.held.is_passing
+    if is_undecided and any(policy.guard(verdict.guard).on.no_data is Action.ROLLBACK for verdict in silent):
+        return RollBack(event.at, AUTO, f"no data: {said(silent)}", "no-data", detected=event.at)
+    return None
+
+
+def unheeded_harm(policy: Policy, rollout: Rollout, assessment: Assessment) -> list[GuardVerdict]:
+    """The harm of a live candidate from which nothing follows by itself: its guards hold, and there is nothing to hold."""
+    if rollout.state is not State.LIVE or rollout.warm_until is None:
+        return []
+    found = [verdict for verdict in heeded(rollout, assessment) if verdict.finding is Finding.HARM]
+    return [verdict for verdict in found if policy.guard(verdict.guard).on.harm is not Action.ROLLBACK]
+
+
 def lasting(span: timedelta) -> str:
     """A time for people, in its two largest units; a part of a second is none."""
     left, parts = max(int(span.total_seconds()), 0), list[str]()
@@ -80,7 +105,7 @@ def open_ends(event: Checked, *, flipped: bool) -> str:
         "the flip is not confirmed": not flipped,
         "not every gateway acked": not event.is_acked,
         f"{event.strays} stray answers": event.strays > 0,
-        "golden probes fail": not event.is_probed,
+        "golden probes have not passed yet": not event.is_probed,
         "errors have not recovered": not event.is_recovered,
     }
     return ", ".join(end for end, is_open in ends.items() if is_open) or "too little time since the flip"

@@ -29,7 +29,7 @@ from serving.core.happenings import (
     Start,
     Supersede,
 )
-from serving.core.judging import harm, heeded, missing, open_ends, said
+from serving.core.judging import harm, heeded, missing, open_ends, said, unheard, way_back
 from serving.core.policy import Action, Pinned, Policy
 from serving.core.standing import Held, Receipt, Rollout, State
 from serving.core.traffic import WHOLE
@@ -235,20 +235,19 @@ def _observed(policy: Policy, rollout: Rollout, event: Observed) -> Step:
         return rollout, ()
     if rollout.state is State.LIVE:
         return _watched(policy, rollout, event)
-    found = harm(policy, rollout, event.assessment)
-    if found is not None and found[0] is Action.ROLLBACK:
-        return _rolling_back(rollout, RollBack(event.at, AUTO, found[2], found[1], detected=event.at))
+    back = way_back(policy, rollout, event)
+    if back is not None:
+        return _rolling_back(rollout, back)
     if rollout.state is State.HELD:
         return _still_held(policy, rollout, event)
+    found = harm(policy, rollout, event.assessment)
     if found is not None:
         return _held(rollout, event.at, found[2], occasion="harm")
     return _judged(policy, rollout, event)
 
 
 def _judged(policy: Policy, rollout: Rollout, event: Observed) -> Step:
-    silent = [verdict for verdict in heeded(rollout, event.assessment) if not verdict.has_data]
-    if any(policy.guard(verdict.guard).on.no_data is Action.ROLLBACK for verdict in silent):
-        return _rolling_back(rollout, RollBack(event.at, AUTO, f"no data: {said(silent)}", "no-data", detected=event.at))
+    silent = unheard(rollout, event.assessment)
     if silent:
         return _held(rollout, event.at, f"no data: {said(silent)}", is_passing=True)
     lacks = [*missing(policy, rollout, event.assessment)]

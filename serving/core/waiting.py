@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from serving.core.assessing import Assessment
-from serving.core.judging import heeded, lasting, missing
+from serving.core.judging import heeded, lasting, missing, said, unheard, unheeded_harm
 from serving.core.policy import Action, Approval, Missing, Policy
 from serving.core.rules import Metric
 from serving.core.standing import Held, Receipt, Rollout, State
@@ -42,9 +42,11 @@ class Sight:
 
 
 def wait_of(policy: Policy, underway: Underway, sight: Sight) -> Wait | None:
-    """What the rollout waits for now; None where it is over, or live, or goes on at the next look."""
+    """What the rollout waits for now; None where it is over, or goes on at the next look, or is live and does well."""
     rollout = underway.rollout
-    if underway.is_over or rollout.state in {State.DRAFT, State.LIVE}:
+    if rollout.state is State.LIVE:
+        return _live(policy, rollout, sight)
+    if underway.is_over or rollout.state is State.DRAFT:
         return None
     if sight.trouble and rollout.receipt is None:
         remedy = f"mend that, and it goes on by itself; or {_out(rollout)}"
@@ -54,9 +56,7 @@ def wait_of(policy: Policy, underway: Underway, sight: Sight) -> Wait | None:
         return Wait(f"somebody to look after it ({sight.blind})", since, "see whether a controller leads: pointsman leader")
     if rollout.receipt is not None:
         return _going_back(rollout, rollout.receipt, sight)
-    if rollout.held is not None:
-        return _held(policy, underway, rollout.held, sight)
-    return _lacking(policy, underway, sight)
+    return _lacking(policy, underway, sight) if rollout.held is None else _held(policy, underway, rollout.held, sight)
 
 
 def word_awaited(policy: Policy, rollout: Rollout, assessment: Assessment) -> str:
@@ -71,6 +71,14 @@ def word_awaited(policy: Policy, rollout: Rollout, assessment: Assessment) -> st
 _STAGES = frozenset({State.SHADOWING, State.RAMPING, State.SOAKING})
 
 
+def _live(policy: Policy, rollout: Rollout, sight: Sight) -> Wait | None:
+    found = unheeded_harm(policy, rollout, sight.assessment)
+    if not found:
+        return None
+    remedy = f"`pointsman rollback {rollout.family} --reason WHY` takes it back; if nobody does, it stays"
+    return Wait(f"somebody's word, because it does harm, and no guard that sees it may roll back: {said(found)}", None, remedy)
+
+
 def _going_back(rollout: Rollout, receipt: Receipt, sight: Sight) -> Wait:
     open_ends = f" ({sight.trouble})" if sight.trouble else ""
     remedy = f"look at what is open with `pointsman verify {rollout.family}`, and flip once more with `pointsman retry {rollout.family}`"
@@ -82,8 +90,8 @@ def _held(policy: Policy, underway: Underway, held: Held, sight: Sight) -> Wait:
     family, since = rollout.family, held.since or rollout.entered
     if held.is_passing:
         cause = _cause(policy, underway, sight)
-        unheard = [verdict.guard for verdict in heeded(rollout, sight.assessment) if not verdict.has_data]
-        what, remedy = cause or ("data", f"it goes on by itself when there are any; {_past_guards(rollout, unheard)}")
+        silent = [verdict.guard for verdict in unheard(rollout, sight.assessment)]
+        what, remedy = cause or ("data", f"it goes on by itself when there are any; {_past_guards(rollout, silent)}")
         return Wait(what, since, f"{remedy}; or {_out(rollout)}")
     harmful = [verdict.guard for verdict in heeded(rollout, sight.assessment) if verdict.finding is Finding.HARM]
     onward = _past_guards(rollout, harmful) if harmful else f"`pointsman resume {family}` begins the stage's time anew"
@@ -132,8 +140,8 @@ def _causes(policy: Policy, underway: Underway, sight: Sight) -> Iterator[tuple[
         yield "production's latencies to be measured", f"that takes more answers to those who could be in either arm{_keys_needed(policy)}"
     if Metric.OUTPUT in watching and underway.terms.bins is not None and not underway.classes:
         yield "production's answers to be sorted", f"that takes more answers with a label or a score{_keys_needed(policy)}"
-    unheard = [verdict for verdict in heeded(underway.rollout, sight.assessment) if not verdict.has_data]
-    rated = [verdict.guard for verdict in unheard if policy.guard(verdict.guard).rule.metric is Metric.REWARD]
+    silent = unheard(underway.rollout, sight.assessment)
+    rated = [verdict.guard for verdict in silent if policy.guard(verdict.guard).rule.metric is Metric.REWARD]
     if rated:
         onward = _past_guards(underway.rollout, rated)
         yield "feedback on the candidate's answers", f"have callers rate them (POST /v1/feedback), or {onward}"

@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
+from serving.core.assessing import GuardVerdict
 from serving.core.course import Course
 from serving.core.effects import Effect, Page, Tell
+from serving.core.judging import unheeded_harm
 from serving.core.policy import Tell as Wishes
 from serving.core.standing import Rollout
 from serving.core.waiting import word_awaited
@@ -38,7 +40,15 @@ class Voice:
                 await self._say(str(index), effect, course)
 
     async def await_word(self, before: Course, after: Course) -> None:
-        """Say that a word is all that is still waited for, at the look at which that began."""
+        """Say that a word is all that is still waited for, or decides on harm, at the look at which that began."""
+        known = {verdict.guard for verdict in _unheeded(before)}
+        for verdict in _unheeded(after):
+            if verdict.guard not in known:
+                family = after.rollout.family
+                sentence = (
+                    f"{_name(after.rollout)} is live, and {verdict.guard} finds harm: {verdict.sentence}; pointsman rollback {family}"
+                )
+                await self._say(f"harm-{verdict.guard}", Tell("harm", sentence), after)
         role, earlier = (word_awaited(one.pinned.policy, one.rollout, one.assessment) for one in (after, before))
         if role and not earlier:
             sentence = f"{_name(after.rollout)} waits for the word of {role}: pointsman approve {after.rollout.family}"
@@ -62,6 +72,10 @@ class Voice:
 
     async def _say(self, word: str, effect: Tell | Page, course: Course) -> None:
         await self._herald.tell(f"{self._id}-{course.steps}-{word}", self._clock.now(), course.rollout, effect, self._wishes)
+
+
+def _unheeded(course: Course) -> list[GuardVerdict]:
+    return unheeded_harm(course.pinned.policy, course.rollout, course.assessment)
 
 
 def _name(rollout: Rollout) -> str:

@@ -207,6 +207,22 @@ def test_no_data_holds_until_data_come_back_or_rolls_back_where_a_guard_says_so(
     assert after(canary, Observed(BEGIN + DAY, verdicts("canary1", Finding.UNDECIDED, has_data=False))).state is State.ROLLING_BACK
 
 
+def test_a_guard_that_rolls_back_for_want_of_data_does_so_though_another_holds_already() -> None:
+    pinned = parse_policy(FULL.replace("no_data: hold", "no_data: rollback", 1).encode())
+    seen = verdicts("canary5", p99=Finding.UNDECIDED)
+    of_p99 = replace(seen, verdicts=tuple(replace(one, has_data=one.guard != "p99") for one in seen.verdicts))
+    held, _ = step(pinned, replace(at_stage("canary5"), policy_digest=pinned.digest), Observed(BEGIN + DAY, of_p99))
+    by_hand, _ = step(pinned, replace(at_stage("canary5"), policy_digest=pinned.digest), Hold(BEGIN + DAY, OWNER, "until monday"))
+    blind = Observed(BEGIN + DAY, verdicts("canary5", Finding.UNDECIDED, has_data=False))
+
+    after_all, _ = step(pinned, held, blind)
+
+    assert (held.state, after_all.state) == (State.HELD, State.ROLLING_BACK)
+    assert after_all.receipt is not None
+    assert after_all.receipt.signal == "no-data"
+    assert step(pinned, by_hand, blind)[0] == by_hand  # somebody decided on it
+
+
 def test_the_deadline_holds_and_never_promotes() -> None:
     before = at_stage("canary5")
     observed = verdicts("canary5", p99=Finding.UNDECIDED)

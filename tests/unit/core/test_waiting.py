@@ -95,6 +95,18 @@ def test_harm_that_holds_is_gone_past_only_by_naming_the_guard() -> None:
     assert "resume" not in found.remedy
 
 
+def test_who_is_live_and_does_harm_that_only_holds_waits_for_somebody_who_takes_it_back() -> None:
+    verdict = GuardVerdict("drift", Finding.HARM, has_data=True, sentence="other answers")
+    live = underway(State.LIVE)
+    warm = replace(live, rollout=replace(live.rollout, warm_until=BEGIN))
+
+    found = wait(PINNED, warm, Sight(Assessment((verdict,), 20)))
+
+    assert "drift: other answers" in found.what
+    assert "pointsman rollback digits" in found.remedy
+    assert wait_of(PINNED.policy, live, Sight(Assessment((verdict,), 20))) is None
+
+
 @pytest.mark.parametrize("state", [State.LIVE, State.SUPERSEDED, State.ROLLED_BACK])
 def test_what_is_live_or_over_waits_for_nothing(state: State) -> None:
     assert wait_of(PINNED.policy, underway(state), Sight()) is None

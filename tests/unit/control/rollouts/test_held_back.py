@@ -10,6 +10,7 @@ from registry_client.references import AnyVersion
 from registry_client.versions import ModelVersion
 from serving.control.policies.home import PolicyHome
 from serving.control.rollouts.looking import RolloutViews
+from serving.core.effects import Tell
 from serving.core.happenings import RollBack
 from serving.core.routing import Facts, decide
 from serving.core.standing import State
@@ -100,6 +101,22 @@ async def test_trouble_that_both_versions_share_is_the_new_ones_fault_only_where
         await plant.second()
 
     assert await plant.stands() is expected
+
+
+async def test_harm_after_promotion_that_no_guard_may_roll_back_is_told_once_and_waits_for_somebody() -> None:
+    plant = Plant(HOLDING_BACK.replace(b"on: {harm: rollback}", b"on: {harm: hold}"))
+    await plant.begin()
+    await plant.start()
+    await plant.until_state(State.LIVE)
+
+    plant.errors[V2] = 0.05
+    for _ in range(30):
+        await plant.second()
+
+    assert await plant.stands() is State.LIVE
+    [sentence] = [word.sentence for word in plant.told.words.values() if isinstance(word, Tell) and word.occasion == "harm"]
+    assert f"{FAMILY}@{V2} is live, and errors finds harm: the candidate failed" in sentence
+    assert sentence.endswith(f"pointsman rollback {FAMILY}")
 
 
 async def test_a_rollback_by_hand_ends_it(plant: Plant) -> None:
