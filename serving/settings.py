@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from registry_client.address import Access, FilesAddress, MlflowAddress, RegistryPlan, TrustPlan, parse_registry
 from serving import failpoints
 from serving.core.authority import Operators
+from serving.core.hosts import NODE
 from serving.core.notices import Form
 from serving.stores.address import SQLITE, RedisAddress, parse_store
 
@@ -26,8 +27,6 @@ KeyName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,31}$")]
 SignedFamily = Annotated[str, Field(pattern=r"^(\*|[a-z][a-z0-9-]{0,62})$")]
 WebhookName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,31}$")]
 MIB = 2**20
-NODE = "node"
-"""Instead of an address: that of the node that a process runs on, as the other nodes know it."""
 
 
 class InvalidSettings(Exception):

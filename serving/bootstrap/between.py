@@ -7,12 +7,12 @@ from functools import cache
 from pathlib import Path
 
 from serving.bootstrap.layout import Layout
+from serving.core.hosts import NODE
 from serving.dataplane import nodes
 from serving.dataplane.addresses import REPORTS, TcpAddress
 from serving.dataplane.handshake import ClusterSecret
 from serving.dataplane.trust import Certificate, LinkTrust
 from serving.dataplane.watching import Metadata
-from serving.settings import NODE
 from serving.stores.opening import StorePlan
 
 REQUEST_IDS = "request-ids"

@@ -152,8 +152,8 @@ MODULES = (
 )
 """Where the commands are, in the order in which the help names them."""
 
-URGENT = {"override": "overriding", "rollback": "changing", "verify": "verifying"}
-"""The commands that must not wait for what the others import: a rollback is counted from its typing."""
+URGENT = {"override": "overriding", "rollback": "changing", "serve": "running", "verify": "verifying"}
+"""The commands that must not wait for what the others import: a rollback is counted from its typing, an outage to its end."""
 
 
 def build(command: str | None = None) -> typer.Typer:

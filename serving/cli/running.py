@@ -57,12 +57,12 @@ def serve(  # noqa: PLR0913, PLR0917 - one option each
     from serving.cli.configuring import read_settings  # noqa: PLC0415 - pydantic-settings, 200 ms
 
     settings = read_settings(config, **given)
-    from serving import bootstrap  # noqa: PLC0415 - imports Ray, for which a wrong option should not wait
+    from serving.bootstrap import serving as installed  # noqa: PLC0415 - imports what a wrong option should not wait for
     from serving.bootstrap.layout import CannotServe  # noqa: PLC0415 - as above
 
     session.output.note("starting; Ctrl-C stops it")
     try:
-        bootstrap.serve(settings)
+        installed.serve(settings)
     except CannotServe as error:
         raise CommandFailed(str(error), error.hint) from error
 

@@ -58,7 +58,9 @@ def _environment(token: Path) -> Mapping[str, str]:
         "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
         "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
         "RAY_enable_worker_prestart": "0",
-        "RAY_prestart_worker_first_driver": "0",
+        # One process, as `ray_internals` has it: Serve's controller takes it.
+        "RAY_prestart_worker_first_driver": "1",
+        "RAY_preload_python_modules": "serving.dataplane.preloaded",
         "RAY_enable_open_telemetry": "0",
         "RAY_worker_niceness": "0",
         "RAY_worker_oom_score_adjustment": "0",
@@ -74,13 +76,12 @@ def make_token(path: Path) -> None:
 
 
 def start(directory: Path) -> None:
-    """Start Ray and Serve, without Serve's own proxy. `directory` must be short (unix sockets) and this user's alone."""
+    """Start Ray. `directory` must be short (unix sockets) and this user's alone."""
     import ray  # noqa: PLC0415 - only after prepare_environment
 
     from serving.dataplane import ray_internals  # noqa: PLC0415
 
     ray_internals.start_only_what_serves()
-    ray_internals.keep_replicas_on_loopback()
     logging.disable(logging.INFO)
     ray.init(
         include_dashboard=False,
@@ -94,7 +95,6 @@ def start(directory: Path) -> None:
         _node_ip_address="127.0.0.1",
         namespace=NAMESPACE,
     )
-    _start_serve()
 
 
 def join(address: str, node: str | None) -> None:
@@ -113,19 +113,20 @@ def join(address: str, node: str | None) -> None:
         configure_logging=True,
         _node_ip_address=node,
     )
-    _start_serve()
+    start_serve()
 
 
-def _start_serve() -> None:
+def start_serve() -> None:
+    """Start Serve, without its own proxy, in the process that Ray has started meanwhile, if it is on this machine alone."""
     from ray import serve  # noqa: PLC0415 - as above
 
-    from serving.dataplane import ray_internals  # noqa: PLC0415
+    from serving.dataplane import serve_internals  # noqa: PLC0415
 
     # Serve sets its own logger to INFO whenever it starts, and tells the terminal so.
     logging.disable(logging.INFO)
     serve.start(proxy_location="Disabled", logging_config={"log_level": "WARNING", "enable_access_log": False})
     logging.disable(logging.NOTSET)
-    ray_internals.quiet_serve_client()
+    serve_internals.quiet_serve_client()
 
 
 def is_gateway(application: str) -> bool:

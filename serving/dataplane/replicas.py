@@ -13,9 +13,9 @@ from typing import Protocol, TypeVar
 
 import uvloop
 
-from serving.dataplane import ray_internals
+from serving.dataplane import serve_internals
 
-ray_internals.keep_replicas_on_loopback()
+serve_internals.keep_replicas_on_loopback()
 
 T = TypeVar("T")
 

@@ -7,6 +7,8 @@ import asyncio
 import dataclasses
 import inspect
 import mmap
+import subprocess
+import sys
 import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -19,8 +21,9 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     import ray
     import ray._private.node as ray_node
-    import ray._private.parameter as ray_parameter
+    import ray._private.services as ray_services
     import ray._private.worker as ray_worker
+    import ray._raylet as raylet
     import ray.serve._private.constants as serve_constants
     import ray.serve._private.replica as serve_replica
     from ray import cloudpickle, serve
@@ -33,7 +36,18 @@ with warnings.catch_warnings():
     from ray.serve.handle import DeploymentHandle
     from ray.serve.schema import ApplicationStatus, ApplicationStatusOverview, DeploymentStatusOverview, ReplicaState
 
-    from serving.dataplane import cluster, discovery_router, fleet, membership, nodes, ray_internals, replicas, watching
+    from serving.dataplane import (
+        cluster,
+        discovery_router,
+        fleet,
+        membership,
+        node_agent,
+        nodes,
+        ray_internals,
+        replicas,
+        serve_internals,
+        watching,
+    )
 
 RAY = Path(ray.__file__).parent
 ROUTER = "serving.dataplane.discovery_router:DiscoveryRouter"
@@ -43,7 +57,7 @@ def parameters(function: object) -> set[str]:
     return set(inspect.signature(function).parameters)  # type: ignore[arg-type] # whatever stands there now
 
 
-# --- ray_internals ---
+# --- serve_internals ---
 
 
 class GrpcServer:
@@ -61,11 +75,14 @@ def test_a_replicas_grpc_server_is_bound_through_the_name_that_we_replace(monkey
     monkeypatch.setattr(serve_replica, "add_port_to_grpc_server", add_port_to_grpc_server)
     server = GrpcServer()
 
-    ray_internals.keep_replicas_on_loopback()
+    serve_internals.keep_replicas_on_loopback()
     port = serve_replica.add_port_to_grpc_server(server, "[::]:0")
 
     assert (port, server.addresses) == (1, ["127.0.0.1:0"])
     assert 'add_port_to_grpc_server(self._server, "[::]:0")' in inspect.getsource(serve_replica)
+
+
+# --- ray_internals ---
 
 
 @pytest.fixture
@@ -74,7 +91,7 @@ def trimmed(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("start_monitor", "start_log_monitor", "start_api_server"):
         monkeypatch.setattr(ray_node.Node, name, getattr(ray_node.Node, name))
     monkeypatch.setattr(ray_worker, "listen_error_messages", ray_worker.listen_error_messages)
-    monkeypatch.setattr(ray_parameter.RayParams, "__init__", ray_parameter.RayParams.__init__)
+    monkeypatch.setattr(ray_services, "start_ray_process", lambda command, kind, **_: [kind, *command])
     ray_internals.start_only_what_serves()
 
 
@@ -87,10 +104,63 @@ def test_a_node_starts_its_parts_through_the_methods_that_we_replace() -> None:
     assert "target=listen_error_messages" in inspect.getsource(ray_worker.connect)
 
 
+RAYLET = ["raylet", "--node_id=ab", "--session_dir=/a b", "--num_prestart_python_workers=2", "--dashboard_agent_command=python agent.py"]
+
+
 @pytest.mark.usefixtures("trimmed")
-def test_the_agents_port_is_a_parameter_that_zero_leaves_to_the_system() -> None:
-    assert ray_parameter.RayParams().dashboard_agent_listen_port == 0
-    assert ray_parameter.RayParams(dashboard_agent_listen_port=1234).dashboard_agent_listen_port == 1234
+def test_a_raylet_is_told_to_start_our_agent_and_one_worker() -> None:
+    kind, *command = ray_services.start_ray_process(RAYLET, "raylet")
+
+    agent = subprocess.list2cmdline([sys.executable, "-I", "-S", node_agent.__file__, "/a b", "ab"])
+    assert kind == "raylet"
+    assert command == [*RAYLET[:3], "--num_prestart_python_workers=1", f"--dashboard_agent_command={agent}"]
+
+
+@pytest.mark.usefixtures("trimmed")
+def test_whatever_else_ray_starts_is_started_as_it_says() -> None:
+    assert ray_services.start_ray_process(["gcs_server", "--session_dir=/a"], "gcs") == ["gcs", "gcs_server", "--session_dir=/a"]
+
+
+def test_a_raylet_is_started_through_the_function_that_we_replace_with_the_options_that_we_change() -> None:
+    starting = inspect.getsource(ray_services.start_raylet)
+
+    assert "process_info = start_ray_process(\n" in starting
+    assert all(f'"{option}={{}}".format(' in starting for option in (ray_internals.AGENT_OPTION, ray_internals.PRESTART_OPTION))
+    assert all(option in starting for option in ('f"--session_dir={session_dir}"', 'f"--node_id={node_id}"'))
+
+
+# --- node_agent ---
+
+AWAITED = (raylet.METRICS_AGENT_PORT_NAME, raylet.METRICS_EXPORT_PORT_NAME, raylet.DASHBOARD_AGENT_LISTEN_PORT_NAME)
+
+
+def test_the_agent_tells_a_raylet_what_it_waits_for_and_ends_with_it(tmp_path: Path) -> None:
+    node = ray.NodeID.from_random().hex()
+    agent = subprocess.Popen([sys.executable, "-I", "-S", node_agent.__file__, str(tmp_path), node], stdin=subprocess.PIPE)
+
+    ports = [raylet.wait_for_persisted_port(str(tmp_path), node, name, timeout_ms=20_000) for name in AWAITED]
+
+    assert (ports, agent.poll()) == ([-1] * 3, None)
+    agent.communicate(timeout=20)
+    assert agent.returncode == 0
+
+
+def test_the_agent_says_what_rays_own_says_without_the_dashboards_packages() -> None:
+    own = (RAY / "dashboard" / "agent.py").read_text("utf-8")
+
+    assert node_agent.PORTS == AWAITED
+    assert own.count("persist_port(") == 4, "three without the packages, and the port of the metrics with them"
+    assert node_agent.NOWHERE == "-1"
+
+
+# --- preloaded ---
+
+
+def test_a_worker_imports_what_it_is_told_to_before_it_works() -> None:
+    worker = (RAY / "_private" / "workers" / "default_worker.py").read_text("utf-8")
+
+    assert "try_import_each_module(module_names_to_import)" in worker
+    assert worker.index("try_import_each_module(") < worker.index("worker.main_loop()")
 
 
 # --- membership and discovery_router ---
