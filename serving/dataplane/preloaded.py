@@ -17,5 +17,8 @@ if "rich" not in sys.modules:
 
     del sys.modules["rich"]
 
+# httpx brings a command line of its own, and imports rich for that; it does without it where its parts are not installed.
+sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type] # as above
+
 gc.freeze()  # nor does it later: not to be walked again by every full collection, also those while our own modules are imported
 gc.enable()

@@ -47,3 +47,12 @@ def test_without_a_cluster_nothing_is_reached_from_another_machine(installation:
 
     assert ip_address("127.0.0.1") in found
     assert {each for each in found if not each.is_loopback} == set()
+
+
+def test_nothing_of_ray_runs_that_takes_no_part_in_serving(installation: Installation) -> None:
+    titles = [process.title for leader in installation.sessions for process in processes.in_session(leader)]
+
+    assert sum(title.startswith("ray::ServeController") for title in titles) == 1
+    assert not any("DashboardAgent" in title or "dashboard.py" in title or "monitor.py" in title for title in titles)
+    # On a very busy machine Serve's controller may be asked for before the process that is meant for it is there.
+    assert sum(title.startswith("ray::IDLE") for title in titles) <= 1

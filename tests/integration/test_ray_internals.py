@@ -23,7 +23,7 @@ with warnings.catch_warnings():
     import ray._private.node as ray_node
     import ray._private.services as ray_services
     import ray._private.worker as ray_worker
-    import ray._raylet as raylet
+    import ray._raylet
     import ray.serve._private.constants as serve_constants
     import ray.serve._private.replica as serve_replica
     from ray import cloudpickle, serve
@@ -50,6 +50,7 @@ with warnings.catch_warnings():
     )
 
 RAY = Path(ray.__file__).parent
+raylet: Any = ray._raylet  # compiled, and not all of it is described
 ROUTER = "serving.dataplane.discovery_router:DiscoveryRouter"
 
 

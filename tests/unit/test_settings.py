@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 
 from registry_client.address import Access, RegistryPlan
-from serving.settings import NODE, InvalidSettings, load_settings
+from serving.core.hosts import NODE
+from serving.settings import InvalidSettings, load_settings
 
 FILES = {"token": Path("token"), "secret": Path("secret")}
 
