@@ -6,7 +6,6 @@ import httpx
 from fastapi import FastAPI
 
 from registry_client.versions import ModelVersion
-from serving.api.admin import create_app
 from serving.api.services import AdminServices, AdminSurface
 from serving.control import rehearsing
 from serving.control.auditing import Auditing, Publishing
@@ -35,6 +34,7 @@ from serving.core.authority import Operators
 from serving.core.routing import Target
 from serving.ports import Clock, GatewayAck, LoadState, LoadStatus
 from serving.stores.signing import Ed25519Signer
+from tests.fakes.admin_app import handed_app
 from tests.fakes.clock import FakeClock
 from tests.fakes.heads import FakeHeadLog, FakeHeadRecorder
 from tests.fakes.hints import FakeHintRecorder, MemoryHints
@@ -84,7 +84,7 @@ class AdminWorld:
         self.auditing = Auditing(self.store, Publishing(Ed25519Signer(b"k" * 32), self.heads, self.marks), self.clock)
 
     def app(self, hosts: frozenset[str] = frozenset()) -> FastAPI:
-        store = self.store
+        store, callers = self.store, self.callers  # not the world itself: the application goes on when it is gone
         seen = SeenStore(store, self.kept)
         operations, policies = Operations(seen, store, store, self.registry, self.clock), PolicyHome()
         verification = Verification(seen, store, self.registry, self.public, self.clock)
@@ -120,9 +120,9 @@ class AdminWorld:
             promotions=PromotionRequests(operations, desk, store, self.registry),
             hints=HintsTaken(self.hint_secret, self.hints, self.hinted, self.clock),
             clock=self.clock,
-            callers=lambda family: self.callers.get(family, {}),
+            callers=lambda family: callers.get(family, {}),
         )
-        return create_app(services, AdminSurface(self.public_url, "0.1.0", hosts, "staging"))
+        return handed_app(self, services, AdminSurface(self.public_url, "0.1.0", hosts, "staging"))
 
     def client(self) -> httpx.AsyncClient:
         return httpx.AsyncClient(transport=httpx.ASGITransport(self.app(), raise_app_exceptions=False), base_url=BASE)

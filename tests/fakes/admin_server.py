@@ -68,19 +68,20 @@ class PublicListener:
 
 @contextmanager
 def served(app: Callable[..., Any]) -> Iterator[str]:
-    """An ASGI application on a loopback port of its own; its URL."""
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        config = uvicorn.Config(app, ws="none", lifespan="off", access_log=False, log_level="critical", timeout_graceful_shutdown=1)
-        server = uvicorn.Server(config)
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-        thread.start()
-        try:
-            _await(lambda: server.started)
-            yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-        finally:
-            server.should_exit = True
-            thread.join(DEADLINE)
+    """An ASGI application on a loopback port of its own; its URL.
+
+    Nobody waits for its end: uvicorn sleeps for two tenths of a second then, and hundreds of tests have a server each.
+    """
+    listening = socket.socket()  # uvicorn's to close
+    listening.bind(("127.0.0.1", 0))
+    config = uvicorn.Config(app, ws="none", lifespan="off", access_log=False, log_level="critical", timeout_graceful_shutdown=1)
+    server = uvicorn.Server(config)
+    threading.Thread(target=server.run, kwargs={"sockets": [listening]}).start()
+    try:
+        _await(lambda: server.started)
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+    finally:
+        server.should_exit = True
 
 
 def _await(condition: Callable[[], bool]) -> None:

@@ -1,4 +1,5 @@
 import json
+import socket
 import time
 
 import pytest
@@ -76,8 +77,9 @@ def test_traffic_goes_out_steadily_with_sticky_users_and_stops_with_its_with() -
 
 def test_a_server_that_is_not_there_gives_failed_answers_and_no_exception(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("serving.cli.demo.traffic.LIMIT_S", 0.2)
-    with served(PublicListener()) as url:
-        gone = url
+    with socket.socket() as nobody:  # bound, and not listening
+        nobody.bind(("127.0.0.1", 0))
+        gone = f"http://127.0.0.1:{nobody.getsockname()[1]}"
 
     with Traffic(gone, [Stream("digits", [CASE])]) as traffic:
         begun = time.monotonic()
