@@ -6,15 +6,9 @@ from serving.control.leading import Standing
 from serving.control.records import Records
 from serving.core.lifecycle import FamilyRecord
 from serving.core.policy import GuardPolicy
+from serving.core.renewals import RENEWALS
 from serving.failpoints import Failpoint, reach
 from serving.ports import Clock, Observations, StateStore
-
-RENEWALS = 3
-"""Tries inside one lease, so that a lost one costs nothing."""
-
-TAKEOVER_S = 6.0
-"""What a change of leader may take until gateways see a renewal: the leader's lease of 3 s, a second until another has it, and a second
-each for its first look at the rollouts and the gateways' next look at the store."""
 
 
 class Leases:

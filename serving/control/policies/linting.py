@@ -6,10 +6,10 @@ from itertools import pairwise
 from math import log
 
 from registry_client.versions import Bump
-from serving.control.leases import RENEWALS, TAKEOVER_S
 from serving.control.policies.quantities import Duration
 from serving.core.policy import Counting, Guard, Missing, Pinned, Policy, Stage
 from serving.core.rehearsals import played, unseen
+from serving.core.renewals import RENEWALS, TAKEOVER_S
 from serving.core.rules import (
     AssignmentRule,
     CollapseRule,
