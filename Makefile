@@ -12,12 +12,12 @@ COMPILE := pyproject.toml --universal --python-version 3.11 --generate-hashes --
 demo: $(VENV)/.examples
 	$(BIN)/pointsman demo $(if $(KEEP),--keep)
 
-# The end-to-end tests start the whole system; they run alone, so that its load and theirs do not disturb each other.
+# The end-to-end tests start the whole system, so not beside the others; of the two processes one runs what shares an installation.
 test: unit
-	$(BIN)/python -m pytest tests/e2e
+	$(BIN)/python -m pytest tests/e2e -n 2
 
 unit: $(VENV)/.dev
-	$(BIN)/python -m pytest tests --ignore=tests/e2e -n 2
+	$(BIN)/python -m pytest tests --ignore=tests/e2e -n 3
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .

@@ -42,7 +42,7 @@ class Halves(LoadScopeScheduling):  # type: ignore[misc] # see above
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Halves:
-    """With `-n 2`, which takes two thirds of the time, and is no measure of anything."""
+    """With `-n 2`, as `make test` has it. For figures, run them one by one."""
     return Halves(config, log)
 
 
@@ -51,6 +51,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if here in item.path.parents:
             item.add_marker(pytest.mark.e2e)
+            if item.get_closest_marker("timeout") is None:
+                item.add_marker(pytest.mark.timeout(300))  # whole installations, on a machine that may be busy
 
 
 @pytest.hookimpl(wrapper=True)

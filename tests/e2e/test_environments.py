@@ -20,8 +20,6 @@ from tests.e2e.load import Record
 from tests.e2e.releases import Release
 from tests.e2e.waiting import wait_for
 
-pytestmark = pytest.mark.timeout(300)  # the first of them fetches and builds what all of them need
-
 OLD, NEW = "1.6.1", "1.7.2"
 ROW = {"x": [1.0, -1.0, 2.0, -2.0]}
 

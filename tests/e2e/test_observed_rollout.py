@@ -74,7 +74,6 @@ def counted(installation: Installation, is_it: Callable[[dict[str, dict[str, int
     return wait_for(lambda: found if is_it(found := totals(installation)) else None, what)
 
 
-@pytest.mark.timeout(240)  # with the installation, where it is the first test that needs it
 def test_a_rollout_is_told_of_units_copies_latencies_outputs_and_feedback(rollout: Installation, bundles: Bundles, caller: Caller) -> None:
     requests = [example.request for example in bundles.traffic("digits")]
 

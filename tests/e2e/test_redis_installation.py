@@ -70,7 +70,6 @@ def do_the_main_job(own: Installation, callers: Callers) -> None:
     assert callers.are_answered_by("1.0.0")
 
 
-@pytest.mark.timeout(300)  # two starts of the whole system, on a machine that may be busy
 def test_the_state_is_in_redis_from_promotion_to_rollback_through_an_outage_a_loss_and_a_restart(
     own: Installation, server: RedisServer, callers: Callers
 ) -> None:

@@ -11,7 +11,6 @@ from tests.e2e.waiting import wait_for
 from tests.rollouts.moody import Mood, Moody
 from tests.rollouts.scenes import RATE, Scene
 
-pytestmark = pytest.mark.timeout(300)
 """Two rollouts with all their stages, one after the other."""
 
 

@@ -26,8 +26,6 @@ FAMILY = "kept"
 PATH = f"/v1/families/{FAMILY}/predict"
 RATE = 150
 
-pytestmark = pytest.mark.timeout(300)  # whole installations are started, stopped and started again
-
 
 class Store:
     """The files of an installation's state store, to be taken away, locked and put back."""
