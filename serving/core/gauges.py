@@ -21,11 +21,13 @@ from serving.core.rules import (
 from serving.core.statistics import (
     Assignment,
     BernsteinSequence,
-    ClassArms,
     Direction,
     Divergence,
+    LatelyArms,
+    LatelyClasses,
     Onset,
     Outcomes,
+    Proof,
     RatioOnset,
     Signs,
     SlowerOnset,
@@ -131,7 +133,7 @@ class LatencyGauge:
     chances: Chances
     edge: int
     """The first of the guard's two pinned edges."""
-    worse: TwoArms = TwoArms(direction=Direction.WORSE)  # noqa: RUF009 - frozen
+    worse: LatelyArms = LatelyArms.of(Direction.WORSE)  # noqa: RUF009 - frozen
     better: TwoArms = TwoArms(direction=Direction.BETTER)  # noqa: RUF009 - frozen
 
     def after(self, new: Totals, *, share: float) -> "LatencyGauge":
@@ -143,11 +145,14 @@ class LatencyGauge:
 
     def read(self) -> Reading:
         """Harm and safe, by the same comparison."""
-        canary, production, rule = self.worse.canary, self.worse.production, self.rule
+        rule, whole = self.rule, self.worse.whole
+        reading = _read(self.chances, self.worse.log_e, self.better.log_e, whole.canary, "", production=whole.production)
+        shown = self.worse.strongest if reading.is_harm else whole
         quantile = f"production's {rule.quantile:g} quantile"
         above = f" and {rule.floor.total_seconds() * 1000:g} ms above it" if rule.floor else ""
-        compared = f"took over {rule.ratio:g} times {quantile}{above} in {_of(canary)}, production over it in {_of(production)}"
-        return _read(self.chances, self.worse.log_e, self.better.log_e, canary, compared, production=production)
+        how_many = f"{_of(shown.canary)}, production over it in {_of(shown.production)}"
+        compared = f"took over {rule.ratio:g} times {quantile}{above} {'' if shown == whole else 'of late '}in {how_many}"
+        return replace(reading, compared=compared)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +161,7 @@ class OutputGauge:
 
     rule: OutputRule
     chances: Chances
-    arms: ClassArms | None = None
+    arms: LatelyClasses | None = None
 
     def after(self, new: Totals, *, share: float) -> "OutputGauge":
         """With one more tick; how many classes there are shows in the first. Without production there is nothing to compare with."""
@@ -165,25 +170,27 @@ class OutputGauge:
             return self
         classes = len(mine or others)
         none = (0,) * classes
-        return replace(self, arms=(self.arms or ClassArms.of(classes)).after(mine or none, others or none, share=share))
+        arms = self.arms or LatelyClasses.of(classes)
+        return replace(self, arms=arms.after(mine or none, others or none, share=share, proof=self._proof))
 
     def read(self) -> Reading:
         """As above."""
-        arms = self.arms or ClassArms.of(1)
-        apart, trials = Divergence(arms.canary, arms.production), sum(arms.canary)
-        bound = apart.js_at_most(self.chances.beta)
-        how_far = f"JS {apart.js:.3f}, surely below {bound:.3f}; PSI {apart.psi:.3f}"
-        compared = f"answered {trials:,} times with classes apart from production's by {how_far}"
-        numbers = {
-            "log_e_harm": arms.log_e,
-            "harm_at": -log(self.chances.alpha),
-            "js": apart.js,
-            "psi": apart.psi,
-            "js_at_most": bound,
-            "trials": trials,
-        }
-        is_harm = arms.log_e >= -log(self.chances.alpha) and apart.js >= self.rule.js
-        return Reading(is_harm, bool(trials) and bound < self.rule.js, trials, compared, numbers, is_doubtful=apart.js >= self.rule.js)
+        arms, proof = self.arms or LatelyClasses.of(1), self._proof
+        harm, strongest = arms.strongest(proof)
+        is_harm = proof.is_given_by(harm, strongest)
+        shown = strongest if is_harm else arms.whole
+        apart, trials = Divergence(shown.canary, shown.production), sum(arms.whole.canary)
+        bound = Divergence(arms.whole.canary, arms.whole.production).js_at_most(self.chances.beta)
+        sure = f", surely below {bound:.3f}" if shown == arms.whole else " of late"
+        how_far = f"JS {apart.js:.3f}{sure}; PSI {apart.psi:.3f}"
+        compared = f"answered {sum(shown.canary):,} times with classes apart from production's by {how_far}"
+        numbers = {"log_e_harm": harm, "harm_at": proof.log_e, "js": apart.js, "psi": apart.psi, "js_at_most": bound, "trials": trials}
+        is_safe = bool(trials) and bound < self.rule.js
+        return Reading(is_harm, is_safe, trials, compared, numbers, is_doubtful=apart.js >= self.rule.js)
+
+    @property
+    def _proof(self) -> Proof:
+        return Proof(-log(self.chances.alpha), self.rule.js)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from serving.core.statistics.outcomes import Outcomes, log_mean_exp
 from serving.core.statistics.ratio import ErrorRatio
 from serving.core.statistics.sequences import AsymptoticSequence, BernsteinSequence, Sums
 from serving.core.statistics.signs import Signs, SlowerOnset, log_e_not_slower, log_e_slower
+from serving.core.statistics.spans import LatelyArms, LatelyClasses, Proof
 from serving.core.statistics.twoarms import Direction, TwoArms
 from serving.core.statistics.windows import part_of
 
@@ -28,8 +29,11 @@ __all__ = [
     "Divergence",
     "ErrorRatio",
     "Interval",
+    "LatelyArms",
+    "LatelyClasses",
     "Onset",
     "Outcomes",
+    "Proof",
     "RatioOnset",
     "Signs",
     "SlowerOnset",
