@@ -8,12 +8,14 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from registry_client.address import RegistryPlan
 from registry_client.backends.opening import open_backend
 from registry_client.errors import RegistryError
 from serving.bootstrap.layout import CannotServe, Layout, Lock
 from serving.bootstrap.ports import PATIENCE_S, refuse_unusable_ports
+from serving.bootstrap.temporary import OWNER, owning
 from serving.settings import Settings
 
 
@@ -40,18 +42,19 @@ def serve(settings: Settings) -> None:
     """Serve until SIGINT or SIGTERM, on this machine or on a cluster; everything that was decided is there again at the next start.
 
     Raises `CannotServe` with a hint: `AlreadyRunning`, `PortTaken`, `CannotListen`, `UnusableDirectory`, `UnsafeDirectory`,
-    `RayDidNotStart` or `StartFailed`.
+    `FolderTaken`, `RayDidNotStart` or `StartFailed`.
     """
     layout = Layout.of(settings.data, _openable(settings.registry_plan))
     layout.create()
     lock = Lock(layout.data)
     try:
-        if settings.ray_address is None:
-            _look_at_ports(settings, layout)
-            with _cluster(layout) as stopping:
-                _run(settings, layout, stopping)
-        else:
-            _join(settings, layout)
+        with owning((layout.sockets, layout.memory)):
+            if settings.ray_address is None:
+                _look_at_ports(settings, layout)
+                with _cluster(layout) as stopping:
+                    _run(settings, layout, stopping)
+            else:
+                _join(settings, layout)
     finally:
         lock.release()
 
@@ -67,13 +70,17 @@ def _openable(plan: RegistryPlan) -> RegistryPlan:
 
 def _look_at_ports(settings: Settings, layout: Layout) -> None:
     # What was killed leaves its sockets behind, and its ports within seconds; what was stopped leaves nothing.
-    was_killed = any(layout.sockets.iterdir())
+    was_killed = any(_left_in(layout.sockets))
     try:
         refuse_unusable_ports(settings, patience=PATIENCE_S if was_killed else 0.0)
     except CannotServe:
         if not was_killed:
             layout.remove_temporary()
         raise
+
+
+def _left_in(folder: Path) -> list[Path]:
+    return [path for path in folder.iterdir() if path.name != OWNER]
 
 
 def _join(settings: Settings, layout: Layout) -> None:
@@ -96,7 +103,7 @@ def _cluster(layout: Layout) -> Iterator[threading.Event]:
     from serving.dataplane import cluster  # noqa: PLC0415 - the rest of the package must not be imported before the environment is set
     from serving.telemetry.prometheus import prepare_directory  # noqa: PLC0415
 
-    for leftover in layout.sockets.iterdir():
+    for leftover in _left_in(layout.sockets):
         shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
     layout.forget_gateways()
     prepare_directory(layout.metrics)
