@@ -273,7 +273,8 @@ class RegistryClient:
         existing = self._published(bundle.manifest)
         if existing is not None:
             return _same_again(existing, bundle)
-        manifest, warnings = self._completed(bundle, judgement or Gate(self).judge(bundle.manifest))
+        judged = judgement or Gate(self).judge(bundle.manifest)
+        manifest, warnings = self._completed(bundle, judged)
         if isinstance(self._backend, Confined):
             self._backend.refuse_without_room(manifest.artifacts)
         tally = Tally(told, sum(artifact.size for artifact in manifest.artifacts))
@@ -282,6 +283,7 @@ class RegistryClient:
             with Watched(open_regular(path.parent, path.name), artifact.path, artifact.size, tally) as file:
                 self._backend.put_file(manifest, artifact, file)
             tally(Moved(artifact.path, artifact.size, artifact.size))  # a registry that has it reads nothing
+        self._refuse_stale(manifest, judged)  # large files are long on their way, and somebody may have come between
         created = self._backend.put_manifest(manifest)
         published = self.manifest(manifest.family, manifest.version)
         if not created or published.digest != manifest.digest:  # another publisher was faster, or, where nothing keeps one off, came after
