@@ -27,8 +27,9 @@ from registry_client.errors import (
     UnknownFamily,
     UnknownVersion,
     VersionExists,
+    VersionGone,
 )
-from registry_client.files import open_regular
+from registry_client.files import measure, open_regular
 from registry_client.gate import Gate
 from registry_client.ledger import Entry, Ledger
 from registry_client.manifest import Artifact, Change, Manifest, Predecessor, parse_manifest
@@ -268,27 +269,46 @@ class RegistryClient:
 
         `judgement`: the gate's, when it has run the versions; left out, it judges by the manifests alone. Raises `VersionExists` when
         other content has the version, `BumpTooSmall` or `NothingChanged` when the gate forbids it, `StaleJudgement` when another
-        version came between, `NotEnoughRoom`, and `DigestMismatch` when a file changed since the bundle was loaded.
+        version came between, `VersionGone` of one that was another when it was there, `NotEnoughRoom`, and `InvalidBundle` when a file
+        changed since the bundle was loaded.
         """
         existing = self._published(bundle.manifest)
         if existing is not None:
             return _same_again(existing, bundle)
         judged = judgement or Gate(self).judge(bundle.manifest)
         manifest, warnings = self._completed(bundle, judged)
+        self._refuse_other_than_before(manifest)
         if isinstance(self._backend, Confined):
             self._backend.refuse_without_room(manifest.artifacts)
         tally = Tally(told, sum(artifact.size for artifact in manifest.artifacts))
         for artifact in manifest.artifacts:
-            path = bundle.files[artifact.path]
-            with Watched(open_regular(path.parent, path.name), artifact.path, artifact.size, tally) as file:
-                self._backend.put_file(manifest, artifact, file)
-            tally(Moved(artifact.path, artifact.size, artifact.size))  # a registry that has it reads nothing
+            self._put(manifest, artifact, bundle.files[artifact.path], tally)
         self._refuse_stale(manifest, judged)  # large files are long on their way, and somebody may have come between
         created = self._backend.put_manifest(manifest)
         published = self.manifest(manifest.family, manifest.version)
         if not created or published.digest != manifest.digest:  # another publisher was faster, or, where nothing keeps one off, came after
             return _same_again(published, bundle)
         return Published(published, published.digest, created=True, warnings=warnings)
+
+    def _put(self, manifest: Manifest, artifact: Artifact, path: Path, tally: Tally) -> None:
+        try:
+            with Watched(open_regular(path.parent, path.name), artifact.path, artifact.size, tally) as file:
+                self._backend.put_file(manifest, artifact, file)
+        except DigestMismatch as error:
+            with open_regular(path.parent, path.name) as again:
+                is_changed = measure(again).sha256 != artifact.sha256
+            if not is_changed:  # it is the registry's copy that is damaged
+                raise
+            hint = "let nothing write into the folder, and publish it again"
+            raise InvalidBundle(artifact.path, "was changed while it was published", hint) from error
+        tally(Moved(artifact.path, artifact.size, artifact.size))  # a registry that has it reads nothing
+
+    def _refuse_other_than_before(self, manifest: Manifest) -> None:
+        """Before anything is written: what the registry has lost, somebody else may still go by."""
+        first = self._ledger.first_seen(self._backend.name, manifest.family, manifest.version)
+        is_gone = first not in {None, manifest.digest} and self._published(manifest) is None  # a faster publisher has it, and it is there
+        if is_gone:
+            raise VersionGone(manifest.family, manifest.version, published=str(first), offered=manifest.digest)
 
     def _published(self, manifest: Manifest) -> Manifest | None:
         try:

@@ -7,6 +7,7 @@ RegistryError
 ├── UnknownFamily, UnknownVersion         nothing of that name
 ├── UnknownComponent                      the library has none of that name and version
 ├── VersionExists                         other bytes are already published under that version
+├── VersionGone                           a version of another content was there, and is no more
 ├── ComponentExists                       another component has that name and version
 ├── BadNote, KeepsNoNotes                 a note that says nothing, or a registry with no place for it
 ├── BumpTooSmall                          more changed than the version number says
@@ -107,6 +108,19 @@ class VersionExists(RegistryError):
     def __init__(self, family: str, version: str, *, published: str, offered: str) -> None:
         self.published, self.offered = published, offered
         super().__init__(f"{family}@{version} is already published with other content (published {published[:12]}, offered {offered[:12]})")
+
+
+class VersionGone(RegistryError):
+    """A version that was seen here, and that the registry has no more: other bytes never take its place."""
+
+    hint = "put back what was published, or raise the version in model.yaml: those who saw it would refuse other bytes"
+
+    def __init__(self, family: str, version: str, *, published: str, offered: str) -> None:
+        self.published, self.offered = published, offered
+        super().__init__(
+            f"{family}@{version} was published with other content, and is gone from the registry "
+            f"(first seen here as {published[:12]}, offered {offered[:12]})"
+        )
 
 
 class UnknownComponent(RegistryError, LookupError):

@@ -75,13 +75,17 @@ class Ledger:
 
     def compare(self, registry: str, family: str, version: str, digest: str) -> None:
         """As `check`, but record nothing of a version that was never seen: these bytes may not even be a manifest."""
+        recorded = self.first_seen(registry, family, version)
+        if recorded is not None:
+            self._compare((registry, family, version), recorded, digest)
+
+    def first_seen(self, registry: str, family: str, version: str) -> str | None:
+        """The digest of a version when it was first seen; None of one that never was. Raises `DamagedLedger`."""
         key = (registry, family, version)
         with self._turn:
             if key not in self._known:
                 self._look()
-            recorded = self._known.get(key)
-        if recorded is not None:
-            self._compare(key, recorded, digest)
+            return self._known.get(key)
 
     def entries(self) -> Sequence[Entry]:
         """All lines, the oldest first. Raises `DamagedLedger`."""
