@@ -1,13 +1,13 @@
 """The semver gate: finds what a version must be compared with, compares, and hands down a judgement."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
-from registry_client.compatibility.baselines import Baseline, Tags, baselines_of
+from registry_client.compatibility.baselines import Baseline, Tags, baselines_of, next_above
 from registry_client.compatibility.behaviour import Behaviour, Precision, behaviour_changes
 from registry_client.compatibility.interface import Contract, gravest_first, interface_changes
-from registry_client.compatibility.judgement import Comparison, Judgement, declared_step, judge
+from registry_client.compatibility.judgement import STEPS, Comparison, Judgement, declared_step, judge
 from registry_client.errors import UnknownFamily
 from registry_client.manifest import Manifest
 from registry_client.observing import Observed, Readable, Runs, observe, precision_of
@@ -60,7 +60,8 @@ class Gate:
         """Judge by what the manifests tell: the interface, and whether anything changed. Runs nothing, reads no other file."""
         found = self.baselines(manifest.family, manifest.model_version)
         manifests = [self._registry.manifest(manifest.family, str(baseline.version)) for baseline in found]
-        return judge(manifest, [compare(baseline, old, manifest, Seen()) for baseline, old in zip(found, manifests, strict=True)])
+        comparisons = [compare(baseline, old, manifest, Seen()) for baseline, old in zip(found, manifests, strict=True)]
+        return self._with_word_on_the_next(manifest, judge(manifest, comparisons))
 
     def examine(self, version: Readable, runs: Runs, tags: Tags | None = None) -> Examined:
         """Judge by running it and its baselines on this machine. Raises `CannotRun` when the version itself does not load."""
@@ -72,7 +73,7 @@ class Gate:
         comparisons = [
             compare(baseline, each.manifest, manifest, seen[each.manifest.version]) for baseline, each in zip(found, fetched, strict=True)
         ]
-        return Examined(judge(manifest, comparisons), observed)
+        return Examined(self._with_word_on_the_next(manifest, judge(manifest, comparisons)), observed)
 
     def beside(self, version: Readable, other: Readable, runs: Runs | None) -> Comparison:
         """Compare two versions with each other, whatever lies between them. Raises `CannotRun` when `version` does not load."""
@@ -81,6 +82,22 @@ class Gate:
             return compare(baseline, other.manifest, version.manifest, Seen())
         seen = _seen(version, [other], observe(version, [other], runs).behaviours)
         return compare(baseline, other.manifest, version.manifest, seen[other.manifest.version])
+
+    def _with_word_on_the_next(self, manifest: Manifest, judgement: Judgement) -> Judgement:
+        """The same with a warning where the release above, which is published and cannot change, would break this one's callers."""
+        above = next_above(manifest.model_version, self._published(manifest.family))
+        if above is None or any(comparison.baseline.version == above for comparison in judgement.comparisons):
+            return judgement
+        following = self._registry.manifest(manifest.family, str(above))
+        found = compare(Baseline(manifest.model_version), manifest, following, Seen())
+        broken = [change for change in found.interface if change.needs > found.declared]
+        if not broken:
+            return judgement
+        warning = (
+            f"version: {above} is published above it, a {STEPS[found.declared]} step, and takes away what {manifest.version} promises: "
+            f"{'; '.join(map(str, broken))}"
+        )
+        return replace(judgement, warnings=(*judgement.warnings, warning))
 
     def _published(self, family: str) -> Sequence[ModelVersion]:
         try:

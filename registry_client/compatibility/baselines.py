@@ -25,6 +25,15 @@ def baseline_of(version: ModelVersion, published: Iterable[ModelVersion]) -> Mod
     return max((other for other in published if other < version and not other.is_prerelease), default=None)
 
 
+def next_above(version: ModelVersion, published: Iterable[ModelVersion]) -> ModelVersion | None:
+    """The least release above that a range leads to from a version: of the same MAJOR, below 1.0.0 of the same MINOR."""
+    if version.is_prerelease:
+        return None
+    line = (version.core[0], None if version.core[0] else version.core[1])
+    above = (other for other in published if other > version and not other.is_prerelease)
+    return min((other for other in above if (other.core[0], None if other.core[0] else other.core[1]) == line), default=None)
+
+
 def baselines_of(version: ModelVersion, published: Iterable[ModelVersion], tags: Tags) -> tuple[Baseline, ...]:
     """The release below in its line first, then the tagged releases, the greatest first.
 
