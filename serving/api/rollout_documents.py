@@ -57,7 +57,8 @@ def rollout_document(view: RolloutView) -> RolloutOut:
         looks=0 if progress is None else progress.looks,
         blind=view.blind,
         ends=view.ends,
-        trouble="" if progress is None else progress.trouble,
+        # The board may still tell of what kept a rollback open that is over by now.
+        trouble="" if progress is None or underway.is_over else progress.trouble,
         refused=[] if progress is None else [RefusedReportOut.model_validate(one) for one in progress.refused],
         lacks=list(view.lacks),
         waits="" if view.waits is None else str(view.waits),

@@ -67,7 +67,10 @@ def _unit(seconds: float) -> tuple[str, Callable[[float], float]]:
 def _title(figure: Figure, chart: Chart, whole: float) -> None:
     name = f"{chart.family}@{chart.version}"
     figure.text(0.012, 1 - 0.22 / whole, name, fontsize=13, color=INK, weight="bold", va="center")
-    key = "solid: evidence for harm (red) and for safe (green); dashed: what it takes; bar: the verdict, grey while undecided"
+    key = (
+        "solid: evidence for harm (red) and for safe (green), cut off a little above what it takes (dashed); "
+        "bar: the verdict, grey while undecided"
+    )
     figure.text(0.012, 1 - 0.45 / whole, key, fontsize=7, color=PALE, va="center")
     state = chart.state.value.replace("_", " ")
     figure.text(0.985, 1 - 0.22 / whole, state, fontsize=12, color=_STATES.get(chart.state, PALE), weight="bold", ha="right", va="center")

@@ -95,7 +95,9 @@ class EventRefused(PointsmanError):
         self.kind, self.state, self.why = kind, state, why
         words = ", ".join(kind.replace("_", "") for kind in _SAID if kind in TABLE[state])
         self.hint = hint or (f"what can be said to it now: {words}" if words else "it is over; start another rollout")
-        super().__init__(f"{kind} is refused while the rollout is {state}{f': {why}' if why else ''}")
+        # Whoever is refused a start has no rollout yet.
+        meanwhile = "" if (kind, state) == (Kind.START, State.DRAFT) else f" while the rollout is {state}"
+        super().__init__(f"{kind} is refused{meanwhile}{f': {why}' if why else ''}")
 
 
 Step = tuple[Rollout, tuple[Effect, ...]]
@@ -160,7 +162,7 @@ def _start(policy: Policy, rollout: Rollout, event: Start) -> Step:
     if event.quarantined:
         # Before anybody is told to load it: that would be for nothing.
         if not event.override:
-            hint = "a new digest starts freely; this one with --override and a --reason"
+            hint = "a new digest starts freely; this one with --override REASON"
             raise EventRefused(event.kind, rollout.state, f"its digest is quarantined: {event.quarantined}", hint)
         _refuse_unentitled(policy.authority.override, event.by, event, rollout)
     if event.obstacles:

@@ -249,7 +249,8 @@ def _standing(pinned: Pinned, rollout: Rollout, share: int) -> str:
     stage, callers = pinned.policy.stages[rollout.stage].name, f"with {share / 100:g} % of the callers"
     match rollout.state:
         case State.DRAFT | State.SUPERSEDED:
-            return "has not begun" if rollout.state is State.DRAFT else "gave way to another, without blame"
+            ended = "ended without blame: another took its place, or somebody took it out"
+            return "has not begun" if rollout.state is State.DRAFT else ended
         case State.SHADOWING:
             return f"is in stage {stage} and answers nobody"
         case State.RAMPING | State.SOAKING:

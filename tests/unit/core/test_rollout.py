@@ -92,6 +92,7 @@ def test_what_stands_in_the_way_forbids_the_start(event: Start, why: str) -> Non
         step(PINNED, DRAFT, event)
 
     assert caught.value.hint
+    assert str(caught.value).startswith("start is refused: ")
 
 
 def test_a_quarantined_digest_starts_by_an_override_with_a_reason() -> None:
