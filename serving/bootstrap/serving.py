@@ -169,5 +169,6 @@ def _run(settings: Settings, layout: Layout, stopping: threading.Event) -> None:
     look_at_store(installation.store_plan(settings, layout))
     installation.start_applications(settings, layout)
     announce(settings, layout.log, stopping, installation.OWN)
+    gc.freeze()  # what is there now stays until the end, where looking through all of it would take as long as stopping does
     gc.enable()
     stopping.wait()

@@ -167,6 +167,7 @@ def stop(directory: Path) -> None:
 
     with suppress(Exception):  # a cluster that is half gone must still be stopped
         _end(filter(is_gateway, serve.status().applications))
-        serve.shutdown()
+        _end(serve.status().applications)
+    # Serve's own controller has nothing left to do in good order, and ends with Ray, which is gone without a trace.
     ray.shutdown()
     shutil.rmtree(directory, ignore_errors=True)
