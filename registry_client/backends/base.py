@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import BinaryIO, Protocol, runtime_checkable
 
 from registry_client.errors import DigestMismatch, InvalidVersion
+from registry_client.files import measure
 from registry_client.manifest import Artifact, Manifest
 from registry_client.versions import ModelVersion
 
@@ -39,6 +40,13 @@ def refuse_damaged(what: str, document: bytes, digest: str) -> None:
     actual = hashlib.sha256(document).hexdigest()
     if actual != digest:
         raise DigestMismatch(what=f"{what}, damaged since it was stored", expected=digest, actual=actual)
+
+
+def refuse_damaged_copy(what: str, file: BinaryIO, artifact: Artifact) -> None:
+    """Raise `DigestMismatch` unless what a registry has is that file: name and size prove nothing, and a version is for good."""
+    actual = measure(file).sha256
+    if actual != artifact.sha256:
+        raise DigestMismatch(what=f"{what}, damaged since it was stored", expected=artifact.sha256, actual=actual)
 
 
 def is_version(text: str) -> bool:

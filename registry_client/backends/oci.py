@@ -9,6 +9,7 @@ A tag can be moved, and nothing keeps two publishers apart: every digest is comp
 import hashlib
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import parse_qs, urlsplit
@@ -17,7 +18,15 @@ import msgspec
 
 from registry_client.address import Access, OciAddress
 from registry_client.backends.asking import PAUSES, Answer, Asker, Body
-from registry_client.backends.base import LARGEST_MANIFEST, Capabilities, StoredManifest, Support, is_digest, is_version
+from registry_client.backends.base import (
+    LARGEST_MANIFEST,
+    Capabilities,
+    StoredManifest,
+    Support,
+    is_digest,
+    is_version,
+    refuse_damaged_copy,
+)
 from registry_client.backends.modelpack import (
     COMPONENT,
     EMPTY_CONFIG,
@@ -96,6 +105,9 @@ class OciBackend:
 
     def _put_file(self, path: str, artifact: Artifact, source: BinaryIO) -> bool:
         if self._has_blob(path, artifact.sha256):
+            # docker-registry has no good answer about a file that another publisher is just storing: that one looks at it himself.
+            with suppress(RegistryUnavailable, MissingBlob), self._open_file(path, artifact) as file:
+                refuse_damaged_copy(f"{path}/blobs/sha256:{artifact.sha256}", file, artifact)
             self._uploads.forget(path, artifact)
             return False
         if artifact.size > PIECE and source.seekable():

@@ -30,6 +30,7 @@ from registry_client.backends.base import (
     is_digest,
     is_version,
     refuse_damaged,
+    refuse_damaged_copy,
 )
 from registry_client.backends.streams import as_file, verified
 from registry_client.errors import (
@@ -162,6 +163,8 @@ class S3Backend:
         if stored != artifact.size:
             what = f"{_blob(artifact.sha256)}, which has {stored} bytes and not {artifact.size}"
             raise DigestMismatch(what, expected=artifact.sha256, actual="another")
+        with self._open_blob(artifact) as file:
+            refuse_damaged_copy(_blob(artifact.sha256), file, artifact)
 
     # --- versions ---------------------------------------------------------------------------------------------------
 

@@ -1,5 +1,7 @@
 """What every registry promises, whatever keeps it: a version is what it was when it was first published, or it is refused."""
 
+from contextlib import suppress
+
 import msgspec
 import pytest
 
@@ -7,7 +9,7 @@ from registry_client.backends.base import Backend, Support
 from registry_client.client import Published
 from registry_client.errors import DigestMismatch, ImmutabilityViolation, InvalidManifest, MissingBlob, RegistryError, VersionExists
 from tests.contracts.registries.desk import Desk, at_once, put_files
-from tests.fakes.bundles import model_of
+from tests.fakes.bundles import MODEL, model_of
 from tests.fixtures.registry_homes import MlflowHome, RegistryHome
 
 PUBLISHERS = 32
@@ -39,6 +41,24 @@ def test_other_content_under_a_published_version_is_refused_and_the_same_is_not(
 
     # then
     assert (again.created, again.manifest_digest) == (False, first.manifest_digest)
+
+
+def test_what_is_published_can_be_fetched_whatever_became_of_a_file_that_it_shares(desk: Desk) -> None:
+    """A number is spent for good: a damaged copy is noticed before, where versions share one."""
+    # given
+    first = desk.publish().manifest
+    desk.home.overwrite_file(first, first.model, b"x" * first.model.size)
+
+    # when
+    with suppress(DigestMismatch):
+        desk.publish("1.1.0")
+    client = desk.client()
+    published = [str(version) for version in client.versions("digits")]
+
+    # then
+    for version in set(published) - {"1.0.0"}:
+        assert client.fetch("digits", version).path("model.onnx").read_bytes() == MODEL
+    assert published in (["1.0.0"], ["1.0.0", "1.1.0"])
 
 
 def test_of_many_who_publish_one_version_at_once_one_does(desk: Desk, backend: Backend) -> None:
