@@ -29,7 +29,15 @@ from registry_client.backends.base import (
     is_version,
     refuse_damaged,
 )
-from registry_client.errors import DigestMismatch, InvalidManifest, MissingBlob, UnknownComponent, UnknownFamily, UnknownVersion
+from registry_client.errors import (
+    DigestMismatch,
+    InvalidManifest,
+    MissingBlob,
+    QuarantinedVersion,
+    UnknownComponent,
+    UnknownFamily,
+    UnknownVersion,
+)
 from registry_client.files import (
     make_directory,
     measure,
@@ -128,7 +136,10 @@ class FilesBackend:
             if not self._blob(artifact.sha256).is_file():
                 raise MissingBlob(artifact.sha256)
         self._explain()
-        return self._put(target, "manifest", manifest.canonical(), "bundle", manifest.artifacts)
+        created = self._put(target, "manifest", manifest.canonical(), "bundle", manifest.artifacts)
+        if not created and not (target / "manifest.json").is_file():
+            raise QuarantinedVersion(manifest.family, manifest.version, f"{target} has no manifest.json")
+        return created
 
     def _put(self, target: Path, kind: str, document: bytes, folder: str, artifacts: Sequence[Artifact]) -> bool:
         """A document with its digest, and links to its files in a folder beside it, as one directory that appears whole."""

@@ -8,7 +8,7 @@ import pytest
 
 from registry_client.bundle import load_bundle
 from registry_client.client import RegistryClient
-from registry_client.errors import StaleJudgement, VersionGone
+from registry_client.errors import QuarantinedVersion, StaleJudgement, VersionGone
 from registry_client.transfers import Moved
 from tests.fakes.bundles import DAMAGED
 
@@ -47,3 +47,15 @@ def test_other_content_never_takes_the_place_of_a_version_that_is_gone(
 
     # then: nothing was written, and what was there can be put back
     assert client.publish(first).created
+
+
+def test_what_is_left_of_a_version_in_the_registrys_folder_is_named(client: RegistryClient, root: Path, write_bundle: WriteBundle) -> None:
+    # given
+    bundle = load_bundle(write_bundle())
+    client.publish(bundle)
+    folder = root / "families" / "digits" / "1.0.0"
+    (folder / "manifest.json").unlink()
+
+    # when / then
+    with pytest.raises(QuarantinedVersion, match=f"{folder} has no manifest.json"):
+        client.publish(bundle)
