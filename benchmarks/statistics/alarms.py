@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import log
+from math import inf, log
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,12 +10,15 @@ from numpy.typing import NDArray
 from benchmarks.statistics.detection import CLASSES, EDGES, SIGMA, Dice
 from serving.core.statistics import (
     Assignment,
-    ClassArms,
+    Direction,
     ErrorRatio,
+    LatelyArms,
+    LatelyClasses,
     Outcomes,
+    Proof,
+    RatioOnset,
     Signs,
     SlowerOnset,
-    TwoArms,
     log_e_above,
     log_mean_exp,
     part_of,
@@ -32,6 +35,9 @@ INCIDENT = 500
 
 ALLOWED, FAIR, RARE = 0.02, 0.5, 0.001
 
+ANY = Proof(inf, -inf)
+"""However little apart the classes are, and nothing ends the turns of the spans early: more alarms than any guard would give."""
+
 
 @dataclass(frozen=True, slots=True)
 class Peace:
@@ -46,8 +52,8 @@ def _is_quiet(at: NDArray[np.int64]) -> NDArray[np.bool_]:
 
 
 def error_ratio(dice: Dice) -> float:
-    """A2, over an incident that both arms share."""
-    evidence, worst = ErrorRatio(), 0.0
+    """A2 from whenever on, over an incident that both arms share."""
+    evidence, worst = RatioOnset(), 0.0
     rates = np.where(_is_quiet(np.arange(REQUESTS)), RATE, 5 * RATE)
     for is_canary in dice.random(int((dice.random(REQUESTS) < rates).sum())) < SHARE:
         evidence = evidence.after(int(is_canary), int(not is_canary), share=SHARE)
@@ -56,8 +62,8 @@ def error_ratio(dice: Dice) -> float:
 
 
 def two_arms(dice: Dice) -> float:
-    """A1, over the same incident."""
-    evidence, worst = TwoArms(), 0.0
+    """A1 over all and of late, over the same incident."""
+    evidence, worst = LatelyArms.of(Direction.WORSE), 0.0
     for at in range(REQUESTS):
         rate = RATE if at // INCIDENT % 2 == 0 else 5 * RATE
         seen = Outcomes(int(dice.random() < rate), 1)
@@ -80,13 +86,13 @@ def latency(dice: Dice) -> float:
 
 
 def classes(dice: Dice) -> float:
-    """A1 with K classes."""
-    evidence, worst, none = ClassArms.of(len(CLASSES)), 0.0, (0,) * len(CLASSES)
+    """A1 with K classes, over all and of late."""
+    evidence, worst, none = LatelyClasses.of(len(CLASSES)), 0.0, (0,) * len(CLASSES)
     for answer in dice.choice(len(CLASSES), p=CLASSES, size=REQUESTS // 2):
         seen = tuple(int(answer == index) for index in range(len(CLASSES)))
         arms = (seen, none) if dice.random() < SHARE else (none, seen)
-        evidence = evidence.after(*arms, share=SHARE)
-        worst = max(worst, evidence.log_e)
+        evidence = evidence.after(*arms, share=SHARE, proof=ANY)
+        worst = max(worst, evidence.strongest(ANY)[0])
     return worst
 
 
@@ -135,11 +141,11 @@ def sticky(dice: Dice, windows: int = 3) -> dict[str, float]:
     """One rollout of an identical version to callers who stick to their arm: the largest evidence, by request and by unit window."""
     canary = dice.random(UNITS) < SHARE
     broken = dice.random(UNITS) < BROKEN
-    by_request, by_unit, worst = ErrorRatio(), ErrorRatio(), {"request": 0.0, "unit window": 0.0}
+    by_request, by_unit, worst = RatioOnset(), RatioOnset(), {"request": 0.0, "unit window": 0.0}
     for window in range(1, windows + 1):
         visits = dice.permutation(np.repeat(np.arange(UNITS), max(VISITS // windows, 1)))
         failed = broken[visits] | (dice.random(len(visits)) < RARE)
-        by_unit = ErrorRatio()
+        by_unit = RatioOnset()
         for unit in visits[failed]:
             mine = bool(canary[unit])
             by_request = by_request.after(int(mine), int(not mine), share=SHARE)

@@ -8,10 +8,12 @@ import numpy as np
 
 from serving.core.statistics import (
     BernsteinSequence,
-    ClassArms,
     Detector,
     ErrorRatio,
+    LatelyClasses,
     Outcomes,
+    Proof,
+    RatioOnset,
     Signs,
     SlowerOnset,
     Sums,
@@ -35,6 +37,9 @@ TAIL_SHARE, TAIL_FACTOR = 0.038, 10.0
 BAD, GOOD = 0.05, 0.001
 ALLOWED, DISAGREEING = 0.02, 0.1
 CLASSES = np.array([0.5, 0.3, 0.2])
+PROOF = Proof(BAR, 0.1)
+"""Of drift: as `worse: {js: 0.1}` has it."""
+
 RIGHT, DROP = 0.97, 0.1
 MORE_THAN_HALF, SLOWER, SHARED = 0.6, 2.0, 0.5
 
@@ -58,8 +63,8 @@ class Scenario:
 
 
 def errors(dice: Dice, share: float) -> int:
-    """A2 over failures."""
-    evidence, requests = ErrorRatio(), 0
+    """A2 over failures, from whenever on, as a guard looks at it."""
+    evidence, requests = RatioOnset(), 0
     while evidence.log_e < BAR:
         is_canary = dice.random() < share
         requests += is_canary
@@ -92,14 +97,15 @@ def tailed(dice: Dice, share: float) -> int:
 
 
 def collapsed(dice: Dice, share: float) -> int:
-    """Every answer is the class that was the most frequent one anyway: A1 with K classes."""
-    evidence, requests, none = ClassArms.of(len(CLASSES)), 0, (0,) * len(CLASSES)
-    while evidence.log_e < BAR:
+    """Every answer is the class that was the most frequent one anyway: A1 with K classes, over all and of late, as a guard looks at it."""
+    evidence, requests, none = LatelyClasses.of(len(CLASSES)), 0, (0,) * len(CLASSES)
+    while not PROOF.is_given_by(*evidence.strongest(PROOF)):
         is_canary = dice.random() < share
         requests += is_canary
         answer = 0 if is_canary else int(dice.choice(len(CLASSES), p=CLASSES))
         seen = tuple(int(answer == index) for index in range(len(CLASSES)))
-        evidence = evidence.after(seen, none, share=share) if is_canary else evidence.after(none, seen, share=share)
+        arms = (seen, none) if is_canary else (none, seen)
+        evidence = evidence.after(*arms, share=share, proof=PROOF)
     return requests
 
 
@@ -146,7 +152,7 @@ PAST = 2500
 
 def late(dice: Dice, share: float, *, detector: bool) -> int:
     """From 0.1 to 5 % errors after a long good past: by the e-detector, or by the cumulative evidence alone."""
-    return (_by_detector if detector else _by_cumulation)(dice, share)
+    return _by_detector(dice, share) if detector else _by_evidence(dice, share, ErrorRatio())
 
 
 def _past(dice: Dice, share: float) -> Iterator[bool]:
@@ -164,8 +170,7 @@ def _jumped(dice: Dice, share: float) -> Iterator[tuple[int, bool | None]]:
         yield requests, is_canary if failed else None
 
 
-def _by_cumulation(dice: Dice, share: float) -> int:
-    evidence = ErrorRatio()
+def _by_evidence(dice: Dice, share: float, evidence: ErrorRatio | RatioOnset) -> int:
     for past in _past(dice, share):
         evidence = evidence.after(int(past), int(not past), share=share)
     for requests, mine in _jumped(dice, share):
@@ -203,6 +208,7 @@ SCENARIOS = (
     *(Scenario("collapse to one class", share, COLLAPSE, collapsed) for share in (0.01, 0.05)),
     Scenario("shadow disagreement 2 -> 10 %", 1.0, PAIRS, disagreeing),
     Scenario("late jump, e-detector", 0.05, Reference((55, 55), (0, 0)), lambda dice, share: late(dice, share, detector=True)),
+    Scenario("late jump, from whenever on", 0.05, NO_REFERENCE, lambda dice, share: _by_evidence(dice, share, RatioOnset())),
     Scenario("late jump, cumulative", 0.05, Reference((212, 212), (0, 0)), lambda dice, share: late(dice, share, detector=False)),
     Scenario("feedback 97 -> 48 %", 0.05, NO_REFERENCE, rated),
     Scenario("all latency x2, paired (sign test)", 1.0, NO_REFERENCE, slower_pairs),

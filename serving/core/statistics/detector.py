@@ -7,6 +7,9 @@ from math import exp, log, log1p
 from serving.core.statistics.outcomes import Outcomes, log_mean_exp, log_times
 from serving.core.statistics.ratio import ALTERNATIVES, ErrorRatio
 
+FIRST = 0.9
+"""Of the weight: for what is so from the start. The rest is for whatever begins later."""
+
 
 @dataclass(frozen=True, slots=True)
 class Detector:
@@ -69,8 +72,9 @@ class Onset:
 
 @dataclass(frozen=True, slots=True)
 class RatioOnset:
-    """`ErrorRatio` from some tick on, whichever that was: a long good past forgives nothing. Prior, source and guarantee as `Onset`.
+    """`ErrorRatio` from some tick on, whichever that was: a long good past forgives nothing. Source and guarantee as `Onset`.
 
+    The prior has 9/10 for the first tick, so that what is bad from the start is found as soon as ever, and 1 / (10 t (t - 1)) for tick t.
     `tolerated`: how many times as often as production the canary may fail. Units: failures in, natural logarithm out.
     """
 
@@ -83,7 +87,9 @@ class RatioOnset:
         if not canary_failures and not production_failures:
             return self
         gains = ErrorRatio(self.tolerated).after(canary_failures, production_failures, share=share).likelihoods
-        return RatioOnset(self.tolerated, onward(self.logs, gains, tick=self.ticks + 1), self.ticks + 1)
+        tick = self.ticks + 1
+        weight = log(FIRST) if tick == 1 else log((1 - FIRST) / (tick * (tick - 1)))
+        return RatioOnset(self.tolerated, begun(self.logs, gains, weight=weight), tick)
 
     @property
     def log_e(self) -> float:
@@ -93,7 +99,11 @@ class RatioOnset:
 
 def onward(logs: Sequence[float], gains: Sequence[float], *, tick: int) -> tuple[float, ...]:
     """The recursion of `Onset` for each alternative: what has begun before, or begins with this tick, times what the tick is worth."""
-    weight = -log(tick * (tick + 1))
+    return begun(logs, gains, weight=-log(tick * (tick + 1)))
+
+
+def begun(logs: Sequence[float], gains: Sequence[float], *, weight: float) -> tuple[float, ...]:
+    """The same, with the logarithm of the weight of what begins with this tick."""
     return tuple(_log_sum(log_m, weight) + gain for log_m, gain in zip(logs, gains, strict=True))
 
 

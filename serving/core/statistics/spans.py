@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from math import log
 
 from serving.core.statistics.classes import ClassArms, Classes, Divergence
+from serving.core.statistics.detector import FIRST
 from serving.core.statistics.outcomes import Outcomes, log_mean_exp
 from serving.core.statistics.twoarms import Direction, TwoArms
 
@@ -20,10 +21,10 @@ _NEVER, _ENDLESS = float("-inf"), float("inf")
 def log_weight(turn: int) -> float:
     """What the evidence of a span is multiplied by that begins for the `turn`th time, from 1 on.
 
-    Half of all is that of what never begins anew. The other half is shared alike by the spans, and by each of them over its turns, as
+    Nine tenths of all are those of what never begins anew. The last one is shared alike by the spans, by each over its turns, as
     1 / (j (j + 1)): all of it adds up to 1. A mixture of e-processes is one, whenever each begins; to leave some out makes it less.
     """
-    return -log(2 * len(SPANS) * turn * (turn + 1))
+    return log((1 - FIRST) / (len(SPANS) * turn * (turn + 1)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +71,16 @@ class LatelyArms:
     @property
     def log_e(self) -> float:
         """The logarithm of the mixture."""
-        parts = [self.whole.log_e - log(2), *(span.log_e for span in self.spans)]
+        parts = [self.whole.log_e + log(FIRST), *(span.log_e for span in self.spans)]
         return log_mean_exp(parts) + log(len(parts))
 
     @property
     def strongest(self) -> TwoArms:
         """What shows the most: the whole, or a span as it is now."""
-        parts = [(self.whole.log_e - log(2), self.whole), *((span.arms.log_e + log_weight(span.turn), span.arms) for span in self.spans)]
+        parts = [
+            (self.whole.log_e + log(FIRST), self.whole),
+            *((span.arms.log_e + log_weight(span.turn), span.arms) for span in self.spans),
+        ]
         return max(parts, key=lambda part: part[0])[1]
 
 
@@ -123,7 +127,7 @@ class LatelyClasses:
 
     def strongest(self, proof: "Proof") -> tuple[float, ClassArms]:
         """The strongest evidence among those whose arms are far enough apart, and its arms; where none are, the whole's."""
-        whole = self.whole.log_e - log(2)
+        whole = self.whole.log_e + log(FIRST)
         every = [(whole, self.whole), *((span.log_e, span.arms) for span in self.spans)]
         apart = [(log_e, arms) for log_e, arms in every if proof.is_far(arms)]
         return max(apart, key=lambda one: one[0], default=(whole, self.whole))

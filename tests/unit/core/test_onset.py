@@ -69,9 +69,9 @@ def test_a_candidate_that_turns_bad_late_is_harm_after_a_few_failures() -> None:
 
 
 @given(st.integers(0, 50), st.integers(0, 50), st.floats(0.01, 0.99))
-def test_from_the_beginning_the_ratio_is_the_plain_one_less_the_same_price(canary: int, production: int, share: float) -> None:
+def test_from_the_beginning_the_ratio_is_the_plain_one_less_a_tenth(canary: int, production: int, share: float) -> None:
     plain = ErrorRatio(1.5).after(canary, production, share=share).log_e
-    price = log(2) if canary or production else 0.0
+    price = -log(0.9) if canary or production else 0.0
 
     assert isclose(RatioOnset(1.5).after(canary, production, share=share).log_e, plain - price, abs_tol=1e-9)
 
