@@ -29,6 +29,8 @@ class LoadReport:
     failures: list[str]
     versions: dict[str, int]
     reasons: dict[str, int]
+    first_reasons: dict[str, float]
+    """When the first answer came that was routed for each reason, on the machine's monotonic clock."""
     last_sent: dict[str, float]
     """When the last request was sent that each version answered, on the machine's monotonic clock."""
     p50_ms: float

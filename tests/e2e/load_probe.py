@@ -40,6 +40,7 @@ class Load:
         self.versions: Counter[str] = Counter()
         self.reasons: Counter[str] = Counter()
         self.last_sent: dict[str, float] = {}
+        self.first_reasons: dict[str, float] = {}
         self.failures: list[str] = []
         self.behind = 0.0
         self.rated = 0
@@ -76,6 +77,7 @@ class Load:
         version = headers["x-model-version"]
         self.versions[version] += 1
         self.reasons[headers["x-route-reason"]] += 1
+        self.first_reasons.setdefault(headers["x-route-reason"], time.monotonic())
         self.last_sent[version] = max(began, self.last_sent.get(version, 0.0))
         if self.is_rating:
             await self._rate(headers["x-request-id"], float(json.loads(body)["label"] == truth))
@@ -114,6 +116,7 @@ class Load:
             "failures": self.failures[:EXAMPLES],
             "versions": self.versions,
             "reasons": self.reasons,
+            "first_reasons": self.first_reasons,
             "p50_ms": ordered[len(ordered) // 2] * 1000,
             "p99_ms": ordered[len(ordered) * 99 // 100] * 1000,
             "max_ms": ordered[-1] * 1000,

@@ -2,10 +2,11 @@
 
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from serving.core.routing import Reason
 from tests.e2e.families import Bundles
 from tests.e2e.load import Load, LoadReport
 from tests.e2e.waiting import wait_for
@@ -23,7 +24,11 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Caught:
-    """How a bad candidate was caught. Seconds are from when it turned bad; `units`: its trials in the stage until then."""
+    """How a bad candidate was caught.
+
+    Seconds are from its first failure that production answered for, and where there is none, from when it turned bad;
+    `units`: its trials in the stage until then.
+    """
 
     signal: str
     reason: str
@@ -88,18 +93,19 @@ class Scene:
             self.start(version)
             before = self.wait_state("live") if is_live else self.wait_stage(stage, trials=trials)
             self.moody.turn(version, mood)
-            turned = time.time()
+            turned = time.monotonic()
             self.wait_state("rolling_back", "rolled_back", seconds=PATIENCE_S)
             stands = self.wait_state("rolled_back", seconds=PATIENCE_S)
             report = load.finish()
         receipt = stands["receipt"]
-        moments = {name: datetime.fromisoformat(receipt[name]).astimezone(UTC).timestamp() for name in ("flipped", "verified")}
+        began = max(turned, report.first_reasons.get(Reason.FALLBACK, turned))
+        lasted = {name: datetime.fromisoformat(receipt[name]).timestamp() - _wall_clock(began) for name in ("flipped", "verified")}
         numbers: Json = next((one["numbers"] for one in stands["verdicts"] if one["guard"] == receipt["signal"]), {})
         return Caught(
             receipt["signal"],
             receipt["reason"],
-            moments["flipped"] - turned,
-            moments["verified"] - turned,
+            lasted["flipped"],
+            lasted["verified"],
             int(stands["units"]) - int(before["units"]),
             int(numbers.get("bad", 0)),
             report,
@@ -112,3 +118,8 @@ class Scene:
     def _in(self, states: tuple[str, ...]) -> Json | None:
         stands = self.status()
         return stands if stands["state"] in states else None
+
+
+def _wall_clock(moment: float) -> float:
+    """A moment of the machine's monotonic clock, in seconds since the epoch."""
+    return time.time() - time.monotonic() + moment
