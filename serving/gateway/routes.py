@@ -93,8 +93,8 @@ class RouteKeeper:
         """Keep the table until cancelled."""
         while True:
             await self.tick()
-            is_draining = any(one.in_flight for one in self._departures())
-            await self._store.changed(self._snapshot, self._times.drain if is_draining else self._times.poll)
+            # By what was acked, not by what is so now: who waits for the last answer of the old routes has read that it is to come.
+            await self._store.changed(self._snapshot, self._times.drain if self._is_draining else self._times.poll)
 
     async def watch_overrides(self) -> None:
         """Carry out overrides as they come and go, and let leases lapse, however long the store keeps others waiting; until cancelled."""

@@ -10,10 +10,10 @@ from registry_client.versions import ModelVersion
 from serving.core.audit import NOTHING_SEEN
 from serving.core.lifecycle import Canary, FamilyRecord
 from serving.core.overrides import Override
-from serving.core.routing import RouteTable
+from serving.core.routing import RouteTable, Target
 from serving.core.traffic import End, Slice
 from serving.gateway.routes import RouteKeeper, RouteTimes
-from serving.ports import Reseed, Snapshot, Transition
+from serving.ports import Departed, Reseed, Snapshot, Transition
 from tests.fakes.clock import FakeClock
 from tests.fakes.node import NodeFiles
 from tests.fakes.store import FakeStore
@@ -339,3 +339,43 @@ async def test_an_override_is_in_the_first_table(bench: Bench) -> None:
     await bench.keeper.begin(1.0)
 
     assert [table.families["digits"].override for table in bench.tables] == ["override-1"]
+
+
+class WaitingStore(FakeStore):
+    """Tells how long it was asked to wait, and hears of nothing."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        super().__init__(clock)
+        self.waits = asyncio.Queue[float]()
+
+    async def changed(self, seen: Snapshot, seconds: float) -> None:
+        del seen
+        await self.waits.put(seconds)
+        await asyncio.Event().wait()
+
+
+async def test_whoever_read_that_an_answer_is_to_come_is_soon_told_that_it_came(tmp_path: Path) -> None:
+    # given one request by the old routes, which is answered as soon as that was acked
+    clock, times, left = FakeClock(), RouteTimes(lease=15.0), iter([1])
+    store = WaitingStore(clock)
+    one = Target("digits", ONE, "ab" * 32)
+    keeper = RouteKeeper(
+        store=store,
+        acks=store,
+        clock=clock,
+        gateway="g1",
+        on_table=list[RouteTable]().append,
+        times=times,
+        footing=NodeFiles(tmp_path).footing(),
+        departures=lambda: (Departed(one, epoch=2, in_flight=next(left, 0), strays=0, last_stray=None),),
+    )
+
+    # when
+    running = asyncio.create_task(keeper.run())
+    waited = await asyncio.wait_for(store.waits.get(), 5)
+    running.cancel()
+
+    # then
+    [ack] = await store.acks()
+    assert [each.in_flight for each in ack.departed] == [1]
+    assert waited == times.drain < times.poll
