@@ -55,10 +55,8 @@ def run_version(
     manifest = msgspec.structs.replace(version.manifest, serving=serving)
     name = f"{manifest.family}@{manifest.version}"
     try:
-        with (
-            redirect_stdout(sys.stderr),
-            logged_for_people(),
-        ):  # stdout is for the verdict; what is logged and what a component prints is not
+        # stdout is for the verdict; what is logged and what a component prints is not
+        with redirect_stdout(sys.stderr), logged_for_people():
             python = python_for(version)
             # Its golden requests run under the limit too: a small request can ask for all the memory there is.
             with memory_limit(load_allowance(manifest)):
